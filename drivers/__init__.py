@@ -1,0 +1,1 @@
+"""The hardware: opens ports, runs the codecs of `protocol`, keeps devices alive."""

@@ -1,0 +1,71 @@
+"""Credentials: what a reader reads, in one canonical form each.
+
+A credential is `scheme:VALUE`; two credentials are equal if and only if their strings are. Each scheme has one
+canonical writing (`canonical` refuses the others), and a strength that pages and documents show.
+"""
+
+import re
+from enum import StrEnum
+from typing import Final, NewType
+
+Credential = NewType("Credential", str)
+
+
+class Strength(StrEnum):
+    """How hard a credential is to imitate."""
+
+    CLONABLE = "clonable"
+    BOUND = "bound"
+    SIGNED = "signed"
+
+
+class CredentialError(ValueError):
+    """The text is no credential in canonical form; the message says what would be right."""
+
+
+_HEX: Final = r"(?:[0-9A-F]{2})"
+_SCHEMES: Final[dict[str, tuple[Strength, re.Pattern[str], str]]] = {
+    "em": (Strength.CLONABLE, re.compile(_HEX + r"{5}"), "10 upper-case hex digits (em:0A00A1B2C3)"),
+    "uid": (Strength.CLONABLE, re.compile(_HEX + r"{4,10}"), "8 to 20 upper-case hex digits (uid:04A2B3C4)"),
+    "epc": (
+        Strength.CLONABLE,
+        re.compile(r"(?:[0-9A-F]{4}){1,31}"),
+        "upper-case hex digits, whole 16-bit words (epc:E28011…)",
+    ),
+    "obu": (Strength.BOUND, re.compile(_HEX + r"{4,16}"), "8 to 32 upper-case hex digits (obu:A1B2C3D4)"),
+    "plate": (
+        Strength.CLONABLE,
+        re.compile(r"[^\W_a-z]{5,10}"),
+        "5 to 10 letters and digits, upper case (plate:沪A12345)",
+    ),
+    "wiegand": (
+        Strength.CLONABLE,
+        re.compile(r"\d{2}:\d{1,6}:\d{1,11}"),
+        "bits:facility:number (wiegand:26:123:45678)",
+    ),
+    "eid": (Strength.SIGNED, re.compile(_HEX + r"{4,32}"), "8 to 64 upper-case hex digits (eid:0123456789ABCDEF)"),
+    "pass": (Strength.SIGNED, re.compile(r"[0-9A-Za-z_-]{4,64}"), "4 to 64 letters, digits, - and _ (pass:k3J9)"),
+}
+SCHEMES: Final = tuple(_SCHEMES)
+
+
+def canonical(text: str) -> Credential:
+    """The credential that `text` writes; raises CredentialError for anything but its one canonical form."""
+    scheme, _, value = text.partition(":")
+    if scheme not in _SCHEMES:
+        raise CredentialError(f"{text!r} has no known scheme; known are {', '.join(SCHEMES)}")
+    _, pattern, example = _SCHEMES[scheme]
+    if not pattern.fullmatch(value):
+        raise CredentialError(f"{text!r} is not canonical: after {scheme}: come {example}")
+    return Credential(text)
+
+
+def strength(credential: Credential) -> Strength:
+    """How hard this credential is to imitate; an epc bound to its tid is stronger than said here."""
+    return _SCHEMES[credential.partition(":")[0]][0]
+
+
+def masked(credential: Credential) -> str:
+    """The credential as logs may show it: scheme and last four characters."""
+    scheme, _, value = credential.partition(":")
+    return f"{scheme}:…{value[-4:]}"
