@@ -10,7 +10,7 @@ Rules that every implementation and every emulation keeps (`tests/drivers/` hold
 - It reconnects by itself (`drivers.link.backoff`). Nothing that was received before a reconnect counts after it.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -48,7 +48,7 @@ class Reader(Protocol):
 
     last_heard: float | None
 
-    def reports(self) -> AsyncIterator[Sighting | Condition | Quiet]:
+    def reports(self) -> AsyncGenerator[Sighting | Condition | Quiet, None]:
         """What the reader sees and how it fares; see the rules above."""
         ...
 
@@ -56,7 +56,7 @@ class Reader(Protocol):
 class Output(Protocol):
     """Drives one contact: a barrier's OPEN, or a lamp."""
 
-    def reports(self) -> AsyncIterator[Condition | Quiet]:
+    def reports(self) -> AsyncGenerator[Condition | Quiet, None]:
         """How the contact fares; see the rules above. On each connect it is put as last asked for: off at first."""
         ...
 
@@ -71,6 +71,6 @@ class Output(Protocol):
 class Input(Protocol):
     """Watches one contact."""
 
-    def reports(self) -> AsyncIterator[Level | Condition | Quiet]:
+    def reports(self) -> AsyncGenerator[Level | Condition | Quiet, None]:
         """Each change of the contact, the level at connect first; see the rules above."""
         ...

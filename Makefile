@@ -1,0 +1,101 @@
+# Everything a developer runs. Needs python3 (3.11 to 3.13), make and git; the rest comes into .venv, at the versions
+# in uv.lock. Arguments pass through: make test ARGS="tests/service -x".
+
+PYTHON ?= python3 /usr/bin/python3 python3.13 python3.12 python3.11
+UV     := 0.13.9
+N      ?= 1000
+ARCH   ?= x86_64
+PY     ?= 3.11
+
+BIN    := .venv/bin
+STAMP  := .venv/.synced
+BUNDLE  = dist/gated-py$(PY)-$(ARCH)
+
+# Without .pyc, imports take three times as long; a foreign PYTHONPATH or VIRTUAL_ENV leads uv and pytest astray.
+unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME VIRTUAL_ENV UV_PROJECT_ENVIRONMENT
+export UV_PYTHON_DOWNLOADS := never
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test bench torture bundle fmt clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+venv: $(STAMP) ## Make .venv with everything in it
+	@echo ".venv is ready: $$($(BIN)/python --version)"
+
+demo: $(STAMP) ## Run one gate with emulated readers and barriers
+	@$(BIN)/gated demo $(ARGS)
+
+test: $(STAMP) ## Check lint, format, types and imports, and run all tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest $(ARGS)
+
+bench: $(STAMP) ## Measure: from tag to open, the journal, the list
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+torture: $(STAMP) ## Kill the daemon N=1000 times and look for lost or doubled events
+	@$(BIN)/python -m tests.torture --rounds $(N) $(ARGS)
+
+bundle: $(STAMP) ## Pack all that a box without internet needs (PY=3.11 ARCH=x86_64)
+	rm -rf $(BUNDLE) && mkdir -p $(BUNDLE)/wheels
+	$(BIN)/uv build --quiet --wheel --out-dir $(BUNDLE)/wheels
+	$(BIN)/uv export --quiet --frozen --no-dev --no-emit-project --output-file $(BUNDLE)/requirements.txt
+	$(BIN)/python -m pip download --quiet --only-binary :all: --no-deps --dest $(BUNDLE)/wheels \
+	    --python-version $(PY) --platform manylinux_2_17_$(ARCH) --platform manylinux2014_$(ARCH) \
+	    --requirement $(BUNDLE)/requirements.txt
+	cp -r systemd config docs $(BUNDLE)/
+	tar -C dist -cf $(BUNDLE).tar $(notdir $(BUNDLE))
+	@echo $(BUNDLE).tar
+
+fmt: $(STAMP) ## Format, and mend what the linter can mend
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+clean: ## Remove all that make has made
+	rm -rf .venv .build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Done again only when the lock, pyproject.toml or the pinned uv changes.
+$(STAMP): uv.lock pyproject.toml Makefile
+	@$(find_python); $(need_venv); $(find_uv)
+	@$(BIN)/uv sync --quiet --frozen --python $(BIN)/python
+	@touch $@
+
+fits = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+
+define find_python
+set -e; python=; seen=; \
+for p in $(PYTHON); do \
+    if "$$p" -c '$(fits)' 2>/dev/null; then python=$$p; break; fi; \
+    seen="$$seen, $$p: $$("$$p" --version 2>/dev/null || echo not there)"; \
+done; \
+if [ -z "$$python" ]; then \
+    echo "Python 3.11, 3.12 or 3.13 is needed; found $${seen#, }." >&2; \
+    echo "Name another: make PYTHON=/path/to/python3.12" >&2; exit 1; \
+fi
+endef
+
+define need_venv
+if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+    package=python$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv; \
+    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+        echo "$$python has no venv: installing $$package"; \
+        export DEBIAN_FRONTEND=noninteractive; \
+        apt-get update -qq || true; apt-get install -qq -y --no-install-recommends "$$package" >/dev/null; \
+    else \
+        echo "$$python has no venv: sudo apt-get install $$package, then make again" >&2; exit 1; \
+    fi; \
+fi
+endef
+
+define find_uv
+if ! $(BIN)/python -c '$(fits)' 2>/dev/null || [ "$$($(BIN)/uv --version 2>/dev/null | cut -d " " -f 2)" != $(UV) ]; then \
+    echo "making .venv with $$("$$python" --version)"; \
+    "$$python" -m venv --clear .venv; \
+    $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV); \
+fi
+endef

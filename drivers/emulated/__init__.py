@@ -1,0 +1,23 @@
+"""Emulated devices: the frames of `protocol` from the other side, on a pty or on TCP, for the demo and the tests.
+
+They are logic without I/O (`receive` takes the host's bytes and gives the answer); `host` puts them on a line.
+"""
+
+from drivers.emulated.contact import EmulatedContact
+from drivers.emulated.em4100 import EmulatedEm4100
+from drivers.emulated.host import Device
+from drivers.emulated.lcus import EmulatedLcus
+from drivers.emulated.uhf18 import EmulatedUhf18
+
+
+def emulated(driver_name: str) -> Device:
+    """A new emulated device for the driver of this name. Raises LookupError where there is none."""
+    kinds: dict[str, type[Device]] = {
+        "contact": EmulatedContact,
+        "em4100": EmulatedEm4100,
+        "lcus": EmulatedLcus,
+        "uhf18": EmulatedUhf18,
+    }
+    if driver_name not in kinds:
+        raise LookupError(f"there is no emulated {driver_name!r}; there are {', '.join(kinds)}")
+    return kinds[driver_name]()

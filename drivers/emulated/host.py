@@ -1,0 +1,144 @@
+"""Puts an emulated device on a line: a new pty, or a TCP server on the loopback address.
+
+Both can be unplugged and plugged in again. A pty then has another name, so a symlink may stand for it, as
+/dev/serial/by-id does for a real device; the TCP server keeps its port number.
+"""
+
+import asyncio
+import contextlib
+import os
+import tty
+from pathlib import Path
+from typing import Final, Protocol, Self
+
+_CHUNK_BYTES: Final = 4096
+
+
+class Device(Protocol):
+    """The device's side of a line, without I/O."""
+
+    def receive(self, data: bytes) -> bytes:
+        """Take the host's bytes; the device's answer, b"" for none."""
+        ...
+
+
+class PtyHost:
+    """A device on a pty. `port` is what goes into the configuration: `link`, where given, else the pty's own name."""
+
+    def __init__(self, device: Device, link: Path | None = None) -> None:
+        self.port = str(link or "")
+        self._device = device
+        self._link = link
+        self._fds: tuple[int, int] | None = None  # the other end stays open here: else a line nobody holds is an error
+
+    async def __aenter__(self) -> Self:
+        await self.plug()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.unplug()
+
+    async def plug(self) -> None:
+        """Plug the device in, if it is not."""
+        if self._fds is not None:
+            return
+        line, end = os.openpty()
+        tty.setraw(end)
+        os.set_blocking(line, False)
+        self._fds = line, end
+        asyncio.get_running_loop().add_reader(line, self._readable, line)
+        name = os.ttyname(end)
+        if self._link is None:
+            self.port = name
+            return
+        fresh = self._link.with_name(f".{self._link.name}.new")
+        fresh.symlink_to(name)
+        fresh.replace(self._link)
+
+    def unplug(self) -> None:
+        """Pull the device out, if it is in."""
+        if self._fds is None:
+            return
+        line, end = self._fds
+        self._fds = None
+        asyncio.get_running_loop().remove_reader(line)
+        if self._link is not None:
+            self._link.unlink(missing_ok=True)
+        os.close(end)
+        os.close(line)
+
+    def send(self, data: bytes) -> None:
+        """Send bytes to the host. Lost where the device is not plugged in, or nobody has read for long."""
+        if self._fds is not None and data:
+            with contextlib.suppress(BlockingIOError):
+                os.write(self._fds[0], data)
+
+    def _readable(self, line: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self.send(self._device.receive(os.read(line, _CHUNK_BYTES)))
+
+
+class TcpHost:
+    """A device behind a TCP server. `port` is what goes into the configuration."""
+
+    def __init__(self, device: Device) -> None:
+        self.port = ""
+        self._device = device
+        self._number = 0
+        self._server: asyncio.Server | None = None
+        self._lines: set[asyncio.Transport] = set()
+
+    @property
+    def connected(self) -> int:
+        """How many hosts are connected."""
+        return len(self._lines)
+
+    async def __aenter__(self) -> Self:
+        await self.plug()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.unplug()
+
+    async def plug(self) -> None:
+        """Listen, if it does not."""
+        if self._server is None:
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_server(lambda: _Line(self._device, self._lines), "127.0.0.1", self._number)
+            self._number = self._server.sockets[0].getsockname()[1]
+            self.port = f"socket://127.0.0.1:{self._number}"
+
+    def unplug(self) -> None:
+        """Close all connections and listen no more."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for line in tuple(self._lines):
+            line.abort()
+
+    def send(self, data: bytes) -> None:
+        """Send bytes to all hosts that are connected."""
+        for line in self._lines:
+            line.write(data)
+
+
+class _Line(asyncio.Protocol):
+    """One connection of a TcpHost."""
+
+    def __init__(self, device: Device, lines: set[asyncio.Transport]) -> None:
+        self._device = device
+        self._lines = lines
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.Transport):
+            self._transport = transport
+            self._lines.add(transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(self._device.receive(data))
+
+    def connection_lost(self, _: Exception | None) -> None:
+        if self._transport is not None:
+            self._lines.discard(self._transport)

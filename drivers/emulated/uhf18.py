@@ -1,0 +1,81 @@
+"""The other side of `drivers.uhf18`."""
+
+from dataclasses import replace
+from typing import Final, Literal
+
+from protocol.uhf18 import (
+    BROADCAST,
+    Cmd,
+    Command,
+    CommandCodec,
+    Heartbeat,
+    Info,
+    Reply,
+    Status,
+    inventory_data,
+)
+
+_EPCS_A_FRAME: Final = 4
+_SCAN_UNIT_S: Final = 0.1
+_INFO: Final = Info((5, 2), 0x86, 0x02, 0x31, 0x80, 26, 0.3)
+
+
+class EmulatedUhf18:
+    """A reader with the tags of `field` (EPCs as hex) before its antenna. While `silent` it says nothing at all."""
+
+    def __init__(self, address: int = 0, mode: Literal["answer", "active"] = "answer") -> None:
+        self.field: set[str] = set()
+        self.mode = mode
+        self.silent = False
+        self.info = _INFO
+        self._address = address
+        self._codec = CommandCodec()
+
+    def enter(self, epc: str) -> None:
+        """A tag comes into the field."""
+        self.field.add(epc.upper())
+
+    def leave(self, epc: str) -> None:
+        """A tag leaves the field."""
+        self.field.discard(epc.upper())
+
+    def receive(self, data: bytes) -> bytes:
+        """See Device."""
+        commands = self._codec.feed(data) + self._codec.gap()
+        ours = [command for command in commands if command.address in (self._address, BROADCAST)]
+        return b"" if self.silent else b"".join(self._answer(command) for command in ours)
+
+    def push(self, epc: str) -> bytes:
+        """The report of a tag in active mode."""
+        return self._reply(Cmd.REPORT, Status.OK, bytes.fromhex(epc))
+
+    def heartbeat(self) -> bytes:
+        """The heartbeat of a reader that has called the host."""
+        return Heartbeat().to_bytes()
+
+    def _answer(self, command: Command) -> bytes:
+        match command.command, command.data:
+            case (Cmd.INVENTORY, b"") if self.mode == "answer":
+                return self._inventory()
+            case (Cmd.INFO, b""):
+                return self._reply(Cmd.INFO, Status.OK, self.info.to_data())
+            case (Cmd.POWER, data) if len(data) == 1:
+                self.info = replace(self.info, power_dbm=data[0])
+                return self._reply(Cmd.POWER, Status.OK)
+            case (Cmd.SCAN_TIME, data) if len(data) == 1:
+                self.info = replace(self.info, scan_s=data[0] * _SCAN_UNIT_S)
+                return self._reply(Cmd.SCAN_TIME, Status.OK)
+            case _:
+                return self._reply(0, Status.BAD_COMMAND)
+
+    def _inventory(self) -> bytes:
+        tags = [bytes.fromhex(epc) for epc in sorted(self.field)]
+        if not tags:
+            return self._reply(Cmd.INVENTORY, Status.NO_TAG)
+        parts = [tags[at : at + _EPCS_A_FRAME] for at in range(0, len(tags), _EPCS_A_FRAME)]
+        statuses = [Status.MORE] * (len(parts) - 1) + [Status.DONE]
+        frames = zip(parts, statuses, strict=True)
+        return b"".join(self._reply(Cmd.INVENTORY, status, inventory_data(part)) for part, status in frames)
+
+    def _reply(self, command: int, status: int, data: bytes = b"") -> bytes:
+        return Reply(self._address, command, status, data).to_bytes()

@@ -1,0 +1,143 @@
+"""LCUS relay boards (`protocol.lcus`): up to eight contacts on one port, one link for all of them.
+
+The board answers nothing, so no more can be known of a contact than that its command was handed to an open port.
+A board that loses its power drops its relays; if its USB chip stays up on the host's 5 V, nobody sees it. A contact
+stays as it was last put when the program ends: whoever closed it opens it before leaving, and the next start does.
+
+The board's link is held by one task, which lives while at least one contact's `reports()` is iterated.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Final
+
+from pydantic import Field
+
+from drivers.link import STEP_S, Link, keep
+from drivers.opener import opener
+from drivers.options import PortOptions
+from drivers.port import Condition, DriverError, Quiet
+from drivers.registry import Driver, Ports, Role
+from protocol.lcus import CHANNELS, Switch
+
+_BAUD: Final = 9600
+
+
+class Options(PortOptions):
+    """Options of one contact of an lcus board."""
+
+    channel: int = Field(default=1, ge=1, le=CHANNELS, description="which relay of the board, counted from 1")
+
+
+class Board:
+    """One board: holds the link, and what each contact was last asked for."""
+
+    def __init__(self, port: str, rand: Callable[[], float]) -> None:
+        self._opener = opener(port, _BAUD)
+        self._rand = rand
+        self._asked: dict[int, bool] = {}
+        self._link: Link | None = None
+        self._condition: Condition | None = None
+        self._watchers: set[asyncio.Event] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, channel: int) -> None:
+        """From now on this contact is put as asked for at each connect: off at first."""
+        self._asked.setdefault(channel, False)
+
+    def put(self, channel: int, *, on: bool) -> None:
+        """Close or open the contact, at once. Raises DriverError, and remembers nothing, where that is impossible."""
+        if self._link is None:
+            raise DriverError((self._condition and self._condition.why) or f"{self._opener.port} is not open")
+        self._link.write(Switch(channel, on).to_bytes())
+        self._asked[channel] = on
+
+    async def watch(self) -> AsyncGenerator[Condition | Quiet, None]:
+        """How the board fares, for one contact."""
+        turned = asyncio.Event()
+        self._watchers.add(turned)
+        said: Condition | None = None
+        try:
+            while True:
+                task = self._running()
+                if self._condition is None or self._condition == said:
+                    await turned.wait()
+                turned.clear()
+                if task.done():
+                    task.result()  # what broke the task, broken here
+                if self._condition is not None:
+                    yield Quiet() if self._condition == said else self._condition
+                    said = self._condition
+        finally:
+            self._watchers.discard(turned)
+            if not self._watchers:
+                await self._stop()
+
+    def _running(self) -> asyncio.Task[None]:
+        """The task that holds the link."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=f"board[{self._opener.port}]")
+            self._task.add_done_callback(lambda _: self._turn())
+        return self._task
+
+    async def _stop(self) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+        self._condition = None
+
+    async def _run(self) -> None:
+        async with aclosing(keep(self._opener, self._serve, self._rand)) as reports:
+            async for report in reports:
+                if isinstance(report, Condition):
+                    self._condition = report
+                self._turn()
+
+    async def _serve(self, link: Link) -> AsyncGenerator[Condition | Quiet, None]:
+        for channel, on in self._asked.items():
+            link.write(Switch(channel, on).to_bytes())
+        self._link = link
+        try:
+            yield Condition(True)
+            while True:
+                await link.read_within(STEP_S)  # nothing that a board says is of use
+                yield Quiet()
+        finally:
+            self._link = None
+
+    def _turn(self) -> None:
+        for turned in self._watchers:
+            turned.set()
+
+
+class LcusOutput:
+    """One contact of a board."""
+
+    def __init__(self, board: Board, channel: int) -> None:
+        self._board = board
+        self._channel = channel
+        board.add(channel)
+
+    def reports(self) -> AsyncGenerator[Condition | Quiet, None]:
+        """See `drivers.port.Output`."""
+        return self._board.watch()
+
+    def set(self, *, on: bool) -> None:
+        """See `drivers.port.Output`."""
+        self._board.put(self._channel, on=on)
+
+
+def make(_: str, options: Options, ports: Ports) -> LcusOutput:
+    """The contact, on the board that all contacts of its port share."""
+    board = ports.shared(("lcus", options.port), Board, lambda: Board(options.port, ports.rand))
+    return LcusOutput(board, options.channel)
+
+
+def address(options: Options) -> str:
+    """Which contact of the port."""
+    return f"channel {options.channel}"
+
+
+DRIVER: Final = Driver("lcus", Role.OUTPUT, Options, make, address)

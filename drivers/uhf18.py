@@ -1,0 +1,238 @@
+"""UHFReader18 readers (`protocol.uhf18`), asked again and again (`answer`) or talking by themselves (`active`).
+
+`answer` (the default)
+- One command at a time: what is sent while the reader works is lost. A command without an answer is sent again after
+  the reader's scan time and `ANSWER_S`.
+- At connect the reader is asked what it is (21): the answer makes it online. Power and scan time are then set where they
+  are configured and differ (the reader writes them to its own memory, which wears).
+- Silence for `SILENCE_S` (or a scan time, where that is longer) is the end of the link: closed and opened anew. So a
+  half-open connection is noticed as well.
+
+`active`
+- Nothing is sent. The reader is online while its link is. Where it calls us (`listen://`), or has sent a heartbeat,
+  `BEAT_SILENCE_S` without a frame or a heartbeat is the end of the link.
+"""
+
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from typing import Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from drivers.link import STEP_S, Link, LinkLost, keep
+from drivers.opener import opener
+from drivers.options import PortOptions
+from drivers.port import Condition, Quiet
+from drivers.registry import Driver, Ports, Role
+from protocol.sighting import Sighting
+from protocol.uhf18 import (
+    BROADCAST,
+    GAP_S,
+    Cmd,
+    Command,
+    Heartbeat,
+    Info,
+    Reply,
+    ReplyCodec,
+    Status,
+    credential,
+    epcs,
+    power_data,
+    scan_time_data,
+)
+
+ANSWER_S: Final = 0.5  # beyond the scan time; a serial server adds some
+SILENCE_S: Final = 2.8
+BEAT_SILENCE_S: Final = 90.0  # three heartbeats of 30 s
+
+_BAUD: Final = 57_600
+
+
+class Options(PortOptions):
+    """Options of a uhf18 reader."""
+
+    mode: Literal["answer", "active"] = Field(
+        default="answer", description="answer: the reader is polled; active: it is set to report tags by itself"
+    )
+    address: int = Field(
+        default=0, ge=0, le=BROADCAST, description="the reader's address; 255 asks whichever is on the line"
+    )
+    baud: int = Field(default=_BAUD, gt=0, description="speed of the serial line")
+    antenna_power: int | None = Field(
+        default=None, ge=0, le=33, description="dBm, set at connect (answer); by default the reader's own"
+    )
+    scan_time: float | None = Field(
+        default=None,
+        ge=0.3,
+        le=25.5,
+        description="longest time of one inventory in s, set at connect (answer); 0.3 is quickest",
+    )
+    pause: float = Field(default=0.05, ge=0, le=5, description="s between an answer and the next inventory")
+
+    @model_validator(mode="after")
+    def _only_when_asked(self) -> Self:
+        if self.mode == "active" and not (self.antenna_power is None and self.scan_time is None):
+            raise ValueError('antenna_power and scan_time need mode = "answer": in active mode nothing is sent')
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The time limits, so that tests need not wait for them."""
+
+    answer_s: float = ANSWER_S
+    silence_s: float = SILENCE_S
+    beat_silence_s: float = BEAT_SILENCE_S
+
+
+class Conversation:
+    """What is asked when, in answer mode: one link's dialogue, without the link. Times are monotonic seconds."""
+
+    def __init__(self, options: Options, timing: Timing, now: float) -> None:
+        self.ready = False
+        self._options = options
+        self._timing = timing
+        self._scan_s = options.scan_time or 0.0
+        self._setup = deque([Command(options.address, Cmd.INFO)])
+        self._asked: Command | None = None
+        self._due = now  # when the next command goes out, or the one asked counts as lost
+        self._answered_at = now
+
+    def next(self, now: float) -> Command | None:
+        """The command to send now, if any."""
+        if now < self._due:
+            return None
+        self._asked = self._setup[0] if self._setup else Command(self._options.address, Cmd.INVENTORY)
+        self._due = now + self._scan_s + self._timing.answer_s
+        return self._asked
+
+    def wait(self, now: float) -> float:
+        """How long there is nothing to do but listen."""
+        return max(0.0, min(self._due, self._answered_at + self._silence_s) - now)
+
+    def silent(self, now: float) -> bool:
+        """Whether the reader has been silent for too long."""
+        return now - self._answered_at >= self._silence_s
+
+    def heard(self, reply: Reply, now: float) -> None:
+        """Take a reply. Raises LinkLost where the reader refuses what is configured."""
+        self._answered_at = now
+        asked = self._asked
+        if asked is None or reply.command not in (asked.command, 0):
+            return
+        if reply.command == Cmd.INVENTORY and reply.status == Status.MORE:
+            self._due = now + self._scan_s + self._timing.answer_s
+            return
+        if self._setup:
+            self._set_up(asked, reply)
+        self._asked = None
+        self._due = now + (0 if self._setup else self._options.pause)
+
+    @property
+    def _silence_s(self) -> float:
+        return max(self._timing.silence_s, self._scan_s + self._timing.answer_s)
+
+    def _set_up(self, asked: Command, reply: Reply) -> None:
+        """One step on from `asked`, which was the first of what is to be set up."""
+        info = Info.from_reply(reply)
+        if info is not None:
+            self._scan_s = max(self._scan_s, info.scan_s)
+            self._setup.extend(self._differences(info))
+        elif asked.command == Cmd.INFO:
+            return  # it will be asked again
+        elif reply.status != Status.OK:
+            what = "antenna_power" if asked.command == Cmd.POWER else "scan_time"
+            raise LinkLost(f"{self._options.port}: the reader refuses {what} (status {reply.status:02X})")
+        elif asked.command == Cmd.SCAN_TIME:
+            self._scan_s = self._options.scan_time or 0.0
+        self._setup.popleft()
+        self.ready = not self._setup
+
+    def _differences(self, info: Info) -> list[Command]:
+        """What has to be set."""
+        options, commands = self._options, []
+        if options.antenna_power not in (None, info.power_dbm):
+            commands.append(Command(options.address, Cmd.POWER, power_data(options.antenna_power or 0)))
+        if options.scan_time is not None and scan_time_data(options.scan_time) != scan_time_data(info.scan_s):
+            commands.append(Command(options.address, Cmd.SCAN_TIME, scan_time_data(options.scan_time)))
+        return commands
+
+
+class Uhf18Reader:
+    """A UHFReader18."""
+
+    def __init__(self, name: str, options: Options, rand: Callable[[], float], timing: Timing | None = None) -> None:
+        self.last_heard: float | None = None
+        self._name = name
+        self._options = options
+        self._timing = timing or Timing()
+        self._opener = opener(options.port, options.baud)
+        self._rand = rand
+
+    def reports(self) -> AsyncGenerator[Sighting | Condition | Quiet, None]:
+        """See `drivers.port.Reader`."""
+        return keep(self._opener, self._answer if self._options.mode == "answer" else self._active, self._rand)
+
+    async def _answer(self, link: Link) -> AsyncGenerator[Sighting | Condition | Quiet, None]:
+        codec, talk = ReplyCodec(), Conversation(self._options, self._timing, time.monotonic())
+        while True:
+            now = time.monotonic()
+            if talk.silent(now):
+                raise LinkLost(
+                    self._silence("check its power, its cable, its address and baud, and that its mode is answer")
+                )
+            if (command := talk.next(now)) is not None:
+                link.write(command.to_bytes())
+            for reply in await self._frames(link, codec, talk.wait(now)):
+                if isinstance(reply, Reply):
+                    talk.heard(reply, link.read_at)
+                    if talk.ready:
+                        yield Condition(True)
+                        for sighting in self._sightings(reply, link.read_at):
+                            yield sighting
+            yield Quiet()
+
+    async def _active(self, link: Link) -> AsyncGenerator[Sighting | Condition | Quiet, None]:
+        codec, heard_at = ReplyCodec(), time.monotonic()
+        beats = self._options.port.startswith("listen:")
+        yield Condition(True)
+        while True:
+            for frame in await self._frames(link, codec, STEP_S):
+                heard_at = link.read_at
+                if isinstance(frame, Heartbeat):
+                    beats = True
+                else:
+                    for sighting in self._sightings(frame, link.read_at):
+                        yield sighting
+            if beats and time.monotonic() - heard_at >= self._timing.beat_silence_s:
+                raise LinkLost(self._silence("check its power and the network between"))
+            yield Quiet()
+
+    async def _frames(self, link: Link, codec: ReplyCodec, seconds: float) -> list[Reply | Heartbeat]:
+        """What the reader says within this time; a silence that ends a frame is looked at."""
+        wait = GAP_S if codec.pending else min(seconds, STEP_S)
+        data = await link.read_within(wait)
+        frames = [frame for frame in (codec.feed(data) if data else codec.gap()) if self._ours(frame)]
+        if frames:
+            self.last_heard = link.read_at
+        return frames
+
+    def _ours(self, frame: Reply | Heartbeat) -> bool:
+        """Whether it comes from the reader we ask, and not from another on the line."""
+        return isinstance(frame, Heartbeat) or self._options.address in (BROADCAST, frame.address)
+
+    def _sightings(self, reply: Reply, at: float) -> list[Sighting]:
+        return [Sighting(self._name, credential(epc), at) for epc in epcs(reply)]
+
+    def _silence(self, advice: str) -> str:
+        return f"{self._options.port}: the reader is silent; {advice}"
+
+
+def make(name: str, options: Options, ports: Ports) -> Uhf18Reader:
+    """The reader `name`."""
+    return Uhf18Reader(name, options, ports.rand)
+
+
+DRIVER: Final = Driver("uhf18", Role.READER, Options, make)

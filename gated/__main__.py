@@ -1,0 +1,69 @@
+"""The command line: `gated COMMAND …`.
+
+Errors that a command did not turn into words itself are turned into words here, each with the exit status that
+`gated --help` gives for it. A traceback means a bug.
+"""
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+
+from gated.commands import check, clock, demo, doctor, emulate, journal, run, status, version, whitelist
+from gated.commands.output import STATUSES, Failure, Status, complain
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    epilog = "exit status:\n" + "\n".join(f"  {code:<4} {meaning}" for code, meaning in STATUSES.items())
+    top = argparse.ArgumentParser(
+        prog="gated",
+        description="Runs one gate: reads cards and tags, decides, records, opens.",
+        epilog=epilog + "\n\nEach command explains itself with an example: gated COMMAND --help",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    subparsers = top.add_subparsers(metavar="COMMAND", required=True)
+    for module in (run, check, whitelist, journal, status, doctor, clock, emulate, demo, version):
+        module.add(subparsers)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        args = parser().parse_args(words)
+        code: int = args.run(args)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return Status.INTERRUPTED
+    except BrokenPipeError:
+        # What is still buffered has nowhere to go: without this the interpreter's exit would complain about it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Status.BROKEN_PIPE
+    except Failure as failure:
+        complain(f"gated: {failure}")
+        return failure.status
+    except PermissionError as error:
+        complain(f"gated: {error.filename or 'this'} may not be read: {error.strerror or error}")
+        complain(f"Run the command as the daemon's user: sudo -u gated gated {shlex.join(words)}")
+        return Status.UNREACHABLE
+    except Exception as error:
+        return _configuration_error(error)
+    return code
+
+
+def _configuration_error(error: Exception) -> int:
+    """What a wrong configuration says; anything else is a bug, and is raised again."""
+    from gated.config_problem import ConfigError, ConfigUnreadableError  # noqa: PLC0415 - only where one was read
+
+    if not isinstance(error, ConfigError):
+        raise error
+    complain(str(error))
+    return Status.UNREACHABLE if isinstance(error, ConfigUnreadableError) else Status.USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""`gated check`: is the configuration right? Nothing is touched."""
+
+import argparse
+
+from gated.commands.options import Subparsers, add_config, add_json, command, configuration
+from gated.commands.output import Status, complain, say, say_json
+
+
+def add(subparsers: Subparsers) -> None:
+    """The command's own part of the command line."""
+    parser = command(
+        subparsers,
+        "check",
+        "Check the configuration without touching any device.",
+        "gated check -c /etc/gated/gated.toml\n"
+        "# every error names file, line, key, what was found and what would be right",
+    )
+    add_config(parser)
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print all errors, or that there are none, with warnings."""
+    from gated.config import ConfigError, ConfigUnreadableError, warnings  # noqa: PLC0415 - not for --help
+
+    try:
+        config = configuration(args, check_state=True)
+    except ConfigUnreadableError:
+        raise
+    except ConfigError as error:
+        return _wrong(args, error)
+    found = warnings(config)
+    if args.json:
+        say_json({"file": str(args.config), "ok": True, "errors": [], "warnings": found})
+        return Status.OK
+    for warning in found:
+        complain(f"{args.config}: warning: {warning}")
+    devices = sum(len(lane.devices) for lane in config.lanes.values())
+    say(f"{args.config}: right; gate {config.gate} of {config.site}, {len(config.lanes)} lanes, {devices} devices")
+    return Status.OK
+
+
+def _wrong(args: argparse.Namespace, error: Exception) -> int:
+    from gated.config_problem import ConfigError  # noqa: PLC0415 - not for --help
+
+    problems = error.problems if isinstance(error, ConfigError) else ()
+    if args.json:
+        errors = [{"line": p.line, "key": p.key, "found": p.found, "right": p.right} for p in problems]
+        say_json({"file": str(args.config), "ok": False, "errors": errors, "warnings": []})
+    else:
+        complain(str(error))
+        complain(f"{len(problems)} error{'s' if len(problems) != 1 else ''}; nothing was changed")
+    return Status.USAGE

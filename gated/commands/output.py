@@ -1,0 +1,127 @@
+"""What a command says, and how it ends.
+
+Results go to standard output, errors to standard error; nothing else in the commands writes to either. A command
+ends with a `Status`, or raises `Failure` with the words and the status that `main` then gives.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from enum import IntEnum
+from typing import Final
+from unicodedata import east_asian_width
+
+
+class Status(IntEnum):
+    """How a command ended; `gated --help` explains them."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    INTERRUPTED = 130
+    BROKEN_PIPE = 141
+
+
+STATUSES: Final = {
+    Status.OK: "what was asked is done, and nothing is wrong",
+    Status.FAILED: "what was asked failed, or something wrong was found",
+    Status.USAGE: "the command line or the configuration is wrong",
+    Status.UNREACHABLE: "something could not be read or reached: no permission, the daemon is not running",
+    Status.INTERRUPTED: "interrupted (Ctrl-C)",
+    Status.BROKEN_PIPE: "whoever read the output went away",
+}
+
+
+class Failure(Exception):  # noqa: N818 - the end of a command, said to a person
+    """The command ends with `status`; the message says why and what to do."""
+
+    def __init__(self, message: str, status: Status = Status.FAILED) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+def say(text: str = "") -> None:
+    """One line of the result."""
+    sys.stdout.write(text + "\n")
+
+
+def complain(text: str) -> None:
+    """One line for the person, not for the next program."""
+    sys.stderr.write(text + "\n")
+
+
+def say_json(result: object) -> None:
+    """The result for the next program: one JSON document."""
+    say(json.dumps(result, ensure_ascii=False, indent=2, default=str))
+
+
+def say_now(text: str) -> None:
+    """One line of the result, for someone who waits for it."""
+    say(text)
+    sys.stdout.flush()
+
+
+def say_tree(result: Mapping[str, object], indent: str = "") -> None:
+    """A nested result as indented lines: `key: value`."""
+    for key, value in result.items():
+        label = str(key).replace("_", " ")
+        if isinstance(value, Mapping) and value:
+            say(f"{indent}{label}:")
+            say_tree(value, indent + "  ")
+        elif isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+            say(f"{indent}{label}:")
+            say_table(value, indent + "  ")
+        else:
+            say(f"{indent}{label}: {plain(value)}")
+
+
+def say_table(rows: Sequence[Mapping[str, object]], indent: str = "") -> None:
+    """Rows with the same keys, in columns."""
+    columns = list(dict.fromkeys(str(key) for row in rows for key in row))
+    lines = [columns, *([plain(row.get(column)) for column in columns] for row in rows)]
+    widths = [max(_width(line[number]) for line in lines) for number in range(len(columns))]
+    for line in lines:
+        say((indent + "  ".join(padded(cell, width) for cell, width in zip(line, widths, strict=True))).rstrip())
+
+
+def plain(value: object) -> str:
+    """A value in words: nothing is -, a list has commas."""
+    if value is None or value in ([], {}, ""):
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(plain(item) for item in value)
+    return str(value)
+
+
+def padded(text: str, width: int) -> str:
+    """The text with spaces up to `width` columns; a Chinese character takes two."""
+    return text + " " * (width - _width(text))
+
+
+def size(count: float) -> str:
+    """A number of bytes in words."""
+    for unit in ("bytes", "KiB", "MiB"):
+        if count < 1024:  # noqa: PLR2004 - the unit's step
+            return f"{count:.0f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in words."""
+    for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
+def listed(lines: Iterable[str]) -> str:
+    """Lines, one below the other, each with a dash."""
+    return "\n".join(f"  - {line}" for line in lines)
+
+
+def _width(text: str) -> int:
+    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)

@@ -1,0 +1,31 @@
+"""`gated status`: how the running gate fares, as it says itself."""
+
+import argparse
+
+from gated.commands.options import Subparsers, add_config, add_json, command, configuration
+from gated.commands.output import Status, say_json, say_tree
+
+
+def add(subparsers: Subparsers) -> None:
+    """The command's own part of the command line."""
+    parser = command(
+        subparsers,
+        "status",
+        "Print how the running gate fares: lanes, devices, list, journal, clock.",
+        "sudo -u gated gated status\nsudo -u gated gated status --json | jq .lanes",
+    )
+    add_config(parser)
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask the daemon and print what it says."""
+    from gated.commands.daemon import ask  # noqa: PLC0415 - not for --help
+
+    state = ask(configuration(args).state, {"op": "status"})
+    if args.json:
+        say_json(state)
+    else:
+        say_tree(state)
+    return Status.OK

@@ -1,0 +1,303 @@
+"""The post: all lanes, and the order in which things happen at them.
+
+What readers, inputs and the clock say goes to a lane; what the lane wants written down goes to the journal; and only
+when the journal has it on disk does the barrier open. The exceptions are the exits (`Act.exempt`): they open while
+nothing can be written, or when the disk has not answered within `OVERDUE_S`; what opened without a record is kept in
+memory, and written later as `unwritten`. Any other lane is guard-only for that time: what it would have admitted is
+flagged, marked `guard_only`, and opens nothing.
+"""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+from drivers.port import Condition, DriverError, Output
+from gated.barrier import Barrier
+from gated.clock import ClockFact, Timekeeper
+from gated.decide import Decision, LaneRule, Last, Now, Policy, decide
+from gated.journal import Journal, JournalTrouble
+from gated.lane import Act, Lane
+from gated.logs import FilteringBoundLogger
+from gated.presence import Presences, restored
+from gated.whitelist import Whitelist, WhitelistError
+from protocol.credential import canonical, masked
+from protocol.event import Kind, Stamp, Verdict
+from protocol.sighting import Sighting
+from protocol.whitelist import Entry
+
+OVERDUE_S: Final = 1.0
+"""An exit waits no longer than this for the disk."""
+RECENT: Final = 20
+LATENCIES: Final = 1000
+
+
+@dataclass(slots=True)
+class Station:
+    """One lane with what hangs on it."""
+
+    lane: Lane
+    barrier: Barrier | None = None
+    lamp: Output | None = None
+    lit: bool = False
+
+
+@dataclass(slots=True)
+class Device:
+    """What is known of one device."""
+
+    what: str
+    online: bool = False
+    why: str = "not tried yet"
+    since: str = ""
+
+
+@dataclass(slots=True)
+class Figures:
+    """What the post has done since its start."""
+
+    passages: int = 0
+    admitted: int = 0
+    flagged: int = 0
+    latencies: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES))
+    recent: deque[dict[str, object]] = field(default_factory=lambda: deque(maxlen=RECENT))
+
+
+@dataclass(slots=True)
+class _Pending:
+    """An act on its way to the disk. `opened` once the barrier has been told."""
+
+    station: Station
+    act: Act
+    stamp: Stamp
+    seen_at: float
+    opened: bool = False
+    overdue: asyncio.TimerHandle | None = None
+
+
+class Post:
+    """Everything that happens at the gate. Made once, lives in one event loop."""
+
+    def __init__(
+        self, *, journal: Journal, keeper: Timekeeper, whitelist: Whitelist, policy: Policy, log: FilteringBoundLogger
+    ) -> None:
+        self.stations: dict[str, Station] = {}
+        self.devices: dict[str, Device] = {}
+        self.figures = Figures()
+        self._presences = Presences()
+        self._journal = journal
+        self._keeper = keeper
+        self._whitelist = whitelist
+        self._policy = policy
+        self._log = log
+        self._list_trouble = ""
+
+    def add(self, rule: LaneRule, barrier: Barrier | None, lamp: Output | None) -> None:
+        """Put a lane into the post."""
+        self.stations[rule.name] = Station(Lane(rule, self._presences, self._judge), barrier, lamp)
+
+    def restore(self, lines: list[bytes]) -> None:
+        """Take up what the last life left unfinished: who was let through just now, by the journal's last lines."""
+        now = self._keeper.stamp()
+        for line in lines:
+            event = json.loads(line)
+            lane = self.stations.get(event.get("lane", ""))
+            if lane is None or event["kind"] != Kind.PASSAGE or event["verdict"] != Verdict.ADMIT:
+                continue
+            rule = lane.lane.rule
+            if event["boot"] != now.boot or not 0 <= now.mono - event["mono"] <= rule.repeat:
+                continue
+            sighting = Sighting(event["reader"], canonical(event["credential"]), event["mono"])
+            presence = restored(rule, sighting, event["seq"])
+            self._presences.put(presence)
+            self._presences.admitted(presence)
+
+    def see(self, lane: str, sighting: Sighting) -> None:
+        """A reader of this lane has read something."""
+        station = self.stations[lane]
+        self._do(station, station.lane.see(sighting, self._keeper.now()), sighting.at)
+
+    def passed(self, lane: str) -> None:
+        """The sensor behind this lane's arm has seen somebody go through."""
+        station = self.stations[lane]
+        now = self._keeper.now()
+        self._do(station, station.lane.passed(now), now.mono)
+
+    def pressed(self, lane: str) -> None:
+        """This lane's button has been pressed."""
+        station = self.stations[lane]
+        self._do(station, station.lane.button(), self._keeper.now().mono)
+
+    def condition(self, name: str, what: str, condition: Condition) -> None:
+        """A device has come or gone: one log line, one event."""
+        stamp = self._keeper.stamp()
+        self.devices[name] = Device(what, condition.online, condition.why, stamp.at)
+        said = self._log.info if condition.online else self._log.warning
+        said("device." + ("online" if condition.online else "offline"), device=name, what=what, why=condition.why)
+        fields = {"what": what, "device": name, "online": condition.online, "why": condition.why or None}
+        self.note(Kind.SYSTEM, fields)
+
+    def tick(self) -> None:
+        """Let time pass: at the lanes, in the list, for the lamps."""
+        self.refresh_list()
+        now = self._keeper.now()
+        for station in self.stations.values():
+            self._do(station, station.lane.tick(now), now.mono)
+        self._presences.forget(now.mono)
+
+    def journal_changed(self, ok: bool, why: str) -> None:  # noqa: FBT001 - the journal's own signature
+        """The journal can, or can no longer, be written."""
+        for station in self.stations.values():
+            station.lane.writable = ok
+        if ok:
+            self._log.info("journal.works")
+        else:
+            self._log.error(
+                "journal.trouble", why=why, effect="guard-only: nothing but exits opens by itself; open by hand"
+            )
+
+    def clock(self, facts: list[ClockFact]) -> None:
+        """Write down what the clock did."""
+        for fact in facts:
+            self._log.warning("clock." + str(fact.fields["what"]).removeprefix("clock-"), **fact.fields)
+            self.note(fact.kind, fact.fields)
+
+    def refresh_list(self) -> None:
+        """Take a newer list into force, between two decisions."""
+        before = self._whitelist.info
+        if self._whitelist.refresh() and (info := self._whitelist.info) is not None:
+            self._log.info("list.in-force", version=info.version, entries=info.entries)
+            was = before.version if before is not None else None
+            self.note(Kind.SYSTEM, {"what": "list", "from": was, "to": info.version, "entries": info.entries})
+        if self._whitelist.trouble != self._list_trouble:
+            self._list_trouble = self._whitelist.trouble
+            if self._list_trouble:
+                self._log.error("list.trouble", why=self._list_trouble)
+                self.note(Kind.ALARM, {"what": "list-trouble", "why": self._list_trouble})
+
+    def note(self, kind: Kind, fields: Mapping[str, object]) -> None:
+        """Write down something that opens nothing."""
+        stamp = self._keeper.stamp()
+        self._journal.append(kind, stamp, fields).add_done_callback(partial(self._noted, kind, stamp, fields))
+
+    def _noted(self, kind: Kind, stamp: Stamp, fields: Mapping[str, object], written: asyncio.Future[int]) -> None:
+        if not written.cancelled() and written.exception() is not None:
+            self._journal.keep(kind, stamp, fields)
+
+    def _judge(
+        self, sighting: Sighting, rule: LaneRule, last: Last | None, now: Now
+    ) -> tuple[Decision, Mapping[str, object]]:
+        entry = self._entry(sighting)
+        decision = decide(sighting, rule, entry, last, self._policy, now)
+        info = self._whitelist.info
+        return decision, {"holder": entry.holder if entry is not None else None, "list": info and info.version}
+
+    def _entry(self, sighting: Sighting) -> Entry | None:
+        try:
+            return self._whitelist.entry(sighting.credential)
+        except WhitelistError as error:
+            # An error is never a yes: without an entry the credential is unknown.
+            if str(error) != self._list_trouble:
+                self._list_trouble = str(error)
+                self._log.error("list.trouble", why=self._list_trouble)
+                self.note(Kind.ALARM, {"what": "list-trouble", "why": self._list_trouble})
+            return None
+
+    def _do(self, station: Station, acts: list[Act], seen_at: float) -> None:
+        for act in acts:
+            self._write(_Pending(station, act, self._keeper.stamp(), seen_at))
+        self._light(station)
+
+    def _write(self, pending: _Pending) -> None:
+        act = pending.act
+        written = self._journal.append(act.kind, pending.stamp, act.fields)
+        if act.opens and act.exempt and not written.done():
+            loop = asyncio.get_running_loop()
+            pending.overdue = loop.call_later(OVERDUE_S, self._overdue, pending)
+        written.add_done_callback(partial(self._written, pending))
+
+    def _overdue(self, pending: _Pending) -> None:
+        self._log.error("journal.slow", lane=pending.station.lane.rule.name, effect="the exit opens before its record")
+        self._open(pending)
+
+    def _written(self, pending: _Pending, written: asyncio.Future[int]) -> None:
+        act = pending.act
+        if pending.overdue is not None:
+            pending.overdue.cancel()
+        if written.cancelled():
+            return
+        trouble = written.exception()
+        if trouble is None:
+            if act.opens and not pending.opened:
+                self._open(pending, seq=written.result())
+            self._settle(pending, written.result())
+            return
+        if not isinstance(trouble, JournalTrouble):
+            raise trouble
+        if act.opens and act.exempt and not pending.opened:
+            self._open(pending)
+        self._keep(pending)
+        self._settle(pending, None)
+
+    def _keep(self, pending: _Pending) -> None:
+        act = pending.act
+        fields = act.fields
+        if act.opens and not pending.opened:
+            if act.kind is not Kind.PASSAGE:
+                return
+            fields = {**fields, "verdict": Verdict.FLAG, "guard_only": True}
+        self._journal.keep(act.kind, pending.stamp, fields)
+
+    def _open(self, pending: _Pending, seq: int | None = None) -> None:
+        pending.opened = True
+        barrier = pending.station.barrier
+        if barrier is None:
+            return
+        try:
+            barrier.open()
+        except DriverError as error:
+            lane = pending.station.lane.rule.name
+            self._log.error("barrier.failed", lane=lane, why=str(error))
+            self.note(Kind.ALARM, {"what": "barrier-failed", "lane": lane, "why": str(error), "of": seq})
+
+    def _settle(self, pending: _Pending, seq: int | None) -> None:
+        station, act = pending.station, pending.act
+        now = self._keeper.now()
+        if act.kind is Kind.PASSAGE:
+            self._count(pending, seq, now.mono)
+        self._do(station, station.lane.settled(act, seq, opened=pending.opened, now=now), now.mono)
+
+    def _count(self, pending: _Pending, seq: int | None, mono: float) -> None:
+        figures, fields = self.figures, pending.act.fields
+        admitted = pending.opened
+        figures.passages += 1
+        figures.admitted += admitted
+        figures.flagged += not admitted
+        if admitted:
+            figures.latencies.append(mono - pending.seen_at)
+        figures.recent.append({"seq": seq, "at": pending.stamp.at, **fields})
+        credential: Any = fields["credential"]
+        self._log.info(
+            "passage",
+            lane=fields["lane"],
+            verdict=fields["verdict"],
+            reason=fields["reason"],
+            credential=masked(credential),
+            seq=seq,
+        )
+
+    def _light(self, station: Station) -> None:
+        if station.lamp is None:
+            return
+        lit = bool(station.lane.held(self._keeper.now()))
+        if lit == station.lit:
+            return
+        try:
+            station.lamp.set(on=lit)
+            station.lit = lit
+        except DriverError:
+            # The driver puts the lamp as last asked for when its port is back; until then it is tried at each tick.
+            return

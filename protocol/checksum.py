@@ -1,0 +1,41 @@
+"""The check sums of the frames we speak, each a function of bytes."""
+
+from typing import Final
+
+_CRC_START: Final = 0xFFFF
+_POLYNOMIAL: Final = 0x8408  # 0x1021 bit-reversed
+
+
+def xor8(data: bytes) -> int:
+    """All bytes exclusive-or'ed."""
+    value = 0
+    for byte in data:
+        value ^= byte
+    return value
+
+
+def sum8(data: bytes) -> int:
+    """The low byte of the sum of all bytes."""
+    return sum(data) & 0xFF
+
+
+def crc16_mcrf4xx(data: bytes) -> int:
+    """CRC-16/MCRF4XX: reflected, begins at FFFF, ends as it is; 0 over data with its CRC behind, low byte first."""
+    crc = _CRC_START
+    for byte in data:
+        crc = (crc >> 8) ^ _TABLE[(crc ^ byte) & 0xFF]
+    return crc
+
+
+def _table() -> tuple[int, ...]:
+    """The CRC of each single byte, so that a frame costs one step a byte and not eight."""
+    table = []
+    for byte in range(256):
+        crc = byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (_POLYNOMIAL if crc & 1 else 0)
+        table.append(crc)
+    return tuple(table)
+
+
+_TABLE: Final = _table()

@@ -1,0 +1,284 @@
+"""UHFReader18: the protocol of Chafon's CF-RU5102 family and its many rebrands, both directions.
+
+    command   Len | Adr | Cmd | data … | CRC low | CRC high             Len = bytes behind Len
+    reply     Len | Adr | Cmd | Status | data … | CRC low | CRC high    CRC-16/MCRF4XX over all before it
+    beat      56 00 00 00 00 00                                         every 30 s where the reader calls the host
+
+(Chafon's UHFReader18 manual; xynogen/uhfreader18 for the beat and for Cmd EE, a capture of an HW-VX6330K.)
+
+Finding frames
+- There is no head byte: any byte can claim to be a Len and wait for up to 255 others. A frame is parsed at the front
+  of the buffer; where its CRC fails, one byte goes and the search begins again behind it.
+- A false Len at the front can hold up good frames behind it, so a silent line says when to stop waiting: `gap()`,
+  called after `GAP_S` of silence, looks for a whole frame at each offset and gives up what lies before it. An
+  incomplete frame alone is kept, so that a pause inside a frame (TCP, USB) loses nothing either.
+- Together: after any garbage, of any length, a good frame is given by `feed` or by the next `gap`.
+- Looking at each offset without a gap would be wrong: the content of a tag can be the image of a frame.
+- The beat is taken where a frame would begin. As a frame it would be a reply to command 00, which there is none of.
+
+EPCs
+- Inventory (01, 0F) tells number and lengths of its EPCs. All of it must add up, else nothing of it counts: half a
+  list that does not mean what we think is worse than none. EPCs of no whole words have no credential.
+- Cmd EE carries one EPC, 12 bytes in the frames known. They are taken exactly as they are. The one capture there is
+  begins with 20 00 and ends in zeros, and whether these are a flag, a PC word with its padding or part of the tag
+  cannot be told from it; cutting them could make two tags one. Hence: enrol a tag in the mode that the gate reads in.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final, Generic, TypeVar
+
+from protocol.checksum import crc16_mcrf4xx
+from protocol.codec import Dropped
+from protocol.credential import Credential
+
+BUFFER_MAX_BYTES: Final = 255  # the longest frame less its last byte: what stays between two calls of `feed`
+GAP_S: Final = 0.020  # the manual: 15 ms between two bytes end a frame
+BROADCAST: Final = 0xFF
+EPC_MAX_BYTES: Final = 62  # 31 words, all that a PC word can tell
+
+_CRC_BYTES: Final = 2
+_COMMAND_LEN_MIN: Final = 4
+_REPLY_LEN_MIN: Final = 5
+_REPLY_DATA_AT: Final = 4
+_BEAT: Final = bytes.fromhex("560000000000")
+_BEAT_MARK_BYTES: Final = 4
+_INFO_BYTES: Final = 8
+_SCAN_UNIT_S: Final = 0.1
+
+
+class Cmd(IntEnum):
+    """The commands we use, by their code."""
+
+    INVENTORY = 0x01
+    SINGLE = 0x0F
+    INFO = 0x21
+    SCAN_TIME = 0x25
+    POWER = 0x2F
+    REPORT = 0xEE
+
+
+class Status(IntEnum):
+    """The statuses we tell apart. 01 to 04 carry EPCs."""
+
+    OK = 0x00
+    DONE = 0x01
+    SCAN_TIME_OVER = 0x02
+    MORE = 0x03
+    MEMORY_FULL = 0x04
+    UNSUPPORTED = 0x0B
+    POOR_COMMUNICATION = 0xFA
+    NO_TAG = 0xFB
+    TAG_ERROR = 0xFC
+    BAD_LENGTH = 0xFD
+    BAD_COMMAND = 0xFE
+    BAD_PARAMETER = 0xFF
+
+
+_WITH_EPCS: Final = frozenset((Status.DONE, Status.SCAN_TIME_OVER, Status.MORE, Status.MEMORY_FULL))
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What the host asks for."""
+
+    address: int
+    command: int
+    data: bytes = b""
+
+    def to_bytes(self) -> bytes:
+        """The command as the reader takes it."""
+        return _framed(bytes([self.address, self.command]) + self.data)
+
+    @classmethod
+    def from_bytes(cls, frame: bytes) -> "Command":
+        """The command in a frame whose length and CRC have been checked."""
+        return cls(frame[1], frame[2], frame[3:-_CRC_BYTES])
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the reader answers, or sends by itself in active mode."""
+
+    address: int
+    command: int
+    status: int
+    data: bytes = b""
+
+    def to_bytes(self) -> bytes:
+        """The reply as the reader sends it."""
+        return _framed(bytes([self.address, self.command, self.status]) + self.data)
+
+    @classmethod
+    def from_bytes(cls, frame: bytes) -> "Reply":
+        """The reply in a frame whose length and CRC have been checked."""
+        return cls(frame[1], frame[2], frame[3], frame[_REPLY_DATA_AT:-_CRC_BYTES])
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The reader that called the host is still there."""
+
+    def to_bytes(self) -> bytes:
+        """The beat as the reader sends it."""
+        return _BEAT
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What a reader says of itself (command 21)."""
+
+    firmware: tuple[int, int]
+    kind: int
+    protocols: int
+    frequency_max: int
+    frequency_min: int
+    power_dbm: int
+    scan_s: float
+
+    @classmethod
+    def from_reply(cls, reply: Reply) -> "Info | None":
+        """The info in a good reply to command 21, else None."""
+        data = reply.data
+        if reply.command != Cmd.INFO or reply.status != Status.OK or len(data) < _INFO_BYTES:
+            return None
+        kind, protocols, highest, lowest, power = data[2:7]
+        return cls((data[0], data[1]), kind, protocols, highest, lowest, power, data[7] * _SCAN_UNIT_S)
+
+    def to_data(self) -> bytes:
+        """The data of the reply."""
+        middle = (self.kind, self.protocols, self.frequency_max, self.frequency_min, self.power_dbm)
+        return bytes([*self.firmware, *middle, round(self.scan_s / _SCAN_UNIT_S)])
+
+
+def power_data(dbm: int) -> bytes:
+    """The data of command 2F."""
+    return bytes([dbm])
+
+
+def scan_time_data(seconds: float) -> bytes:
+    """The data of command 25: units of 100 ms."""
+    return bytes([round(seconds / _SCAN_UNIT_S)])
+
+
+def epcs(reply: Reply) -> tuple[bytes, ...]:
+    """The EPCs that a reply carries, in its order; none where it carries none or does not add up."""
+    if reply.command == Cmd.REPORT:
+        return (reply.data,) if _is_epc(reply.data) else ()
+    if reply.command not in (Cmd.INVENTORY, Cmd.SINGLE) or reply.status not in _WITH_EPCS or not reply.data:
+        return ()
+    count, at, found = reply.data[0], 1, []
+    for _ in range(count):
+        end = at + 1 + reply.data[at] if at < len(reply.data) else len(reply.data) + 1
+        if end > len(reply.data):
+            return ()
+        found.append(reply.data[at + 1 : end])
+        at = end
+    return tuple(filter(_is_epc, found)) if at == len(reply.data) else ()
+
+
+def inventory_data(tags: list[bytes]) -> bytes:
+    """The data of an inventory reply that carries these EPCs."""
+    return bytes([len(tags)]) + b"".join(bytes([len(tag)]) + tag for tag in tags)
+
+
+def credential(epc: bytes) -> Credential:
+    """The credential of an EPC: `epc:` and all its digits."""
+    return Credential(f"epc:{epc.hex().upper()}")
+
+
+F = TypeVar("F")
+
+
+class _Framer(Generic[F]):
+    """Finds frames of one direction; see the module's rules."""
+
+    def __init__(self, len_min: int, make: Callable[[bytes], F], beat: F | None) -> None:
+        self.dropped = Dropped()
+        self._buffer = bytearray()
+        self._len_min = len_min
+        self._make = make
+        self._beat = beat
+
+    @property
+    def pending(self) -> bool:
+        """Whether bytes wait for others, so that `gap` may have something to say."""
+        return bool(self._buffer)
+
+    def feed(self, data: bytes) -> list[F]:
+        """All frames that `data` completes, oldest first. Bytes of a failed frame count among `dropped.data` too."""
+        self._buffer += data
+        frames: list[F] = []
+        start = 0
+        while start < len(self._buffer):
+            length = self._length(start)
+            if length and start + length > len(self._buffer):
+                break
+            frame = self._at(start, length)
+            if frame is None:
+                self.dropped.frames += length > 0
+                self.dropped.data += 1
+                start += 1
+            else:
+                frames.append(frame)
+                start += length
+        del self._buffer[:start]
+        return frames
+
+    def gap(self) -> list[F]:
+        """All whole frames that a false or broken one holds up, oldest first; to be called when the line is silent."""
+        frames: list[F] = []
+        start = kept = 0
+        while start < len(self._buffer):
+            length = self._length(start)
+            frame = self._at(start, length) if start + length <= len(self._buffer) else None
+            if frame is None:
+                start += 1
+                continue
+            self.dropped.data += start - kept
+            frames.append(frame)
+            start = kept = start + length
+        del self._buffer[:kept]
+        return frames
+
+    def _length(self, start: int) -> int:
+        """How long the frame is that would begin here; 0 where none can. More than there is where that is open."""
+        if self._beat is not None and _BEAT.startswith(self._buffer[start : start + _BEAT_MARK_BYTES]):
+            return len(_BEAT)
+        size = self._buffer[start]
+        return size + 1 if size >= self._len_min else 0
+
+    def _at(self, start: int, length: int) -> F | None:
+        """The frame of this length that begins here, if it is one."""
+        frame = bytes(self._buffer[start : start + length])
+        if frame == _BEAT and self._beat is not None:
+            return self._beat
+        if length <= self._len_min or crc16_mcrf4xx(frame) != 0 or frame[0] + 1 != length:
+            return None
+        return self._make(frame)
+
+
+class ReplyCodec(_Framer[Reply | Heartbeat]):
+    """Bytes of a reader in, replies and beats out."""
+
+    def __init__(self) -> None:
+        super().__init__(_REPLY_LEN_MIN, Reply.from_bytes, Heartbeat())
+
+
+class CommandCodec(_Framer[Command]):
+    """Bytes of a host in, commands out."""
+
+    def __init__(self) -> None:
+        super().__init__(_COMMAND_LEN_MIN, Command.from_bytes, None)
+
+
+def _is_epc(data: bytes) -> bool:
+    """Whether these bytes have a credential: whole words, as many as a tag can hold."""
+    return 0 < len(data) <= EPC_MAX_BYTES and len(data) % 2 == 0
+
+
+def _framed(body: bytes) -> bytes:
+    """Len in front, CRC behind."""
+    counted = bytes([len(body) + _CRC_BYTES]) + body
+    return counted + crc16_mcrf4xx(counted).to_bytes(_CRC_BYTES, "little")

@@ -1,0 +1,153 @@
+"""The unit keeps the daemon in its cage, and leaves it what it needs."""
+
+import re
+import shutil
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+SYSTEMD = Path(__file__).parents[2] / "systemd"
+UNIT = SYSTEMD / "gated.service"
+EXPOSURE_MAX = 1.5
+
+
+def settings(path: Path) -> dict[str, list[str]]:
+    """All settings of a unit file; one that stands several times has several values, an empty one none."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line and line[0] not in "#[":
+            key, _, value = line.partition("=")
+            found[key].append(value)
+    return found
+
+
+def test_notify_and_watchdog() -> None:
+    """The daemon says itself when it is ready, is restarted when it hangs or ends, and systemd never gives up."""
+    unit = settings(UNIT)
+    assert unit["Type"] == ["notify"]
+    assert unit["NotifyAccess"] == ["main"]
+    assert unit["WatchdogSec"] == ["30s"]
+    assert unit["Restart"] == ["always"]
+    assert unit["RestartSec"] == ["2s"]
+    assert unit["StartLimitIntervalSec"] == ["0"]
+
+
+def test_it_runs_what_the_installation_page_installs() -> None:
+    """Program and configuration lie where docs/install.md puts them; the boot id comes in by the environment."""
+    unit = settings(UNIT)
+    assert unit["ExecStart"] == ["/opt/gated/bin/gated run -c /etc/gated/gated.toml"]
+    assert unit["Environment"] == ["GATED_BOOT_ID=%b"]
+    page = (SYSTEMD.parent / "docs" / "install.md").read_text(encoding="utf-8")
+    for path in ("/opt/gated/bin/gated", "/etc/gated/gated.toml", *(file.name for file in SYSTEMD.iterdir())):
+        assert path in page
+
+
+@pytest.mark.parametrize("kind", ["State", "Runtime", "Configuration"])
+def test_folders_are_its_own(kind: str) -> None:
+    """The folders of the daemon have its name, and nobody else looks into them."""
+    unit = settings(UNIT)
+    assert unit[f"{kind}Directory"] == ["gated"]
+    assert unit[f"{kind}DirectoryMode"] == ["0750"]
+    assert unit["UMask"] == ["0077"]
+
+
+def test_serial_ports_are_allowed() -> None:
+    """Readers and relays on every kind of serial port can be opened for reading and writing."""
+    unit = settings(UNIT)
+    assert "dialout" in unit["SupplementaryGroups"][0].split()
+    for device in ("ttyS", "ttyUSB", "ttyACM", "ttyAMA", "gpiochip"):
+        assert f"char-{device} rw" in unit["DeviceAllow"]
+
+
+def test_network_and_unix_sockets_are_allowed() -> None:
+    """Readers on TCP, chronyc on UDP, and the control and notify sockets work; the base unit bars no address."""
+    unit = settings(UNIT)
+    assert set(unit["RestrictAddressFamilies"][0].split()) == {"AF_INET", "AF_INET6", "AF_UNIX"}
+    assert "PrivateNetwork" not in unit
+    assert "IPAddressDeny" not in unit
+    assert "NoExecPaths" not in unit
+
+
+def test_own_priority_can_be_lowered() -> None:
+    """The build of a list steps behind the journal: @resources is in @system-service and is not taken out."""
+    allowed, removed = settings(UNIT)["SystemCallFilter"]
+    assert allowed == "@system-service"
+    assert removed.startswith("~")
+    assert "@resources" not in removed
+
+
+def test_no_file_that_may_be_missing_stops_the_start() -> None:
+    """Credentials come by a drop-in: a LoadCredential= of a missing file would keep the gate shut."""
+    assert not {"LoadCredential", "EnvironmentFile", "Requires", "BindsTo"} & settings(UNIT).keys()
+
+
+def test_tasks_are_bounded() -> None:
+    """A runaway ends in a restart of the daemon, not in a dead box."""
+    unit = settings(UNIT)
+    assert unit["TasksMax"] == ["64"]
+    assert unit["MemoryMax"] == ["256M"]
+
+
+def test_user_and_folders_exist_before_the_first_start() -> None:
+    """The user of the unit is made by sysusers; tmpfiles lets it read its configuration and not write it."""
+    user = settings(UNIT)["User"][0]
+    assert re.search(rf"^u {user} ", (SYSTEMD / "gated.sysusers").read_text(encoding="utf-8"), re.MULTILINE)
+    folders = (SYSTEMD / "gated.tmpfiles").read_text(encoding="utf-8")
+    assert re.search(rf"^d /etc/gated +0750 root +{user} ", folders, re.MULTILINE)
+    assert re.search(rf"^d /var/lib/gated +0750 {user} +{user} ", folders, re.MULTILINE)
+
+
+def test_address_list_keeps_the_box_to_itself_reachable() -> None:
+    """Whoever uses the example keeps the guard's page and chronyc."""
+    dropin = settings(SYSTEMD / "10-addresses.conf")
+    assert dropin["IPAddressDeny"] == ["any"]
+    assert "localhost" in dropin["IPAddressAllow"]
+
+
+def test_udev_rules_are_well_formed() -> None:
+    """Each rule is a list of KEY, operator and quoted value; each jump has its label."""
+    text = (SYSTEMD / "70-gated.rules").read_text(encoding="utf-8")
+    rules = [line for line in text.splitlines() if line and not line.startswith("#")]
+    part = r'[A-Z]+(?:\{[\w.]+\})?(?:==|!=|\+=|=)"[^"]*"'
+    assert [rule for rule in rules if not re.fullmatch(rf"{part}(?:, {part})*", rule)] == []
+    assert set(re.findall(r'GOTO="(\w+)"', text)) == set(re.findall(r'LABEL="(\w+)"', text))
+
+
+def test_adapters_are_told_apart_by_their_socket() -> None:
+    """Each name under /dev/gated holds the port's path, so that two equal adapters get two names."""
+    names = re.findall(r'SYMLINK\+="([^"]*)"', (SYSTEMD / "70-gated.rules").read_text(encoding="utf-8"))
+    assert [name.partition("-")[0] for name in names] == ["gated/ch340", "gated/ftdi", "gated/cp210x"]
+    assert all(name.endswith("$env{ID_PATH_TAG}") for name in names)
+
+
+needs_analyze = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
+
+
+@needs_analyze
+def test_exposure_is_low() -> None:
+    """The exposure that systemd works out for the cage is at most 1.5."""
+    found = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(UNIT)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"},
+    )
+    exposure = re.search(r"exposure level for gated\.service: ([\d.]+)", found.stdout)
+    assert exposure, found.stderr
+    assert float(exposure[1]) <= EXPOSURE_MAX
+
+
+@needs_analyze
+def test_systemd_understands_every_line(tmp_path: Path) -> None:
+    """The checker of systemd finds nothing to complain of once the program is there."""
+    copy = tmp_path / "gated.service"
+    text = UNIT.read_text(encoding="utf-8")
+    copy.write_text(re.sub("^ExecStart=.*$", "ExecStart=/bin/true", text, flags=re.MULTILINE), encoding="utf-8")
+    found = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(copy)], capture_output=True, text=True, check=False
+    )
+    complaints = [line for line in found.stderr.splitlines() if "gated.service" in line]
+    assert complaints == []
