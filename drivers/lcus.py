@@ -8,6 +8,7 @@ The board's link is held by one task, which lives while at least one contact's `
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Final
@@ -44,7 +45,10 @@ class Board:
 
     def add(self, channel: int) -> None:
         """From now on this contact is put as asked for at each connect: off at first."""
-        self._asked.setdefault(channel, False)
+        if self._asked.setdefault(channel, False) or self._link is None:
+            return
+        with contextlib.suppress(DriverError):  # the link is being lost; the next one begins with it
+            self.put(channel, on=False)
 
     def put(self, channel: int, *, on: bool) -> None:
         """Close or open the contact, at once. Raises DriverError, and remembers nothing, where that is impossible."""

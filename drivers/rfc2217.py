@@ -86,6 +86,7 @@ class Rfc2217Link(Link):
             self._loop.call_soon_threadsafe(self.lose, reason)
         with contextlib.suppress(OSError):  # closed is closed
             self._device.close()
+        self._socket.close()  # pyserial leaves it open where the connection has ended by itself
 
     def _post(self, data: bytes, at: float) -> None:
         if not self._over:

@@ -3,8 +3,9 @@
 `answer` (the default)
 - One command at a time: what is sent while the reader works is lost. A command without an answer is sent again after
   the reader's scan time and `ANSWER_S`.
-- At connect the reader is asked what it is (21): the answer makes it online. Power and scan time are then set where they
-  are configured and differ (the reader writes them to its own memory, which wears).
+- At connect the reader is asked what it is (21): the answer makes it online. Power and scan time are set before that
+  where they are configured and differ (the reader writes them to its own memory, which wears). Scan times are kept: a
+  reader set to seconds also answers an empty field only after seconds.
 - Silence for `SILENCE_S` (or a scan time, where that is longer) is the end of the link: closed and opened anew. So a
   half-open connection is noticed as well.
 

@@ -200,15 +200,17 @@ class _Framer(Generic[F]):
         self._len_min = len_min
         self._make = make
         self._beat = beat
+        self._looked = False
 
     @property
     def pending(self) -> bool:
-        """Whether bytes wait for others, so that `gap` may have something to say."""
-        return bool(self._buffer)
+        """Whether bytes wait for others and no `gap` has looked at them, so that one may have something to say."""
+        return bool(self._buffer) and not self._looked
 
     def feed(self, data: bytes) -> list[F]:
         """All frames that `data` completes, oldest first. Bytes of a failed frame count among `dropped.data` too."""
         self._buffer += data
+        self._looked = False
         frames: list[F] = []
         start = 0
         while start < len(self._buffer):
@@ -228,6 +230,7 @@ class _Framer(Generic[F]):
 
     def gap(self) -> list[F]:
         """All whole frames that a false or broken one holds up, oldest first; to be called when the line is silent."""
+        self._looked = True
         frames: list[F] = []
         start = kept = 0
         while start < len(self._buffer):

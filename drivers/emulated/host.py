@@ -99,6 +99,7 @@ class TcpHost:
 
     async def __aexit__(self, *_: object) -> None:
         self.unplug()
+        await asyncio.sleep(0)  # aborted transports end in the loop's next turn
 
     async def plug(self) -> None:
         """Listen, if it does not."""

@@ -7,7 +7,7 @@ from protocol.lcus import CHANNELS, LcusCodec, Query
 
 
 class EmulatedLcus:
-    """A board of eight relays. `changes` lists (monotonic seconds, channel, on), commands that change nothing left out."""
+    """A board of eight relays. `changes` lists (monotonic s, channel, on), without commands that change nothing."""
 
     def __init__(self, on_change: Callable[[int, bool], None] | None = None) -> None:
         self.channels = dict.fromkeys(range(1, CHANNELS + 1), False)

@@ -1,0 +1,1 @@
+"""The demonstration: a whole gate post on emulated devices, with the real daemon in its middle."""

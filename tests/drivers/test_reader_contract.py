@@ -1,0 +1,186 @@
+"""What every reader does, on every kind of line."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import serial
+
+from drivers.emulated.em4100 import EmulatedEm4100
+from drivers.emulated.uhf18 import EmulatedUhf18
+from drivers.port import Condition, Quiet
+from drivers.registry import Role
+from protocol.sighting import Sighting
+from tests.drivers.rig import Host, eventually, hosted, made, watching
+
+pytestmark = pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")  # in pyserial's rfc2217
+
+EPC = "E284361100001000094944AA"
+TAG = "62E3086CED"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One driver in one mode: its emulation, and how a credential is shown to it."""
+
+    driver: str
+    device: Callable[[], Any]
+    show: Callable[[Any, Host], None]
+    credential: str
+    mode: str | None = None
+
+    def make(self, port: str) -> Any:
+        """The driver on this port."""
+        options: dict[str, Any] = {"mode": self.mode} if self.mode else {}
+        return made(Role.READER, self.driver, port, **options)
+
+
+EM = Case("em4100", EmulatedEm4100, lambda device, host: host.send(device.frame(TAG) * 2), f"em:{TAG}")
+ANSWER = Case("uhf18", EmulatedUhf18, lambda device, _: device.enter(EPC), f"epc:{EPC}", "answer")
+ACTIVE = Case("uhf18", EmulatedUhf18, lambda device, host: host.send(device.push(EPC)), f"epc:{EPC}", "active")
+LINES = [
+    pytest.param(case, kind, id=f"{case.driver}-{case.mode}-{kind}")
+    for case, kinds in (
+        (EM, ("pty", "tcp", "rfc2217")),
+        (ANSWER, ("pty", "tcp", "rfc2217", "listen")),
+        (ACTIVE, ("pty", "tcp", "listen")),
+    )
+    for kind in kinds
+]
+on_every_line = pytest.mark.parametrize(("case", "kind"), LINES)
+
+
+@on_every_line
+async def test_what_is_shown_is_sighted(case: Case, kind: str, tmp_path: Path) -> None:
+    """A credential before the reader comes out as a Sighting, with the time of its last byte."""
+    device, began = case.device(), time.monotonic()
+    async with hosted(kind, device, tmp_path) as host:
+        reader = case.make(host.port)
+        async with watching(reader) as watch:
+            await watch.online()
+            case.show(device, host)
+            sighting = await watch.until(lambda report: isinstance(report, Sighting))
+    assert (sighting.reader, sighting.credential) == ("lane.reader", case.credential)
+    assert began < sighting.at <= reader.last_heard <= time.monotonic()
+
+
+@on_every_line
+async def test_unplugged_is_offline_and_plugged_in_is_online(case: Case, kind: str, tmp_path: Path) -> None:
+    """The driver says why it is offline, comes back by itself, and reads again."""
+    device = case.device()
+    async with hosted(kind, device, tmp_path) as host, watching(case.make(host.port)) as watch:
+        await watch.online()
+        host.unplug()
+        assert host.port in await watch.offline(watch.here)
+        here = watch.here
+        await host.plug()
+        await watch.online(here)
+        case.show(device, host)
+        await watch.until(lambda report: isinstance(report, Sighting), here)
+
+
+@pytest.mark.parametrize("case", [EM, ANSWER, ACTIVE], ids=lambda case: f"{case.driver}-{case.mode}")
+async def test_nobody_there_is_said_once_and_then_quiet(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An absent device is one Condition; what follows is Quiet, however often it is tried."""
+    monkeypatch.setattr("drivers.link._QUIET_PACE_S", 0.1)
+    async with watching(case.make("/dev/serial/by-id/none")) as watch:
+        await watch.until(lambda report: report == Quiet(), 1)
+        assert [type(report) for report in watch.reports[:2]] == [Condition, Quiet]
+        assert "unplugged" in watch.conditions[0].why
+
+
+@pytest.mark.parametrize("case", [EM, ANSWER, ACTIVE], ids=lambda case: f"{case.driver}-{case.mode}")
+async def test_leaving_closes_the_device(case: Case, tmp_path: Path) -> None:
+    """When the iteration is left the port is free for another program."""
+    async with hosted("pty", case.device(), tmp_path) as host:
+        async with watching(case.make(host.port)) as watch:
+            await watch.online()
+            with pytest.raises(serial.SerialException):
+                serial.Serial(host.port, exclusive=True)
+        serial.Serial(host.port, exclusive=True).close()
+
+
+@pytest.mark.parametrize("case", [EM, ANSWER, ACTIVE], ids=lambda case: f"{case.driver}-{case.mode}")
+async def test_bytes_from_before_never_count(case: Case, tmp_path: Path) -> None:
+    """What lay in the port before it was opened is no sighting."""
+    device = case.device()
+    async with hosted("pty", device, tmp_path) as host:
+        if case is ANSWER:
+            host.send(EmulatedUhf18().push(EPC))
+        else:
+            case.show(device, host)
+        async with watching(case.make(host.port)) as watch:
+            await watch.online()
+            await watch.until(lambda report: report == Quiet())
+            assert not watch.of(Sighting)
+
+
+@pytest.mark.parametrize("case", [EM, ANSWER, ACTIVE], ids=lambda case: f"{case.driver}-{case.mode}")
+async def test_garbage_harms_nothing(case: Case, tmp_path: Path) -> None:
+    """Noise on the line is neither a sighting nor the end of the link."""
+    device = case.device()
+    async with hosted("pty", device, tmp_path) as host, watching(case.make(host.port)) as watch:
+        await watch.online()
+        host.send(bytes(range(256)) + b"\x02\x02\xff\x11\x00\xee")
+        case.show(device, host)
+        sighting = await watch.until(lambda report: isinstance(report, Sighting))
+        assert sighting.credential == case.credential
+        assert watch.conditions == [Condition(True)]
+
+
+async def test_a_link_torn_within_a_frame_begins_afresh(tmp_path: Path) -> None:
+    """Half a frame before the unplugging and half a frame after it are no frame."""
+    device = EmulatedEm4100()
+    frame = device.frame(TAG)
+    async with hosted("pty", device, tmp_path) as host, watching(made(Role.READER, "em4100", host.port)) as watch:
+        await watch.online()
+        host.send(frame + frame[:7])
+        host.unplug()
+        await watch.offline()
+        here = watch.here
+        await host.plug()
+        await watch.online(here)
+        host.send(frame[7:] + device.frame("0000000001") * 2)
+        sighting = await watch.until(lambda report: isinstance(report, Sighting))
+        assert sighting.credential == "em:0000000001"
+
+
+async def test_refused_then_up() -> None:
+    """A server that comes up later is found."""
+    device = EmulatedUhf18()
+    async with hosted("tcp", device, Path()) as host:
+        host.unplug()
+        async with watching(ANSWER.make(host.port)) as watch:
+            assert "refuses the connection" in await watch.offline()
+            await host.plug()
+            await watch.online()
+
+
+async def test_two_programs_on_one_port(tmp_path: Path) -> None:
+    """A port that another process holds is said to be in use."""
+    async with hosted("pty", EmulatedEm4100(), tmp_path) as host:
+        other = serial.Serial(host.port, exclusive=True)
+        async with watching(EM.make(host.port)) as watch:
+            assert "in use by another process" in await watch.offline()
+            other.close()
+            await watch.online()
+
+
+async def test_cancelled_while_opening(tmp_path: Path) -> None:
+    """Leaving at any moment leaves no port open behind."""
+    async with hosted("pty", EmulatedEm4100(), tmp_path) as host:
+        for _ in range(5):
+            async with watching(EM.make(host.port)):
+                pass
+
+        def free() -> bool:
+            try:
+                serial.Serial(host.port, exclusive=True).close()
+            except serial.SerialException:
+                return False
+            return True
+
+        await eventually(free)

@@ -1,0 +1,90 @@
+"""The drivers by name."""
+
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+
+import pytest
+from pydantic import ValidationError
+
+from drivers import registry
+from drivers.contact import DRIVER as CONTACT
+from drivers.emulated import emulated
+from drivers.registry import Driver, Ports, Role, UnknownDriver, driver, make_input, make_output, make_reader, names
+
+EVERY = [(role, name) for role in Role for name in names(role)]
+
+
+@pytest.mark.parametrize(("role", "name"), EVERY)
+def test_each_driver_is_what_it_says(role: Role, name: str) -> None:
+    """It loads, its options describe themselves, it needs no more than a port, and it has an emulated device."""
+    found = driver(name, role)
+    assert (found.name, found.role) == (name, role)
+    assert all(field.description for field in found.options.model_fields.values())
+    options = found.options.model_validate({"port": "/dev/x"})
+    make = {Role.READER: make_reader, Role.OUTPUT: make_output, Role.INPUT: make_input}[role]
+    make("r", name, options, Ports())
+    assert found.address(options) in (None, "channel 1")
+    assert emulated(name).receive(b"") == b""
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        found.options.model_validate({"port": "/dev/x", "antena_power": 26})
+    with pytest.raises(ValidationError, match="is no port"):
+        found.options.model_validate({"port": "COM3"})
+
+
+def test_names_of_each_role() -> None:
+    """What the configuration may say."""
+    assert {role: names(role) for role in Role} == {
+        Role.READER: ("em4100", "uhf18"),
+        Role.OUTPUT: ("lcus",),
+        Role.INPUT: ("contact",),
+    }
+
+
+def test_an_unknown_driver_is_answered_with_the_known() -> None:
+    """And so is one of another role."""
+    with pytest.raises(UnknownDriver, match="no reader driver 'uhf81'; reader drivers are em4100, uhf18"):
+        driver("uhf81", Role.READER)
+    with pytest.raises(UnknownDriver, match="'lcus' drives outputs; reader drivers are"):
+        driver("lcus", Role.READER)
+    with pytest.raises(LookupError, match="there are contact"):
+        emulated("uhf81")
+
+
+def test_a_driver_costs_nothing_when_not_configured() -> None:
+    """Neither the names nor one driver import another driver, nor pyserial."""
+    code = (
+        "import sys; from drivers.registry import names, driver, Role; [names(role) for role in Role];"
+        "assert not {'drivers.em4100', 'drivers.link', 'serial'} & set(sys.modules);"
+        "driver('uhf18', Role.READER);"
+        "assert not {'drivers.em4100', 'drivers.lcus', 'serial'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_third_parties_have_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver of another distribution is found by name; one that is no Driver is refused."""
+    points = (
+        EntryPoint("theirs", "drivers.contact:DRIVER", "gated.inputs"),
+        EntryPoint("broken", "drivers.contact:Options", "gated.inputs"),
+    )
+    monkeypatch.setattr(registry, "entry_points", lambda group: [p for p in points if p.group == group])
+    assert names(Role.INPUT) == ("broken", "contact", "theirs")
+    assert driver("theirs", Role.INPUT) is CONTACT
+    with pytest.raises(UnknownDriver, match="is none"):
+        driver("broken", Role.INPUT)
+
+
+def test_ports_are_shared_by_key() -> None:
+    """One object a key, and a key of one kind."""
+    ports = Ports()
+    assert ports.shared("a", list, list) is ports.shared("a", list, list)
+    assert ports.shared("b", list, list) is not ports.shared("a", list, list)
+    with pytest.raises(TypeError):
+        ports.shared("a", dict, dict)
+
+
+def test_addresses_on_a_port() -> None:
+    """lcus has them, a reader has not."""
+    lcus: Driver = driver("lcus", Role.OUTPUT)
+    assert lcus.address(lcus.options.model_validate({"port": "/dev/x", "channel": 8})) == "channel 8"

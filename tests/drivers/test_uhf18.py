@@ -1,0 +1,154 @@
+"""What uhf18 does beyond every reader's contract: the dialogue, and silence."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from drivers import uhf18
+from drivers.emulated.uhf18 import EmulatedUhf18
+from drivers.port import Condition
+from drivers.uhf18 import Conversation, Options, Timing, Uhf18Reader
+from protocol.sighting import Sighting
+from protocol.uhf18 import Cmd, Command, Info, Reply, Status
+from tests.drivers.rig import eventually, hosted, watching
+
+EPC = "E284361100001000094944AA"
+QUICK = Timing(answer_s=0.05, silence_s=0.2, beat_silence_s=0.2)
+
+
+def made(port: str, timing: Timing | None = None, **options: Any) -> Uhf18Reader:
+    """A reader with these options."""
+    return Uhf18Reader("r", Options(port=port, **options), lambda: 0.0, timing)
+
+
+def reader_info(power: int = 26, scan_s: float = 0.3) -> Reply:
+    """What a reader says of itself."""
+    return Reply(0, Cmd.INFO, Status.OK, Info((5, 2), 0x86, 2, 0x31, 0x80, power, scan_s).to_data())
+
+
+def test_one_command_at_a_time() -> None:
+    """Info first, then inventory after inventory, each only after the answer or the time for it."""
+    talk = Conversation(Options(port="/dev/x", pause=0.5), Timing(answer_s=1, silence_s=9), 0.0)
+    assert talk.next(0.0) == Command(0, Cmd.INFO)
+    assert talk.next(0.9) is None
+    assert talk.next(1.0) == Command(0, Cmd.INFO), "a lost command is sent again"
+    talk.heard(reader_info(), 1.1)
+    assert talk.ready
+    assert talk.next(1.1) is None
+    assert talk.next(1.6) == Command(0, Cmd.INVENTORY)
+    talk.heard(Reply(0, Cmd.INVENTORY, Status.MORE), 1.7)
+    assert talk.next(2.8) is None, "more frames follow"
+    talk.heard(Reply(0, Cmd.INVENTORY, Status.DONE), 2.8)
+    assert talk.next(3.3) == Command(0, Cmd.INVENTORY)
+
+
+def test_only_what_differs_is_set() -> None:
+    """The reader's own memory is not worn by writing what it holds."""
+    options = Options(port="/dev/x", antenna_power=30, scan_time=0.3)
+    talk = Conversation(options, Timing(), 0.0)
+    talk.next(0.0)
+    talk.heard(reader_info(power=26), 0.1)
+    assert not talk.ready
+    assert talk.next(0.1) == Command(0, Cmd.POWER, b"\x1e")
+    talk.heard(Reply(0, Cmd.POWER, Status.OK), 0.2)
+    assert talk.ready
+
+
+def test_a_slow_reader_has_its_scan_time() -> None:
+    """Neither the next command nor the end of the link comes while the reader may still be scanning."""
+    talk = Conversation(Options(port="/dev/x"), Timing(), 0.0)
+    talk.next(0.0)
+    talk.heard(reader_info(scan_s=10), 0.0)
+    talk.next(0.1)
+    assert talk.next(10.5) is None
+    assert not talk.silent(10.4)
+    assert talk.silent(10.6)
+
+
+def test_silence_is_noticed_within_three_seconds() -> None:
+    """The limit in force where nobody sets another."""
+    assert uhf18.SILENCE_S < 3
+
+
+async def test_a_half_open_connection_is_offline(tmp_path: Path) -> None:
+    """A reader that says nothing more is offline though its connection stands; then it comes back by itself."""
+    device = EmulatedUhf18()
+    async with hosted("tcp", device, tmp_path) as host, watching(made(host.port, QUICK)) as watch:
+        await watch.online()
+        device.silent = True
+        assert "silent" in await watch.offline()
+        device.silent = False
+        device.enter(EPC)
+        await watch.until(lambda report: isinstance(report, Sighting))
+
+
+async def test_a_server_with_nothing_behind_it_is_never_online() -> None:
+    """A connection alone proves nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        async with watching(made(f"socket://127.0.0.1:{server.getsockname()[1]}", QUICK)) as watch:
+            assert "silent" in await watch.offline()
+            assert Condition(True) not in watch.reports
+
+
+async def test_many_tags_and_all_of_them(tmp_path: Path) -> None:
+    """Inventories of several frames are read to the end."""
+    device = EmulatedUhf18()
+    for number in range(30):
+        device.enter(f"{number:024X}")
+    async with hosted("pty", device, tmp_path) as host, watching(made(host.port)) as watch:
+        await eventually(lambda: len({sighting.credential for sighting in watch.of(Sighting)}) == 30)
+
+
+async def test_power_is_set_at_connect(tmp_path: Path) -> None:
+    """Before the reader is online."""
+    device = EmulatedUhf18()
+    async with hosted("pty", device, tmp_path) as host:
+        async with watching(made(host.port, antenna_power=20, scan_time=0.5)) as watch:
+            await watch.online()
+    assert (device.info.power_dbm, device.info.scan_s) == (20, 0.5)
+
+
+async def test_another_readers_answers_do_not_count(tmp_path: Path) -> None:
+    """Address 7 is asked; what address 0 says is no answer."""
+    device = EmulatedUhf18()
+    async with hosted("pty", device, tmp_path) as host, watching(made(host.port, QUICK, address=7)) as watch:
+        host.send(device.push(EPC))
+        await watch.offline()
+        assert not watch.of(Sighting)
+    async with hosted("pty", EmulatedUhf18(7), tmp_path) as host, watching(made(host.port, address=255)) as watch:
+        await watch.online()
+
+
+async def test_a_pushing_reader_lives_by_its_heartbeat(tmp_path: Path) -> None:
+    """Heartbeats keep it online; without one it is offline, and online when it calls again."""
+    device = EmulatedUhf18(mode="active")
+    async with hosted("listen", device, tmp_path) as host, watching(made(host.port, QUICK, mode="active")) as watch:
+        await watch.online()
+        host.send(device.heartbeat())
+        assert "silent" in await watch.offline()
+        host.unplug()
+        here = watch.here
+        await host.plug()
+        await watch.online(here)
+
+
+async def test_a_reader_that_calls_again_is_believed(tmp_path: Path) -> None:
+    """A second connection takes the place of the first, which may be half-open."""
+    device = EmulatedUhf18(mode="active")
+    async with hosted("listen", device, tmp_path) as host, watching(made(host.port, mode="active")) as watch:
+        await watch.online()
+        number = int(host.port.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", number)) as second:
+            assert "connected anew" in await watch.offline()
+            await watch.online(watch.here)
+            second.sendall(device.push(EPC))
+            await watch.until(lambda report: isinstance(report, Sighting))
+
+
+def test_options_that_active_mode_cannot_keep() -> None:
+    """Nothing is sent in active mode, so nothing can be set."""
+    with pytest.raises(ValidationError, match='need mode = "answer"'):
+        Options(port="/dev/x", mode="active", antenna_power=20)
