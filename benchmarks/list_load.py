@@ -1,6 +1,6 @@
 """What loading a list costs a journal beside it, and what looking up in it costs.
 
-    python benchmarks/list_load.py [LINES] [FOLDER]
+    python -m benchmarks.list_load [LINES] [FOLDER]
 
 A journal-like writer (WAL, FULL, one row each 5 ms, as a lane would) runs alone and then beside the load, which is a
 process of its own. FOLDER must lie on the disk that is to be judged. The figures of commits are milliseconds.

@@ -51,7 +51,12 @@ class Board:
             self.put(channel, on=False)
 
     def put(self, channel: int, *, on: bool) -> None:
-        """Close or open the contact, at once. Raises DriverError, and remembers nothing, where that is impossible."""
+        """Close or open the contact, at once. Raises DriverError where that is impossible.
+
+        Off is remembered all the same, and sent at the next connect: a pulse must end though its cable was pulled.
+        """
+        if not on:
+            self._asked[channel] = False
         if self._link is None:
             raise DriverError((self._condition and self._condition.why) or f"{self._opener.port} is not open")
         self._link.write(Switch(channel, on).to_bytes())

@@ -280,7 +280,7 @@ class Post:
             figures.latencies.append(mono - pending.seen_at)
         figures.recent.append({"seq": seq, "at": pending.stamp.at, **fields})
         credential: Any = fields["credential"]
-        self._log.info(
+        self._log.debug(
             "passage",
             lane=fields["lane"],
             verdict=fields["verdict"],

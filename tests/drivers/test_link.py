@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.link import BACKOFF_MAX_S, BACKOFF_MIN_S, BUFFER_MAX_BYTES, FdLink, LinkLost, backoff
-from drivers.opener import SerialOpener, SocketOpener, checked, opener
+from drivers.opener import SerialOpener, checked, opener
 from drivers.port import DriverError
 from drivers.words import forbidden, why
 from tests.drivers.rig import eventually
@@ -45,10 +45,10 @@ async def test_nobody_reads_and_the_buffer_is_bounded() -> None:
     await asyncio.sleep(0)
     assert len(link._received) < BUFFER_MAX_BYTES + 4096
     theirs.close()
+    while received < sent:
+        received += len(await link.read())
     with pytest.raises(LinkLost):
-        while True:
-            received += len(await link.read())
-    assert received == sent
+        await link.read()
 
 
 async def test_a_write_that_does_not_fit_is_an_error() -> None:
@@ -57,8 +57,7 @@ async def test_a_write_that_does_not_fit_is_an_error() -> None:
     ours.setblocking(False)
     link = _link(ours)
     with pytest.raises(DriverError, match="takes no more bytes"):
-        for _ in range(10_000):
-            link.write(bytes(BUFFER_MAX_BYTES))
+        link.write(bytes(100 * BUFFER_MAX_BYTES))
     theirs.close()
     with pytest.raises(LinkLost):
         link.write(b"x")
@@ -122,8 +121,22 @@ def test_ports_that_are_right(port: str) -> None:
 
 @pytest.mark.parametrize(
     "port",
-    ["", "ttyUSB0", "COM3", "/dev/", " /dev/x", "socket://", "socket://host", "socket://host:0", "socket://host:99999"]
-    + ["socket://host:x", "tcp://host:1", "socket://host:1/x", "rfc2217://host:1?logging=debug", "socket://[:1"],
+    [
+        "",
+        "ttyUSB0",
+        "COM3",
+        "/dev/",
+        " /dev/x",
+        "socket://",
+        "socket://host",
+        "socket://host:0",
+        "socket://host:99999",
+        "socket://host:x",
+        "tcp://host:1",
+        "socket://host:1/x",
+        "rfc2217://host:1?logging=debug",
+        "socket://[:1",
+    ],
 )
 def test_ports_that_are_wrong(port: str) -> None:
     """The message says what would be right."""
@@ -136,12 +149,6 @@ async def test_what_is_no_serial_port(path: str) -> None:
     """A file that is no serial port is said to be none, whatever it is."""
     with pytest.raises(LinkLost, match=path):
         await SerialOpener(path, 9600).open()
-
-
-async def test_an_unknown_host() -> None:
-    """A name that does not resolve; the top-level name is reserved for it."""
-    with pytest.raises(LinkLost, match="name is not known"):
-        await SocketOpener("socket://reader.invalid:6000").open()
 
 
 def _link(ours: socket.socket) -> FdLink:

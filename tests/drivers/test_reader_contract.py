@@ -104,8 +104,9 @@ async def test_leaving_closes_the_device(case: Case, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", [EM, ANSWER, ACTIVE], ids=lambda case: f"{case.driver}-{case.mode}")
-async def test_bytes_from_before_never_count(case: Case, tmp_path: Path) -> None:
+async def test_bytes_from_before_never_count(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What lay in the port before it was opened is no sighting."""
+    monkeypatch.setattr("drivers.link._QUIET_PACE_S", 0.1)
     device = case.device()
     async with hosted("pty", device, tmp_path) as host:
         if case is ANSWER:

@@ -85,6 +85,6 @@ def test_ports_are_shared_by_key() -> None:
 
 
 def test_addresses_on_a_port() -> None:
-    """lcus has them, a reader has not."""
+    """A board of relays has them."""
     lcus: Driver = driver("lcus", Role.OUTPUT)
     assert lcus.address(lcus.options.model_validate({"port": "/dev/x", "channel": 8})) == "channel 8"

@@ -105,9 +105,9 @@ async def test_many_tags_and_all_of_them(tmp_path: Path) -> None:
 async def test_power_is_set_at_connect(tmp_path: Path) -> None:
     """Before the reader is online."""
     device = EmulatedUhf18()
-    async with hosted("pty", device, tmp_path) as host:
-        async with watching(made(host.port, antenna_power=20, scan_time=0.5)) as watch:
-            await watch.online()
+    options: dict[str, Any] = {"antenna_power": 20, "scan_time": 0.5}
+    async with hosted("pty", device, tmp_path) as host, watching(made(host.port, **options)) as watch:
+        await watch.online()
     assert (device.info.power_dbm, device.info.scan_s) == (20, 0.5)
 
 
