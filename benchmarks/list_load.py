@@ -87,6 +87,26 @@ def lookups(folder: Path, count: int) -> None:
     held.close()
 
 
+def lookups_among(count: int, where: Path | None = None) -> tuple[list[float], int]:
+    """Seconds of lookups among `count` entries in the page cache, and the bytes that holding the list adds."""
+    with tempfile.TemporaryDirectory(prefix="lookup-", dir=where) as name:
+        folder = Path(name)
+        make(folder / "source.jsonl", count)
+        command = [sys.executable, "-m", "benchmarks.list_load", "--child", name, str(folder / "source.jsonl")]
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        for path in folder.glob("list-*.db"):
+            path.read_bytes()
+        chooser = random.Random(1)
+        asked = [credential(int(chooser.randrange(count) * 10 / 9)) for _ in range(LOOKUPS)]
+        took = array("d", bytes(8 * LOOKUPS))
+        before = resident()
+        held = Whitelist(folder)
+        times = timed(held, asked, took)
+        memory = resident() - before
+        held.close()
+        return times, memory
+
+
 def timed(held: Whitelist, asked: list[Credential], took: "array[float]") -> list[float]:
     """Seconds of each lookup."""
     for index, one in enumerate(asked):

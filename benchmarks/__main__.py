@@ -1,0 +1,142 @@
+"""All measurements, written to docs/performance.md.
+
+    python -m benchmarks [--folder FOLDER] [--quick] [--print]
+
+Every figure is a ratio, or a count of the same run. FOLDER must lie on the disk that is to be judged.
+"""
+
+import argparse
+import asyncio
+import os
+import platform
+import sqlite3
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks import beside, idle, latency, list_load, throughput
+from benchmarks.latency import percentile
+
+PAGE: Final = Path(__file__).parent.parent / "docs" / "performance.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table: what was measured, what is asked, what was found, and whether that is enough."""
+
+    what: str
+    goal: str
+    found: str
+    met: bool
+
+
+def main() -> None:
+    """Measure everything, say so on the way, write the page."""
+    parser = argparse.ArgumentParser(prog="make bench", description="measures the gate; writes docs/performance.md")
+    parser.add_argument("--folder", type=Path, help="where to measure (default: the folder for temporary files)")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the samples: to see that it runs")
+    parser.add_argument("--print", action="store_true", dest="only_print", help="leave docs/performance.md as it is")
+    args = parser.parse_args()
+    rows = []
+    for measure in (_back_to_back, _at_a_rhythm, _throughput, _growth, _lookup, _idle, _noise, _load):
+        for row in measure(args.folder, 10 if args.quick else 1):
+            rows.append(row)
+            print(f"{'met   ' if row.met else 'missed'} {row.what}: {row.found} (goal {row.goal})", flush=True)
+    if not args.only_print:
+        PAGE.write_text(_page(rows))
+
+
+def _back_to_back(folder: Path | None, less: int) -> Iterator[Row]:
+    yield from _latency("back to back", latency.measure(2000 // less, 0.0, folder))
+
+
+def _at_a_rhythm(folder: Path | None, less: int) -> Iterator[Row]:
+    yield from _latency("every 250 ms", latency.measure(240 // less, 0.25, folder))
+
+
+def _latency(when: str, times: tuple[list[float], list[float]]) -> Iterator[Row]:
+    for name, share, goal in (("p50", 0.5, 1.8), ("p99", 0.99, 2.5)):
+        gate, raw = (percentile(values, share) for values in times)
+        found = f"{gate / raw:.2f} ({gate * 1e3:.2f} ms over {raw * 1e3:.2f} ms)"
+        yield Row(f"tag → relay command, {when}, {name} over raw", f"≤ {goal}", found, gate / raw <= goal)
+
+
+def _throughput(folder: Path | None, _: int) -> Iterator[Row]:
+    rate = asyncio.run(throughput.sightings_a_second(folder))
+    yield Row("sightings/s through lane, decision, journal; four lanes", "≥ 5,000", f"{rate:,.0f}", rate >= 5_000)
+
+
+def _growth(folder: Path | None, _: int) -> Iterator[Row]:
+    small, large = asyncio.run(throughput.costs(folder))
+    ratio = percentile(large, 0.5) / percentile(small, 0.5)
+    yield Row("a passage at 1,000,000 events over one at 1,000, p50", "0.90–1.10", f"{ratio:.3f}", 0.9 <= ratio <= 1.1)
+
+
+def _lookup(folder: Path | None, less: int) -> Iterator[Row]:
+    took, memory = list_load.lookups_among(1_000_000 // less, folder)
+    p99 = percentile(took, 0.99) * 1e6
+    yield Row("lookup among 1,000,000, p99", "≤ 10 µs", f"{p99:.1f} µs", p99 <= 10)
+    yield Row("memory that the list adds", "≤ 6 MB", f"{memory / 1e6:.1f} MB", memory <= 6e6)
+
+
+def _idle(folder: Path | None, less: int) -> Iterator[Row]:
+    found = idle.measure(60.0 / less, folder)
+    start = f"{found.start_s:.2f} s"
+    yield Row("start to first decision", "≤ 0.5 s", start, found.start_s <= 0.5)
+    yield Row("memory with four lanes", "≤ 45 MB", f"{found.memory / 1e6:.1f} MB", found.memory <= 45e6)
+    yield Row("CPU while nobody comes", "≤ 0.5 %", f"{found.cpu * 100:.2f} %", found.cpu <= 0.005)
+    yield Row("SIGTERM to end", "≤ 2 s", f"{found.stop_s:.2f} s", found.stop_s <= 2)
+
+
+def _noise(folder: Path | None, _: int) -> Iterator[Row]:
+    alone, noisy = beside.garbage(folder)
+    ratio = percentile(noisy, 0.5) / percentile(alone, 0.5)
+    yield Row("passage beside 1 MB/s of garbage on another reader, p50", "≤ 2", f"{ratio:.2f}", ratio <= 2)
+
+
+def _load(folder: Path | None, _: int) -> Iterator[Row]:
+    alone, loaded, seconds = beside.loading(folder)
+    ratio = percentile(loaded, 0.99) / percentile(alone, 0.99)
+    yield Row("1,000,000 lines loaded", "≤ 30 s", f"{seconds:.1f} s", seconds <= 30)
+    yield Row("passage meanwhile, p99 over without", "≤ 2.5", f"{ratio:.2f}", ratio <= 2.5)
+    longest = max(loaded) * 1e3
+    yield Row("longest passage meanwhile", "≤ 20 ms", f"{longest:.1f} ms", longest <= 20)
+
+
+def _page(rows: list[Row]) -> str:
+    table = "\n".join(f"| {row.what} | {row.goal} | {row.found} | {'yes' if row.met else '**no**'} |" for row in rows)
+    return _TEXT.format(
+        table=table,
+        machine=f"{os.cpu_count()} cores, {platform.machine()}",
+        python=sys.version.split()[0],
+        sqlite=sqlite3.sqlite_version,
+    )
+
+
+_TEXT: Final = """# Performance
+
+Written by `make bench`. Machine: {machine}, Python {python}, SQLite {sqlite}. Absolute times move from run to run;
+the ratios hold better, because both sides are measured in turn within one run.
+
+| what | goal | found | met |
+| --- | --- | --- | --- |
+{table}
+
+## Method
+
+- **Tag → relay command**: the real daemon as a process of its own; its reader and its relay are ptys held by the
+  measuring process. Time runs from the write of a tag's last byte (ID-20 framing, one frame a tag, each tag a fresh
+  listed one) to the read of the relay's `A0 01 01 A2`. In turn with it: 256 bytes appended to a file on the same disk,
+  with fdatasync. `benchmarks/latency.py`
+- **Sightings a second, cost by size**: one process, the real post, list and journal, four lanes, 64 sightings under
+  way; for the cost one at a time, 20 rounds of 200 in a small and a large journal in turn. `benchmarks/throughput.py`
+- **Lookup**: the list in the page cache, nine tenths of what is asked known. `benchmarks/list_load.py`
+- **Start, memory, CPU, end**: a daemon with four lanes on emulated devices, nobody before them. Start is from the
+  process's start to the first command to a relay after a tag that is already there. `benchmarks/idle.py`
+- **Beside garbage, beside a load**: passages every 10 ms with and without. `benchmarks/beside.py`
+"""
+
+if __name__ == "__main__":
+    main()
