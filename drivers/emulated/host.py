@@ -79,12 +79,12 @@ class PtyHost:
 
 
 class TcpHost:
-    """A device behind a TCP server. `port` is what goes into the configuration."""
+    """A device behind a TCP server. `port` is what goes into the configuration; `number` 0 takes any free TCP port."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, number: int = 0) -> None:
         self.port = ""
         self._device = device
-        self._number = 0
+        self._number = number
         self._server: asyncio.Server | None = None
         self._lines: set[asyncio.Transport] = set()
 

@@ -6,7 +6,7 @@ ends with a `Status`, or raises `Failure` with the words and the status that `ma
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Final
 from unicodedata import east_asian_width
@@ -54,6 +54,11 @@ def complain(text: str) -> None:
 def say_json(result: object) -> None:
     """The result for the next program: one JSON document."""
     say(json.dumps(result, ensure_ascii=False, indent=2, default=str))
+
+
+def say_line(line: bytes) -> None:
+    """One event line, byte for byte."""
+    sys.stdout.buffer.write(line + b"\n")
 
 
 def say_now(text: str) -> None:
@@ -116,11 +121,6 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
     return f"{seconds:.0f} seconds"
-
-
-def listed(lines: Iterable[str]) -> str:
-    """Lines, one below the other, each with a dash."""
-    return "\n".join(f"  - {line}" for line in lines)
 
 
 def _width(text: str) -> int:

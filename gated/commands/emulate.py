@@ -1,0 +1,112 @@
+"""`gated emulate`: one emulated device, fed from the keyboard or a file, to try a gate without hardware."""
+
+import argparse
+import asyncio
+import os
+import stat
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from gated.commands.options import Subparsers, command
+from gated.commands.output import Failure, Status, complain, say_now
+
+if TYPE_CHECKING:
+    from drivers.emulated.host import PtyHost, TcpHost
+
+PRESENT_S: Final = 0.5
+DEVICES: Final = {
+    "em4100": "a tag's 10 hex digits: it is held before the reader for half a second",
+    "uhf18": "+EPC enters the field, -EPC leaves it, EPC passes through it for two seconds",
+    "lcus": "nothing; each relay that moves is printed",
+    "contact": "1 closes the contact, 0 opens it",
+}
+_THROUGH_S: Final = 2.0
+
+
+def add(subparsers: Subparsers) -> None:
+    """The command's own part of the command line."""
+    words = "\n".join(f"  {name:<8} {what}" for name, what in DEVICES.items())
+    parser = command(
+        subparsers,
+        "emulate",
+        "Run one emulated device on a new pty or TCP port, and feed it by lines.",
+        f"gated emulate em4100 --link /tmp/walk-in    # then type 0A00A1B2C3\n\nlines it takes:\n{words}",
+    )
+    parser.add_argument("driver", choices=sorted(DEVICES), metavar="DRIVER", help=", ".join(sorted(DEVICES)))
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--tcp", action="store_true", help="on a TCP port of this machine instead of a pty")
+    where.add_argument("--link", type=Path, metavar="PATH", help="a symlink that stands for the pty")
+    parser.add_argument("--file", type=Path, metavar="FILE", help="take the lines from here instead of the keyboard")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run until the lines end, or Ctrl-C."""
+    try:
+        lines = args.file.open() if args.file is not None else sys.stdin
+    except OSError as error:
+        raise Failure(f"{args.file} cannot be read: {error.strerror}", Status.UNREACHABLE) from error
+    with lines:
+        asyncio.run(_emulate(args, lines.fileno()))
+    return Status.OK
+
+
+async def _emulate(args: argparse.Namespace, source: int) -> None:
+    from drivers.emulated import emulated  # noqa: PLC0415 - not for --help
+    from drivers.emulated.host import PtyHost, TcpHost  # noqa: PLC0415 - the same
+    from drivers.emulated.lcus import EmulatedLcus  # noqa: PLC0415 - the same
+
+    device = emulated(args.driver)
+    if isinstance(device, EmulatedLcus):
+        device.on_change = lambda channel, on: say_now(f"relay {channel} {'closed' if on else 'open'}")
+    async with TcpHost(device) if args.tcp else PtyHost(device, args.link) as host:
+        say_now(f'{{ driver = "{args.driver}", port = "{host.port}" }}')
+        async for line in _lines(source):
+            await _feed(device, host, line)
+
+
+async def _feed(device: object, host: "PtyHost | TcpHost", line: str) -> None:
+    from drivers.emulated.contact import EmulatedContact  # noqa: PLC0415 - not for --help
+    from drivers.emulated.em4100 import EmulatedEm4100  # noqa: PLC0415 - the same
+    from drivers.emulated.uhf18 import EmulatedUhf18  # noqa: PLC0415 - the same
+
+    try:
+        match device:
+            case EmulatedEm4100():
+                await device.present(host, line, PRESENT_S)
+            case EmulatedUhf18() if line.startswith("+"):
+                device.enter(line[1:])
+            case EmulatedUhf18() if line.startswith("-"):
+                device.leave(line[1:])
+            case EmulatedUhf18():
+                device.enter(line)
+                await asyncio.sleep(_THROUGH_S)
+                device.leave(line)
+            case EmulatedContact() if line in {"0", "1"}:
+                host.send(device.level(line == "1"))
+            case _:
+                complain(f"{line!r} means nothing to it")
+    except ValueError as error:
+        complain(f"{line!r}: {error}")
+
+
+async def _lines(source: int) -> AsyncIterator[str]:
+    """Lines without blanks, from a terminal, a pipe or a file, none of which may block the device."""
+    if stat.S_ISREG(os.fstat(source).st_mode):
+        for line in os.fdopen(os.dup(source)).read().splitlines():
+            if line.strip():
+                yield line.strip()
+        return
+    reader = asyncio.StreamReader()
+    pipe = os.fdopen(os.dup(source), "rb", buffering=0)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), pipe
+    )
+    try:
+        while line_bytes := await reader.readline():
+            if text := line_bytes.decode(errors="replace").strip():
+                yield text
+    finally:
+        transport.close()

@@ -1,0 +1,205 @@
+"""`gated list`: the whitelist of this gate: load a file, show an entry, say what is in force."""
+
+import argparse
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from gated.commands.options import Subparsers, add_config, add_json, command, configuration
+from gated.commands.output import Failure, Status, complain, say, say_json, say_tree
+
+if TYPE_CHECKING:
+    from gated.listload import ListRefused
+
+IN_FORCE_S: Final = 2.0
+_BAR: Final = 30
+_STAGES: Final = {"read": "reading", "compare": "comparing", "write": "writing"}
+
+
+def add(subparsers: Subparsers) -> None:
+    """The command's own part of the command line."""
+    parser = command(
+        subparsers,
+        "list",
+        "Load, show and describe the whitelist of a gate without a center.",
+        "sudo -u gated gated list load residents.jsonl",
+    )
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    loading = command(
+        actions,
+        "load",
+        "Load a list, one JSON object a line, and put it in force whole; a bad line changes nothing.",
+        'echo \'{"c":"em:0A00A1B2C3","h":"h7Qk2"}\' > list.jsonl\nsudo -u gated gated list load list.jsonl',
+    )
+    loading.add_argument("file", type=Path, metavar="FILE", help="the list: JSON lines")
+    loading.add_argument("--shrink", action="store_true", help="yes, more than a tenth of the entries are to go")
+    loading.set_defaults(run=load)
+    showing = command(actions, "show", "Show what the list says of a credential.", "gated list show em:0A00A1B2C3")
+    showing.add_argument("credential", metavar="CREDENTIAL", help="scheme:VALUE, as in em:0A00A1B2C3")
+    showing.set_defaults(run=show)
+    telling = command(actions, "info", "Say which list is in force.", "gated list info --json")
+    telling.set_defaults(run=info)
+    for action in (loading, showing, telling):
+        add_config(action)
+        add_json(action)
+
+
+def load(args: argparse.Namespace) -> int:
+    """Load a list and wait until it is in force."""
+    from gated import listload  # noqa: PLC0415 - not for --help
+
+    config = configuration(args, check_state=True)
+    if not config.state.is_dir():
+        raise Failure(f"there is no state folder {config.state}; start the daemon once, or make the folder")
+    listload.step_back()
+    progress = _Progress(quiet=args.json)
+    now = datetime.now(config.zone).isoformat(timespec="seconds")
+    try:
+        result = listload.load(
+            config.state,
+            args.file,
+            progress,
+            now,
+            shrink=args.shrink,
+            known_whens=frozenset(config.schedules) | {"always"},
+            known_lanes=frozenset(config.lanes),
+        )
+    except listload.ListRefused as refused:
+        progress.end()
+        return _refused(args, refused)
+    except listload.LoadError as error:
+        progress.end()
+        raise Failure(str(error)) from error
+    progress.end()
+    said = _in_force(config.state, result.version)
+    found = {
+        "version": result.version,
+        "entries": result.entries,
+        "previous": result.previous,
+        "added": result.added,
+        "removed": result.removed,
+        "changed": result.changed,
+        "in_force": said,
+    }
+    if args.json:
+        say_json(found)
+    else:
+        say(
+            f"{result.entries:,} entries, {result.added:,} added, {result.removed:,} removed, {result.changed:,} changed"
+        )
+        say(f"{result.version}: {said}")
+    return Status.OK if said != _LATE else Status.FAILED
+
+
+def show(args: argparse.Namespace) -> int:
+    """Print one entry; status 1 where the list has none."""
+    from gated.whitelist import Whitelist  # noqa: PLC0415 - not for --help
+    from protocol.credential import CredentialError, canonical  # noqa: PLC0415 - the same
+    from protocol.whitelist import encode  # noqa: PLC0415 - the same
+
+    try:
+        credential = canonical(args.credential)
+    except CredentialError as error:
+        raise Failure(str(error), Status.USAGE) from error
+    held = Whitelist(configuration(args).state)
+    try:
+        entry = held.entry(credential)
+        version = held.info.version if held.info is not None else None
+    finally:
+        held.close()
+    if entry is None:
+        raise Failure(f"{credential} is not on the list in force ({version or 'there is none'})")
+    line = encode(entry).decode()
+    say(line if args.json else f"{line}\nlist: {version}")
+    return Status.OK
+
+
+def info(args: argparse.Namespace) -> int:
+    """Print which list is in force; status 1 where there is none or it is in trouble."""
+    from gated.whitelist import Whitelist  # noqa: PLC0415 - not for --help
+
+    held = Whitelist(configuration(args).state)
+    found, trouble = held.info, held.trouble
+    held.close()
+    if found is None:
+        raise Failure(trouble or "no list has been loaded; load one with: gated list load FILE")
+    described = {
+        "version": found.version,
+        "entries": found.entries,
+        "loaded_at": found.loaded_at,
+        "file": found.file,
+        "trouble": trouble,
+    }
+    if args.json:
+        say_json(described)
+    else:
+        say_tree(described)
+    return Status.FAILED if trouble else Status.OK
+
+
+_LATE: Final = "not in force yet; look at: gated doctor"
+
+
+def _in_force(folder: Path, version: str) -> str:
+    """Wait until the daemon has it in force; what came of it, in words."""
+    from gated import control  # noqa: PLC0415 - not for --help
+
+    until = time.monotonic() + IN_FORCE_S
+    while True:
+        try:
+            answer = control.ask(folder, {"op": "list"})
+        except control.NotRunning:
+            return "in force when the daemon starts"
+        if answer.get("version") == version:
+            return "in force"
+        if time.monotonic() >= until:
+            return str(answer.get("trouble") or _LATE)
+        time.sleep(0.1)
+
+
+def _refused(args: argparse.Namespace, refused: "ListRefused") -> int:
+    if args.json:
+        say_json({"refused": refused.count, "lines": [{"line": line, "why": why} for line, why in refused.lines]})
+        return Status.FAILED
+    for line, why in refused.lines:
+        complain(f"{args.file}:{line}: {why}" if line else f"{args.file}: {why}")
+    if refused.count > len(refused.lines):
+        complain(f"… and {refused.count - len(refused.lines):,} more")
+    complain("Nothing was changed; the list in force is as it was.")
+    return Status.FAILED
+
+
+class _Progress:
+    """A bar on a terminal, a line a stage elsewhere, nothing where the result is for a program."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._quiet = quiet
+        self._stage = ""
+        self._shown = -1
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Show how far a stage is."""
+        if self._quiet:
+            return
+        percent = 100 * done // total if total else 100
+        if stage != self._stage:
+            self.end()
+            self._stage = stage
+            if not self._terminal:
+                complain(f"{_STAGES.get(stage, stage)} …")
+        elif percent == self._shown:
+            return
+        self._shown = percent
+        if self._terminal:
+            bar = "█" * (_BAR * percent // 100)
+            sys.stderr.write(f"\r{_STAGES.get(stage, stage):10} {bar:░<{_BAR}} {percent:3} %")
+            sys.stderr.flush()
+
+    def end(self) -> None:
+        """Leave the bar's line."""
+        if self._terminal and self._stage and not self._quiet:
+            sys.stderr.write("\n")
+        self._stage = ""
