@@ -66,9 +66,12 @@ def loading(folder: Path | None = None) -> tuple[list[float], list[float], float
             _pass(bench, alone)
         command = [sys.executable, "-m", "gated", "list", "load", "--shrink", "-c", str(bench.folder / "gated.toml")]
         start = time.perf_counter()
-        with subprocess.Popen([*command, str(source)], stdout=subprocess.DEVNULL) as loader:
+        command.append(str(source))
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as loader:
             while loader.poll() is None and bench.used < LOADING_MAX - 1:
                 _pass(bench, beside)
+        if loader.returncode:
+            raise RuntimeError("the list was not loaded")
         return alone, beside, time.perf_counter() - start
 
 

@@ -33,6 +33,8 @@ site = "bench"
 gate = "bench"
 state = "{folder}"
 timezone = "Asia/Shanghai"
+[schedules]
+workdays = ["Mon-Fri 06:00-22:00"]
 [lanes.walk-in]
 kind = "person"
 direction = "in"

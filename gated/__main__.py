@@ -50,19 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain(f"gated: {error.filename or 'this'} may not be read: {error.strerror or error}")
         complain(f"Run the command as the daemon's user: sudo -u gated gated {shlex.join(words)}")
         return Status.UNREACHABLE
-    except Exception as error:
-        return _configuration_error(error)
     return code
-
-
-def _configuration_error(error: Exception) -> int:
-    """What a wrong configuration says; anything else is a bug, and is raised again."""
-    from gated.config_problem import ConfigError, ConfigUnreadableError  # noqa: PLC0415 - only where one was read
-
-    if not isinstance(error, ConfigError):
-        raise error
-    complain(str(error))
-    return Status.UNREACHABLE if isinstance(error, ConfigUnreadableError) else Status.USAGE
 
 
 if __name__ == "__main__":

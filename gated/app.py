@@ -97,7 +97,6 @@ class _Gate:
             config, post=self._post, journal=self._journal, keeper=self._keeper, whitelist=self._whitelist
         )
         self._ports = Ports()
-        self._barriers: list[Barrier] = []
         self._tasks: list[Task] = []
         for name, lane in config.lanes.items():
             self._add_lane(name, lane)
@@ -173,7 +172,6 @@ class _Gate:
         if lane.barrier is not None:
             output = self._output(f"{name}/barrier", lane.barrier)
             barrier = Barrier(output, lane.barrier.pulse, turnstile=lane.turnstile)
-            self._barriers.append(barrier)
         lamp = None if lane.lamp is None else self._output(f"{name}/lamp", lane.lamp)
         self._post.add(rule, barrier, lamp)
         for number, reader in enumerate(lane.readers):
@@ -291,8 +289,7 @@ class _Gate:
     async def _stop(self, stop: asyncio.Event) -> None:
         await stop.wait()
         self._notifier("STOPPING=1")
-        for barrier in self._barriers:
-            barrier.stop()
+        self._post.stop()
         self._post.note(Kind.SYSTEM, {"what": "stop"})
         raise _Stopping
 

@@ -16,7 +16,7 @@ from typing import Final
 KeyPath = tuple[str | int, ...]
 
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
-_FOUND_MAX: Final = 60
+_FOUND_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,9 @@ def shown(value: object) -> str:
         text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
     except ValueError:
         return "a number of thousands of digits"
-    if isinstance(value, str):
-        text = '"' + text[1:-1] + '"'
-    return text if len(text) <= _FOUND_MAX else text[:_FOUND_MAX] + "…"
+    if len(text) > _FOUND_MAX:
+        text = text[:_FOUND_MAX] + "…" + text[-1]
+    return '"' + text[1:-1] + '"' if isinstance(value, str) else text
 
 
 def holds(document: object, path: KeyPath) -> bool:

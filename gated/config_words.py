@@ -45,7 +45,7 @@ _SILENT: Final = frozenset({"default_factory_not_called", "no_driver"})
 def of_pydantic(error: ValidationError, document: Mapping[str, Any], fields_at: FieldsAt) -> list[Problem]:
     """The errors as problems; `fields_at` says which keys the table at a path may have."""
     details = error.errors(include_url=False)
-    return [_problem(detail, document, fields_at) for detail in details if detail["type"] not in _SILENT]
+    return [_problem(detail, document, fields_at) for detail in details if not _follows(detail)]
 
 
 def meant(word: str, known: list[str], what: str) -> str:
@@ -69,6 +69,11 @@ def model_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel]:
         if _is_model(annotation):
             model = annotation
     return model
+
+
+def _follows(detail: ErrorDetails) -> bool:
+    """Whether the error only follows from another: a list counts as too short when none of its elements is right."""
+    return detail["type"] in _SILENT or (detail["type"] == "too_short" and bool(detail["input"]))
 
 
 def _problem(detail: ErrorDetails, document: Mapping[str, Any], fields_at: FieldsAt) -> Problem:

@@ -94,10 +94,18 @@ class Post:
         self._policy = policy
         self._log = log
         self._list_trouble = ""
+        self._stopped = False
 
     def add(self, rule: LaneRule, barrier: Barrier | None, lamp: Output | None) -> None:
         """Put a lane into the post."""
         self.stations[rule.name] = Station(Lane(rule, self._presences, self._judge), barrier, lamp)
+
+    def stop(self) -> None:
+        """Let go of all contacts and open nothing any more: who still waits, the next life sees anew."""
+        self._stopped = True
+        for station in self.stations.values():
+            if station.barrier is not None:
+                station.barrier.stop()
 
     def restore(self, lines: list[bytes]) -> None:
         """Take up what the last life left unfinished: who was let through just now, by the journal's last lines."""
@@ -132,7 +140,11 @@ class Post:
         self._do(station, station.lane.button(), self._keeper.now().mono)
 
     def condition(self, name: str, what: str, condition: Condition) -> None:
-        """A device has come or gone: one log line, one event."""
+        """A device has come or gone: one log line, one event. Only another reason for the same is no news."""
+        known = self.devices.get(name)
+        if known is not None and known.online is condition.online:
+            known.why = condition.why
+            return
         stamp = self._keeper.stamp()
         self.devices[name] = Device(what, condition.online, condition.why, stamp.at)
         said = self._log.info if condition.online else self._log.warning
@@ -252,6 +264,8 @@ class Post:
         self._journal.keep(act.kind, pending.stamp, fields)
 
     def _open(self, pending: _Pending, seq: int | None = None) -> None:
+        if self._stopped:
+            return
         pending.opened = True
         barrier = pending.station.barrier
         if barrier is None:

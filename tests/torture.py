@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Final
 
 from gated.demo.post import CHANNELS
+from gated.journal_read import JournalUnreadable
 from tests.gatepost import WAIT_S, Event, Gatepost, Order, tags
 
 ROUNDS: Final = 1000
@@ -92,7 +93,7 @@ def _unexplained_at(orders: list[Order], openings: list[float], starts: list[flo
 
 def opens(event: Event) -> bool:
     """Whether this event opens a barrier."""
-    return event["kind"] == "opened" or (event["kind"] == "passage" and event["verdict"] == "admit")
+    return bool(event["kind"] == "opened" or (event["kind"] == "passage" and event["verdict"] == "admit"))
 
 
 def twice(events: list[Event]) -> list[str]:
@@ -114,6 +115,7 @@ class Torture:
         self._life = dict.fromkeys(CHANNELS, 0)
         self._ending = False
         self._events: list[Event] = []
+        self._passed: set[str] = set()
 
     async def run(self, rounds: int, progress: Progress = lambda *_: None) -> None:
         """Kill that many times, then let all who wait through and stop."""
@@ -125,7 +127,7 @@ class Torture:
                 progress(done + 1, rounds)
                 if self.problems:
                     return
-            await self._start()
+            await self._start(ready=True)
             self._ending = True
             async with asyncio.timeout(WAIT_S):
                 await asyncio.gather(*traffic)
@@ -143,8 +145,8 @@ class Torture:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _start(self) -> None:
-        await self._post.start(ready=False)
+    async def _start(self, *, ready: bool = False) -> None:
+        await self._post.start(ready=ready)
         # An order from before the kill has been read by now; what is ordered from here on is this life's.
         self._life = {lane: self._post.orders(lane) for lane in CHANNELS}
 
@@ -173,19 +175,31 @@ class Torture:
 
     async def _check(self, *, finished: bool = False) -> None:
         post = self._post
-        if not post.journal.exists():  # killed before there was one
+        try:
+            verified = await asyncio.to_thread(post.verify)
+        except JournalUnreadable as error:
+            if self._events:  # else it was killed while it made its first one
+                self.problems.append(str(error))
             return
-        verified = await asyncio.to_thread(post.verify)
         self.problems += [f"event {problem.seq}: {problem.what}" for problem in verified.problems]
         self.problems += [f"a second epoch: {epoch.why}" for epoch in verified.epochs[1:]]
-        self._events += await asyncio.to_thread(post.events, self._events[-1]["seq"] if self._events else 0)
+        self._written()
         self.problems += unexplained(post.board.orders, self._events)
         passages = Counter((event["lane"], event["credential"]) for event in self._events if event["kind"] == "passage")
         self.problems += [f"{name} has {n} passages at {lane}" for (lane, name), n in passages.items() if n > 1]
         self.problems += twice(self._events)
         if finished:
+            if self._events != post.events():
+                self.problems.append("what was once in the journal has changed")
             missing = [name for name, lane in self.seen.items() if (lane, name) not in passages]
             self.problems += [f"{name} was let through and has no passage" for name in missing]
+
+    def _written(self) -> set[str]:
+        """Whose passages are in the journal by now."""
+        new = self._post.events(self._events[-1]["seq"] if self._events else 0)
+        self._events += new
+        self._passed.update(event["credential"] for event in new if event["kind"] == "passage")
+        return self._passed
 
     async def _lane(self, lane: str) -> None:
         mine = tags_of(lane)
@@ -199,12 +213,12 @@ class Torture:
             await asyncio.sleep(self._rand.uniform(0, 0.1))
 
     async def _stand(self, lane: str, group: list[str], before: int) -> None:
-        """Hold the group before the antenna until this life of the daemon has opened for each of them."""
-        reader = self._post.uhf.get(lane)
+        """Hold the group before the antenna until all are written down, and this life of the daemon has opened."""
+        reader, names = self._post.uhf.get(lane), {credential(lane, tag) for tag in group}
         for tag in group:
             if reader is not None:
                 reader.enter(tag)
-        while self._post.orders(lane) < max(before, self._life[lane]) + len(group):
+        while self._post.orders(lane) <= max(before, self._life[lane]) or not names <= self._written():
             if reader is None:
                 self._post.walk_in(group[0])
             await asyncio.sleep(_AGAIN_S if reader is None else 0.01)

@@ -1,9 +1,13 @@
 """`gated check`: is the configuration right? Nothing is touched."""
 
 import argparse
+from typing import TYPE_CHECKING
 
-from gated.commands.options import Subparsers, add_config, add_json, command, configuration
+from gated.commands.options import Subparsers, add_config, add_json, command
 from gated.commands.output import Status, complain, say, say_json
+
+if TYPE_CHECKING:
+    from gated.config_problem import ConfigError
 
 
 def add(subparsers: Subparsers) -> None:
@@ -22,14 +26,13 @@ def add(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print all errors, or that there are none, with warnings."""
-    from gated.config import ConfigError, ConfigUnreadableError, warnings  # noqa: PLC0415 - not for --help
+    from gated.config import ConfigError, ConfigUnreadableError, load, warnings  # noqa: PLC0415 - not for --help
 
     try:
-        config = configuration(args, check_state=True)
-    except ConfigUnreadableError:
-        raise
+        config = load(args.config)
     except ConfigError as error:
-        return _wrong(args, error)
+        _wrong(args, error)
+        return Status.UNREACHABLE if isinstance(error, ConfigUnreadableError) else Status.USAGE
     found = warnings(config)
     if args.json:
         say_json({"file": str(args.config), "ok": True, "errors": [], "warnings": found})
@@ -41,14 +44,11 @@ def run(args: argparse.Namespace) -> int:
     return Status.OK
 
 
-def _wrong(args: argparse.Namespace, error: Exception) -> int:
-    from gated.config_problem import ConfigError  # noqa: PLC0415 - not for --help
-
-    problems = error.problems if isinstance(error, ConfigError) else ()
+def _wrong(args: argparse.Namespace, error: "ConfigError") -> None:
+    problems = error.problems
     if args.json:
         errors = [{"line": p.line, "key": p.key, "found": p.found, "right": p.right} for p in problems]
         say_json({"file": str(args.config), "ok": False, "errors": errors, "warnings": []})
     else:
         complain(str(error))
         complain(f"{len(problems)} error{'s' if len(problems) != 1 else ''}; nothing was changed")
-    return Status.USAGE

@@ -1,6 +1,7 @@
 """`gated demo`: the whole thing with emulated devices; `gated.demo` is what it does."""
 
 import argparse
+from importlib import import_module
 
 from gated.commands.options import Subparsers, command
 from gated.commands.output import Status
@@ -15,6 +16,5 @@ def add(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Hand over to the demo."""
-    from gated import demo  # noqa: PLC0415 - not for --help
-
-    return demo.main(args.words) or Status.OK
+    code: int | None = import_module("gated.demo").main(args.words)
+    return code or Status.OK

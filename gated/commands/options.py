@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from gated.commands.output import Failure, Status
+
 if TYPE_CHECKING:
     from gated.config import Config
 
@@ -37,7 +39,11 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def configuration(args: argparse.Namespace, *, check_state: bool = False) -> "Config":
-    """The configuration that `-c` names; raises ConfigError."""
-    from gated.config import load  # noqa: PLC0415 - not for --help
+    """The configuration that `-c` names; raises Failure with all that is wrong with it."""
+    from gated.config import ConfigError, ConfigUnreadableError, load  # noqa: PLC0415 - not for --help
 
-    return load(args.config, check_state=check_state)
+    try:
+        return load(args.config, check_state=check_state)
+    except ConfigError as error:
+        status = Status.UNREACHABLE if isinstance(error, ConfigUnreadableError) else Status.USAGE
+        raise Failure(f"the configuration cannot be used:\n{error}", status) from error

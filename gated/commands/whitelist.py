@@ -86,9 +86,8 @@ def load(args: argparse.Namespace) -> int:
     if args.json:
         say_json(found)
     else:
-        say(
-            f"{result.entries:,} entries, {result.added:,} added, {result.removed:,} removed, {result.changed:,} changed"
-        )
+        counts = f"{result.added:,} added, {result.removed:,} removed, {result.changed:,} changed"
+        say(f"{result.entries:,} entries, {counts}")
         say(f"{result.version}: {said}")
     return Status.OK if said != _LATE else Status.FAILED
 

@@ -7,7 +7,6 @@ from importlib.metadata import EntryPoint
 import pytest
 from pydantic import ValidationError
 
-from drivers import registry
 from drivers.contact import DRIVER as CONTACT
 from drivers.emulated import emulated
 from drivers.registry import Driver, Ports, Role, UnknownDriver, driver, make_input, make_output, make_reader, names
@@ -68,7 +67,7 @@ def test_third_parties_have_entry_points(monkeypatch: pytest.MonkeyPatch) -> Non
         EntryPoint("theirs", "drivers.contact:DRIVER", "gated.inputs"),
         EntryPoint("broken", "drivers.contact:Options", "gated.inputs"),
     )
-    monkeypatch.setattr(registry, "entry_points", lambda group: [p for p in points if p.group == group])
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [p for p in points if p.group == group])
     assert names(Role.INPUT) == ("broken", "contact", "theirs")
     assert driver("theirs", Role.INPUT) is CONTACT
     with pytest.raises(UnknownDriver, match="is none"):

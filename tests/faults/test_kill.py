@@ -25,7 +25,7 @@ def _passage(mono: float, verdict: str = "admit") -> dict[str, object]:
 
 
 def test_the_check_sees_an_opening_without_event() -> None:
-    """An order is unexplained with no event, a flagged one, a younger one, one of another lane or of an earlier life."""
+    """An order is unexplained with no event, or a flagged, a younger, another lane's or an earlier life's."""
     order = [Order(5.0, "walk-in")]
     assert unexplained(order, [_start(1.0), _passage(5.0)]) == []
     assert not opens(_passage(5.0, "flag"))

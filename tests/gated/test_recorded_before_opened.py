@@ -1,0 +1,307 @@
+"""Recorded before opened, in one process: a journal that is slow, one that fails, and a restart in between."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC
+from pathlib import Path
+from typing import Any, Final, cast
+
+import pytest
+import structlog
+
+from drivers.port import Condition, Quiet
+from gated import listload, post
+from gated.barrier import Barrier
+from gated.clock import Remembered, Timekeeper
+from gated.decide import Direction, LaneKind, LaneRule, Policy
+from gated.journal import Journal, JournalTrouble
+from gated.post import Post
+from gated.whitelist import Whitelist
+from protocol.credential import Credential
+from protocol.event import Kind, Stamp, body, line
+from protocol.sighting import Sighting
+
+LANES: Final = {
+    "walk-in": LaneRule("walk-in", LaneKind.PERSON, Direction.IN),
+    "walk-out": LaneRule("walk-out", LaneKind.PERSON, Direction.OUT),
+    "car-in": LaneRule("car-in", LaneKind.VEHICLE, Direction.IN),
+    "car-out": LaneRule("car-out", LaneKind.VEHICLE, Direction.OUT),
+}
+ENTRANCES: Final = ("walk-in", "car-in")
+EXITS: Final = ("walk-out", "car-out")
+TAG: Final = Credential("epc:E280A00000000001")
+PULSE_S: Final = 0.5
+
+
+@dataclass
+class Clocks:
+    """Clocks that stand still until they are moved."""
+
+    boot: str = "9f2c"
+    seconds: float = 1000.0
+
+    def wall(self) -> float:
+        """See Source."""
+        return 1_790_000_000.0 + self.seconds
+
+    def mono(self) -> float:
+        """See Source."""
+        return self.seconds
+
+    def synced(self) -> bool:
+        """See Source."""
+        return True
+
+
+@dataclass
+class FakeJournal:
+    """A journal that settles an append when told to (`write`, `fail`), or fails each at once (`broken`)."""
+
+    broken: bool = False
+    appended: list[bytes] = field(default_factory=list)
+    kept: list[dict[str, Any]] = field(default_factory=list)
+    waiting: list[asyncio.Future[int]] = field(default_factory=list)
+
+    def append(self, kind: Kind, stamp: Stamp, fields: Mapping[str, object]) -> asyncio.Future[int]:
+        """See Journal."""
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.appended.append(body(kind, stamp, fields))
+        self.waiting.append(future)
+        if self.broken:
+            self.fail()
+        return future
+
+    def keep(self, kind: Kind, stamp: Stamp, fields: Mapping[str, object]) -> None:
+        """See Journal."""
+        self.kept.append(json.loads(body(kind, stamp, {**fields, "unwritten": True})))
+
+    def write(self) -> None:
+        """Everything that waits is on disk now."""
+        waiting, self.waiting = self.waiting, []
+        for seq, future in enumerate(waiting, len(self.appended) - len(waiting) + 1):
+            future.set_result(seq)
+
+    def fail(self) -> None:
+        """Nothing that waits could be written."""
+        waiting, self.waiting = self.waiting, []
+        for future in waiting:
+            future.set_exception(JournalTrouble("the disk is full"))
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """What was handed over to be written."""
+        return [json.loads(event) for event in self.appended]
+
+
+@dataclass
+class Contact:
+    """An output that notes what it was told."""
+
+    told: list[bool] = field(default_factory=list)
+
+    async def reports(self) -> AsyncIterator[Condition | Quiet]:
+        """See Output."""
+        yield Condition(True)
+
+    def set(self, *, on: bool) -> None:
+        """See Output."""
+        self.told.append(on)
+
+    @property
+    def pulses(self) -> int:
+        """How often it was told to close."""
+        return self.told.count(True)
+
+
+class Rig:
+    """A post of four lanes, with its journal and contacts within reach."""
+
+    def __init__(self, folder: Path, journal: FakeJournal) -> None:
+        self.clocks = Clocks()
+        self.journal = journal
+        self.contacts = {name: Contact() for name in LANES}
+        self.post = Post(
+            journal=cast("Journal", journal),
+            keeper=Timekeeper(self.clocks, UTC, Remembered()),
+            whitelist=Whitelist(folder),
+            policy=Policy({}),
+            log=structlog.get_logger(),
+        )
+        for name, rule in LANES.items():
+            self.post.add(rule, Barrier(cast("Any", self.contacts[name]), PULSE_S), None)
+        if journal.broken:
+            self.post.journal_changed(False, "the disk is full")
+
+    async def see(self, lane: str, credential: Credential = TAG) -> None:
+        """That lane's reader reads the credential now, and the loop has turned often enough for all to be done."""
+        self.post.see(lane, Sighting(f"{lane}/0", credential, self.clocks.seconds))
+        await settled()
+
+    def pulses(self, lane: str) -> int:
+        """How often that lane's contact was told to close."""
+        return self.contacts[lane].pulses
+
+
+async def settled() -> None:
+    """Let everything run that waits for nothing but its turn."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A state folder whose list has TAG."""
+    source = tmp_path / "list.jsonl"
+    source.write_text(json.dumps({"c": TAG, "h": "h1"}) + "\n")
+    listload.load(tmp_path, source, lambda *_: None, "2026-11-25T00:00:00+08:00")
+    return tmp_path
+
+
+@pytest.mark.parametrize("lane", LANES)
+async def test_no_pulse_until_it_is_on_disk(folder: Path, lane: str) -> None:
+    """However long the disk takes within its time, no barrier moves before; then it gives one pulse."""
+    rig = Rig(folder, FakeJournal())
+    await rig.see(lane)
+    rig.post.tick()
+    await settled()
+    assert [event["verdict"] for event in rig.journal.events] == ["admit"]
+    assert rig.pulses(lane) == 0
+    rig.journal.write()
+    await settled()
+    assert rig.pulses(lane) == 1
+    assert rig.journal.kept == []
+
+
+@pytest.mark.parametrize("lane", ENTRANCES)
+@pytest.mark.parametrize("broken", [True, False], ids=["in-trouble", "fails-late"])
+async def test_an_entrance_stays_shut_while_nothing_can_be_written(folder: Path, lane: str, *, broken: bool) -> None:
+    """An entrance does not open: the passage is kept, flagged, `guard_only`, and the guard sees who waits."""
+    rig = Rig(folder, FakeJournal(broken))
+    await rig.see(lane)
+    rig.journal.fail()
+    await settled()
+    assert rig.pulses(lane) == 0
+    (kept,) = rig.journal.kept
+    assert (kept["kind"], kept["credential"], kept["verdict"]) == ("passage", TAG, "flag")
+    assert kept["guard_only"] is True
+    assert kept["unwritten"] is True
+    assert rig.post.figures.flagged == 1
+    assert [held.credential for held in rig.post.stations[lane].lane.held(rig.post._keeper.now())] == [TAG]
+
+
+@pytest.mark.parametrize("lane", EXITS)
+@pytest.mark.parametrize("broken", [True, False], ids=["in-trouble", "fails-late"])
+async def test_an_exit_opens_while_nothing_can_be_written(folder: Path, lane: str, *, broken: bool) -> None:
+    """People and vehicles can leave: one pulse, and the passage is kept as it was, `unwritten`."""
+    rig = Rig(folder, FakeJournal(broken))
+    await rig.see(lane)
+    rig.journal.fail()
+    await settled()
+    assert rig.pulses(lane) == 1
+    (kept,) = rig.journal.kept
+    assert (kept["kind"], kept["credential"], kept["verdict"]) == ("passage", TAG, "admit")
+    assert kept["unwritten"] is True
+    assert "guard_only" not in kept
+
+
+async def test_the_flagged_vehicle_stays_at_its_exit(folder: Path) -> None:
+    """An unknown vehicle does not leave by itself, disk or no disk; an unknown person does."""
+    rig = Rig(folder, FakeJournal(broken=True))
+    await rig.see("car-out", Credential("epc:E280A00000000002"))
+    await rig.see("walk-out", Credential("epc:E280A00000000003"))
+    assert rig.pulses("car-out") == 0
+    assert rig.pulses("walk-out") == 1
+
+
+@pytest.mark.parametrize("lane", EXITS)
+async def test_an_exit_does_not_wait_for_a_slow_disk(folder: Path, lane: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exit opens when the disk has not answered in time, once: the late answer opens nothing more."""
+    monkeypatch.setattr(post, "OVERDUE_S", 0.01)
+    rig = Rig(folder, FakeJournal())
+    await rig.see(lane)
+    async with asyncio.timeout(10):
+        while not rig.pulses(lane):
+            await asyncio.sleep(0.001)
+    rig.journal.write()
+    await settled()
+    assert rig.pulses(lane) == 1
+    assert rig.journal.kept == []
+
+
+async def test_an_entrance_waits_for_a_slow_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entrance does not open for want of an answer: by the time an exit has, it is still shut."""
+    monkeypatch.setattr(post, "OVERDUE_S", 0.01)
+    rig = Rig(folder, FakeJournal())
+    for lane in ENTRANCES:
+        await rig.see(lane)
+        rig.clocks.seconds += 100
+    await rig.see("walk-out")
+    async with asyncio.timeout(10):
+        while not rig.pulses("walk-out"):
+            await asyncio.sleep(0.001)
+    assert [rig.pulses(lane) for lane in ENTRANCES] == [0, 0]
+
+
+async def test_an_overdue_opening_that_then_fails_is_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What opened because the disk was slow, and then could not be written at all, is kept as admitted."""
+    monkeypatch.setattr(post, "OVERDUE_S", 0.01)
+    rig = Rig(folder, FakeJournal())
+    await rig.see("walk-out")
+    async with asyncio.timeout(10):
+        while not rig.pulses("walk-out"):
+            await asyncio.sleep(0.001)
+    rig.journal.fail()
+    await settled()
+    assert rig.pulses("walk-out") == 1
+    assert [kept["verdict"] for kept in rig.journal.kept] == ["admit"]
+
+
+async def test_the_disk_is_back(folder: Path) -> None:
+    """Who was flagged for want of a disk and still stands there is admitted, with a passage of its own, once it is back."""
+    rig = Rig(folder, FakeJournal(broken=True))
+    await rig.see("walk-in")
+    rig.journal.broken = False
+    rig.post.journal_changed(True, "")
+    rig.clocks.seconds += 1.5
+    await rig.see("walk-in")
+    rig.journal.write()
+    await settled()
+    assert rig.pulses("walk-in") == 1
+    assert [event["verdict"] for event in rig.journal.events] == ["admit", "admit"]
+    assert [kept["verdict"] for kept in rig.journal.kept] == ["flag"]
+
+
+@pytest.mark.parametrize("lane", LANES)
+async def test_restart_while_a_tag_stands_in_the_field(folder: Path, lane: str) -> None:
+    """The next life lets it through again (`opened` by `again`), and does not count it a second time."""
+    before = Rig(folder, FakeJournal())
+    await before.see(lane)
+    before.journal.write()
+    lines = [line(seq, rest) for seq, rest in enumerate(before.journal.appended, 1)]
+    after = Rig(folder, FakeJournal())
+    after.clocks.seconds += 2
+    after.post.restore(lines)
+    for _ in range(3):
+        await after.see(lane)
+        after.journal.write()
+        await settled()
+        after.clocks.seconds += 0.5
+    (opened,) = after.journal.events
+    assert (opened["kind"], opened["by"], opened["of"], opened["credential"]) == ("opened", "again", 1, TAG)
+    assert after.pulses(lane) == 1
+
+
+async def test_stopped(folder: Path) -> None:
+    """Once told to end, the post lets go of its contacts; what reaches the disk after that opens nothing."""
+    rig = Rig(folder, FakeJournal())
+    await rig.see("walk-out")
+    rig.journal.write()
+    await settled()
+    await rig.see("car-out")
+    rig.post.stop()
+    assert rig.contacts["walk-out"].told == [True, False]
+    rig.journal.write()
+    await settled()
+    assert rig.pulses("car-out") == 0
