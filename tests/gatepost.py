@@ -29,11 +29,6 @@ from protocol.lcus import LcusCodec, Switch
 WAIT_S: Final = 30.0
 """How long a condition may take on a machine that has other things to do; no measure of anything."""
 STOP_S: Final = 20.0
-_COMMAND: Final = (
-    "-c",
-    "import asyncio as a,sys as s;from pathlib import Path as P;from gated import app,config as c;"  # noqa: ISC004
-    "s.exit(a.run(app.run(c.load(P(s.argv[1])))))",
-)
 _POLL_S: Final = 0.01
 _LOADED_AT: Final = "2026-11-25T00:00:00+08:00"
 _LANES: Final = {channel: lane for lane, channel in CHANNELS.items()}
@@ -127,7 +122,7 @@ class Gatepost:
         """A daemon on this post's configuration; its log is added to the same file."""
         with self.log.open("ab") as log:
             return await asyncio.create_subprocess_exec(
-                *(sys.executable, *_COMMAND, str(self.devices.config)),
+                *(sys.executable, "-c", "import asyncio,sys;from pathlib import Path;from gated import app,config;sys.exit(asyncio.run(app.run(config.load(Path(sys.argv[1]),check_state=False))))", str(self.devices.config)),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
