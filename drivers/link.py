@@ -48,6 +48,8 @@ class Link:
         self._received = bytearray()
         self._reader: asyncio.Future[None] | None = None
         self._lost: str | None = None
+        self._wake_at = 0.0
+        self._alarm: asyncio.TimerHandle | None = None
 
     async def read(self) -> bytes:
         """The bytes received since the last read, at least one. Raises LinkLost once there will be no more."""
@@ -59,11 +61,10 @@ class Link:
         """As `read`, but b"" when nothing came in time."""
         if not self._received and self._lost is None:
             self._reader = self._loop.create_future()
-            timer = self._loop.call_later(seconds, self._wake)
+            self._set_alarm(self._loop.time() + seconds)
             try:
                 await self._reader
             finally:
-                timer.cancel()
                 self._reader = None
         if self._received:
             return self._take()
@@ -85,6 +86,8 @@ class Link:
             self._lost = reason
             self._shut()
             self._wake()
+            if self._alarm is not None:
+                self._alarm.cancel()
 
     def close(self) -> None:
         """Let go of the port."""
@@ -113,6 +116,24 @@ class Link:
         if len(data) >= BUFFER_MAX_BYTES and self._lost is None:
             self._resume()
         return data
+
+    def _set_alarm(self, at: float) -> None:
+        """Wake the reader then. An alarm that rings earlier is left to ring: most reads end by bytes, not by time."""
+        self._wake_at = at
+        if self._alarm is not None and self._alarm.when() > at:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._alarm is None:
+            self._alarm = self._loop.call_at(at, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        if self._reader is None or self._reader.done():
+            return
+        if self._loop.time() >= self._wake_at:
+            self._wake()
+        else:
+            self._alarm = self._loop.call_at(self._wake_at, self._ring)
 
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():

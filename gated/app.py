@@ -263,11 +263,14 @@ class _Gate:
                 self._log.info("journal.pruned", events=removed)
 
     async def _serve(self) -> None:
+        said = ""
         while True:
             try:
                 await control.serve(self._config.state, self._handle)
             except OSError as error:
-                self._log.error("control.unavailable", why=str(error))
+                if str(error) != said:
+                    said = str(error)
+                    self._log.error("control.unavailable", why=said)
             await asyncio.sleep(RETRY_S)
 
     async def _handle(self, request: Mapping[str, Any]) -> Mapping[str, object]:

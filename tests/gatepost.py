@@ -122,7 +122,7 @@ class Gatepost:
         """A daemon on this post's configuration; its log is added to the same file."""
         with self.log.open("ab") as log:
             return await asyncio.create_subprocess_exec(
-                *(sys.executable, "-c", "import asyncio,sys;from pathlib import Path;from gated import app,config;sys.exit(asyncio.run(app.run(config.load(Path(sys.argv[1]),check_state=False))))", str(self.devices.config)),
+                *(sys.executable, "-m", "gated", "run", "-c", str(self.devices.config)),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -158,7 +158,7 @@ class Gatepost:
         """Return when the predicate (or what it returns, awaited) holds. Fails with the daemon's last words."""
         try:
             async with asyncio.timeout(WAIT_S):
-                while not await _holds(predicate):  # noqa: ASYNC110 - another process, which sets no Event
+                while not await self._holds(predicate):  # noqa: ASYNC110 - another process, which sets no Event
                     await asyncio.sleep(_POLL_S)
         except TimeoutError:
             raise AssertionError(f"not within {WAIT_S:.0f} s: {what}\n{self._last_words()}") from None
@@ -201,7 +201,10 @@ class Gatepost:
         """Return when the daemon says that this is its mode: "automatic" or "guard-only"."""
 
         async def found() -> bool:
-            return bool((await self.status())["mode"] == wanted)
+            try:
+                return bool((await self.status())["mode"] == wanted)
+            except control.NotRunning:
+                return False
 
         await self.until(found, f"the mode is {wanted}")
 
@@ -222,9 +225,16 @@ class Gatepost:
         """Hold a tag (10 hex digits) before the walk-in reader for as long as the two frames take that it needs."""
         self.devices.em4100_host.send(self.devices.em4100.frame(tag) * 2)
 
+    async def _holds(self, predicate: Callable[[], object]) -> bool:
+        ended = self.process is not None and self.process.returncode is not None
+        found = predicate()
+        if inspect.isawaitable(found):
+            awaited: Awaitable[object] = found
+            found = await awaited
+        assert found or not ended, f"the daemon has ended\n{self._last_words()}"
+        return bool(found)
+
     async def _ready(self) -> bool:
-        assert self.process is not None
-        assert self.process.returncode is None, f"the daemon has ended\n{self._last_words()}"
         try:
             devices = (await self.status())["devices"]
         except control.NotRunning:
@@ -245,14 +255,6 @@ class Gatepost:
 def tags(prefix: str, digits: int = 10) -> Iterable[str]:
     """Tags as hex without end, all different: the prefix, filled up with a number."""
     return (f"{prefix}{number:0{digits - len(prefix)}X}" for number in count(1))
-
-
-async def _holds(predicate: Callable[[], object]) -> bool:
-    found = predicate()
-    if inspect.isawaitable(found):
-        awaited: Awaitable[object] = found
-        found = await awaited
-    return bool(found)
 
 
 def _log_line(text: str) -> Event:

@@ -1,7 +1,6 @@
 """`gated emulate`: one emulated device, fed from the keyboard or a file, to try a gate without hardware."""
 
 import argparse
-import asyncio
 import os
 import stat
 import sys
@@ -48,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
         lines = args.file.open() if args.file is not None else sys.stdin
     except OSError as error:
         raise Failure(f"{args.file} cannot be read: {error.strerror}", Status.UNREACHABLE) from error
+    import asyncio  # noqa: PLC0415 - not for --help
+
     with lines:
         asyncio.run(_emulate(args, lines.fileno()))
     return Status.OK
@@ -68,7 +69,9 @@ async def _emulate(args: argparse.Namespace, source: int) -> None:
 
 
 async def _feed(device: object, host: "PtyHost | TcpHost", line: str) -> None:
-    from drivers.emulated.contact import EmulatedContact  # noqa: PLC0415 - not for --help
+    import asyncio  # noqa: PLC0415 - not for --help
+
+    from drivers.emulated.contact import EmulatedContact  # noqa: PLC0415 - the same
     from drivers.emulated.em4100 import EmulatedEm4100  # noqa: PLC0415 - the same
     from drivers.emulated.uhf18 import EmulatedUhf18  # noqa: PLC0415 - the same
 
@@ -94,6 +97,8 @@ async def _feed(device: object, host: "PtyHost | TcpHost", line: str) -> None:
 
 async def _lines(source: int) -> AsyncIterator[str]:
     """Lines without blanks, from a terminal, a pipe or a file, none of which may block the device."""
+    import asyncio  # noqa: PLC0415 - not for --help
+
     if stat.S_ISREG(os.fstat(source).st_mode):
         for line in os.fdopen(os.dup(source)).read().splitlines():
             if line.strip():

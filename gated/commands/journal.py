@@ -1,7 +1,6 @@
 """`gated journal`: read, check and export what the gate wrote down. It only ever reads."""
 
 import argparse
-import asyncio
 import json
 import shlex
 import sys
@@ -107,6 +106,8 @@ def run_list(args: argparse.Namespace) -> int:
         for line in _meant(args, source, end):
             _print(line, source, as_json=args.json)
         if end is not None:
+            import asyncio  # noqa: PLC0415 - not for --help
+
             asyncio.run(_follow(source, end, as_json=args.json))
     sys.stdout.buffer.flush()
     return Status.OK

@@ -36,7 +36,7 @@ class EmulatedPost:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        hosts = (self.relay_host, self.em4100_host, self.walk_out_host)
+        hosts: list[PtyHost | TcpHost] = [self.relay_host, self.em4100_host, self.walk_out_host]
         for host in (*hosts, *self.car_hosts.values(), *self.sensor_hosts.values()):
             await self._stack.enter_async_context(host)
         return self

@@ -152,17 +152,28 @@ async def test_full_from_the_start(tmp_path: Path, disk: Path) -> None:
         await healed(post)
 
 
+@pytest.mark.xfail(reason="gated run takes a read-only state folder for a mistake in the configuration", strict=True)
 async def test_read_only_and_back(tmp_path: Path, disk: Path) -> None:
-    """So does a disk that has become read-only, as a failing flash card does."""
+    """So does one whose disk has become read-only, as a failing flash card does; only the socket waits as well."""
     async with Gatepost(tmp_path, LISTED) as post:
         await post.start()
         await enter(post, PEOPLE[0])
-        await post.stop()
+        assert await post.stop() == 0
         remount(disk, "ro")
-        await post.start()
-        await troubled(post)
+        await post.start(ready=False)
+        await post.until(lambda: len(online(post, "walk-in/0")) == 2 and post.said("journal.trouble"), "it runs")
+        post.walk_in(PEOPLE[1])
+        await leave(post, LEAVING[0])
+        await leave(post, LEAVING[1])
+        assert post.orders("walk-in") == 1
         remount(disk, "rw")
         await healed(post)
+        assert len(post.said("control.unavailable")) == 1
+
+
+def online(post: Gatepost, device: str) -> list[Event]:
+    """The log lines that say that this device is there."""
+    return [said for said in post.said("device.online") if said["device"] == device]
 
 
 @pytest.mark.parametrize("where", [0, 4096])

@@ -79,9 +79,7 @@ def test_version(capsys: Captured) -> None:
     assert capsys.readouterr().out.startswith("gated ")
 
 
-@pytest.mark.parametrize(
-    "words", [["--help"], ["check", "--help"], ["journal", "list", "--help"], ["list", "load", "-h"]]
-)
+@pytest.mark.parametrize("words", [["--help"], ["check", "--help"], ["journal", "list", "-h"], ["list", "load", "-h"]])
 def test_help(words: list[str], capsys: Captured) -> None:
     """Help ends with an example, or with what the statuses mean."""
     with pytest.raises(SystemExit, match="0"):

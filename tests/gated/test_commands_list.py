@@ -1,0 +1,190 @@
+"""`gated list`, `gated status`, `gated clock`, `gated doctor`, with and without a daemon."""
+
+import json
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gated import control
+from gated.__main__ import main
+
+Captured = pytest.CaptureFixture[str]
+LINES = ('{"c":"em:0A00A1B2C3","h":"h1"}', '{"c":"epc:E28011700000020F12345678","h":"h2","when":"workdays"}')
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """An empty state folder."""
+    (tmp_path / "state").mkdir()
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def config(tmp_path: Path, state: Path) -> Path:
+    """The configuration of that gate."""
+    path = tmp_path / "gated.toml"
+    path.write_text(
+        f'site = "s"\ngate = "g"\nstate = "{state}"\ntimezone = "Asia/Shanghai"\n'
+        '[schedules]\nworkdays = ["Mon-Fri 06:00-22:00"]\n[lanes.walk-in]\nkind = "person"\n'
+        'direction = "in"\nreaders = [ { driver = "em4100", port = "/dev/gate/a" } ]\n'
+    )
+    return path
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A list that is right."""
+    path = tmp_path / "list.jsonl"
+    path.write_text("\n".join(LINES) + "\n")
+    return path
+
+
+@contextmanager
+def daemon(folder: Path, answers: Mapping[str, object]) -> Iterator[list[dict[str, Any]]]:
+    """A daemon as far as the control socket goes: an answer an op; yields what it was asked."""
+    asked: list[dict[str, Any]] = []
+    ready, ended = threading.Event(), threading.Event()
+
+    async def handle(request: Mapping[str, Any]) -> Mapping[str, object]:
+        asked.append(dict(request))
+        answer = answers[request["op"]]
+        return answer() if callable(answer) else answer  # type: ignore[no-any-return, return-value]
+
+    def live() -> None:
+        import asyncio  # noqa: PLC0415 - the daemon's side only
+
+        async def serve() -> None:
+            task = asyncio.create_task(control.serve(folder, handle))
+            while not (folder / control.SOCKET).exists():  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.01)
+            ready.set()
+            await asyncio.to_thread(ended.wait)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        asyncio.run(serve())
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    try:
+        assert ready.wait(30)
+        yield asked
+    finally:
+        ended.set()
+        thread.join(30)
+
+
+def test_load_without_a_daemon(config: Path, source: Path, capsys: Captured) -> None:
+    """A list is in force when the daemon starts; show and info find it; lines instead of a bar off a terminal."""
+    assert main(["list", "load", str(source), "-c", str(config)]) == 0
+    out, err = capsys.readouterr()
+    assert "2 entries" in out
+    assert "in force when the daemon starts" in out
+    assert "reading …" in err.splitlines()
+    assert main(["list", "show", "em:0A00A1B2C3", "-c", str(config)]) == 0
+    assert '"h":"h1"' in capsys.readouterr().out
+    assert main(["list", "show", "em:0A00A1B2C3", "--json", "-c", str(config)]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(LINES[0])
+    assert main(["list", "info", "--json", "-c", str(config)]) == 0
+    assert json.loads(capsys.readouterr().out)["entries"] == 2
+
+
+def test_load_with_a_daemon(config: Path, state: Path, source: Path, capsys: Captured) -> None:
+    """The command ends when the daemon says that it has the version in force."""
+
+    def in_force() -> dict[str, object]:
+        return {"version": json.loads((state / "list.json").read_bytes())["version"]}
+
+    with daemon(state, {"list": in_force}) as asked:
+        assert main(["list", "load", "--json", str(source), "-c", str(config)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["entries"], found["added"], found["in_force"]) == (2, 2, "in force")
+    assert asked == [{"op": "list"}]
+
+
+def test_bad_lines(config: Path, source: Path, capsys: Captured) -> None:
+    """Every bad line is printed with its number and reason, and nothing changes: status 1."""
+    bad = ['{"c":"em:0a"}', "", "no json", '{"c":"em:0A00A1B2C4","h":"h","when":"nights"}', LINES[0]]
+    source.write_text("\n".join([*LINES, *bad]) + "\n")
+    assert main(["list", "load", str(source), "-c", str(config)]) == 1
+    err = capsys.readouterr().err
+    assert [f"{source}:{number}: " in err for number in range(1, 8)] == [False, False, True, False, True, True, True]
+    assert "nights" in err
+    assert main(["list", "info", "-c", str(config)]) == 1
+    assert main(["list", "load", "--json", str(source), "-c", str(config)]) == 1
+    assert "workdays" in capsys.readouterr().out
+
+
+def test_shrink(config: Path, source: Path, capsys: Captured) -> None:
+    """A list that takes out more than a tenth is asked for twice."""
+    source.write_text("".join(f'{{"c":"em:{number:010X}","h":"h"}}\n' for number in range(10)))
+    assert main(["list", "load", str(source), "-c", str(config)]) == 0
+    source.write_text("".join(f'{{"c":"em:{number:010X}","h":"h"}}\n' for number in range(8)))
+    assert main(["list", "load", str(source), "-c", str(config)]) == 1
+    assert "--shrink" in capsys.readouterr().err
+    assert main(["list", "load", "--shrink", str(source), "-c", str(config)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["list", "show", "em:0A00A1B2C9"], 1, "is not on the list in force"),
+        (["list", "show", "em:12"], 2, "is not canonical"),
+        (["list", "info"], 1, "gated list load FILE"),
+        (["list", "load", "/nowhere/list.jsonl"], 1, "list.jsonl"),
+        (["status"], 3, "no daemon runs"),
+        (["clock", "accept"], 3, "no daemon runs"),
+    ],
+)
+def test_what_cannot_be_done(config: Path, capsys: Captured, words: list[str], status: int, said: str) -> None:
+    """What cannot be done says why, and the status tells whose turn it is."""
+    assert main([*words, "-c", str(config)]) == status
+    assert said in capsys.readouterr().err
+
+
+def test_status(config: Path, state: Path, capsys: Captured) -> None:
+    """What the daemon says of itself, for a person or a program."""
+    said = {"mode": "automatic", "lanes": {"walk-in": {"arm": "down", "held": []}}, "journal": {"ok": True, "seq": 7}}
+    with daemon(state, {"status": said}):
+        assert main(["status", "-c", str(config)]) == 0
+        text = capsys.readouterr().out
+        assert main(["status", "--json", "-c", str(config)]) == 0
+        assert json.loads(capsys.readouterr().out) == said
+    assert text.splitlines()[:4] == ["mode: automatic", "lanes:", "  walk-in:", "    arm: down"]
+    assert "  ok: yes" in text
+
+
+def test_clock_accept(config: Path, state: Path, capsys: Captured) -> None:
+    """The daemon is asked, and what it did is said; its refusal is status 1."""
+    with daemon(state, {"clock-accept": {"ok": True, "before": "a", "after": "b"}}) as asked:
+        assert main(["clock", "accept", "-c", str(config)]) == 0
+    assert asked == [{"op": "clock-accept"}]
+    assert "accepted: before a, after b" in capsys.readouterr().out
+    with daemon(state, {"clock-accept": {"error": "not now"}}):
+        assert main(["clock", "accept", "-c", str(config)]) == 1
+    assert "not now" in capsys.readouterr().err
+
+
+def test_doctor(config: Path, capsys: Captured) -> None:
+    """Everything that is wrong, each with what to do: here no daemon, no list and an absent reader."""
+    assert main(["doctor", "-c", str(config)]) == 1
+    text = capsys.readouterr().out
+    assert "no daemon runs" in text
+    assert "gated list load FILE" in text
+    assert "/dev/gate/a" in text
+    assert main(["doctor", "--json", "-c", str(config)]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert {"config", "daemon", "sqlite", "list", "memory"} <= {finding["what"] for finding in found}
+    config.write_text("site = 1\n")
+    assert main(["doctor", "-c", str(config)]) == 1
+    assert "gated.toml:1: site" in capsys.readouterr().out
+
+
+def test_the_tests_daemon_needs_linux() -> None:
+    """The control socket is reached through /proc, so these tests run where gates do."""
+    assert sys.platform == "linux"
