@@ -34,6 +34,6 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         say_json(answer)
     else:
-        said = ", ".join(f"{key} {plain(value)}" for key, value in answer.items() if key != "ok")
+        said = ", ".join(f"{key} {plain(value)}" for key, value in answer.items() if key not in {"ok", "what"})
         say(f"accepted{': ' + said if said else ''}")
     return Status.OK
