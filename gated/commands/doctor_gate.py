@@ -1,0 +1,220 @@
+"""What the doctor asks of the gate: its state folder, journal, list, clock, and the running daemon."""
+
+import json
+import os
+import pwd
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from gated.commands.finding import Finding, note, ok, wrong
+from gated.commands.output import duration, size
+
+if TYPE_CHECKING:
+    from gated.config import Config
+
+SPACE_MIN_BYTES: Final = 100 * 1024 * 1024
+LIST_OLD_S: Final = 30 * 86_400.0
+RATE_EVENTS: Final = 5000
+HOURS_MIN: Final = 7 * 24.0
+_AS_DAEMON: Final = "look as the daemon: sudo -u gated gated doctor"
+_BAD_FS: Final = {
+    "nfs": "is on the network", "nfs4": "is on the network", "cifs": "is on the network", "smb3": "is on the network",
+    "vfat": "has no journal of its own", "exfat": "has no journal of its own",
+    "tmpfs": "is memory: a power cut takes everything", "ramfs": "is memory: a power cut takes everything",
+}  # fmt: skip
+
+
+def examine(config: "Config") -> Iterator[Finding]:
+    """Everything below the state folder, then the daemon."""
+    folder = config.state
+    try:
+        there = folder.is_dir()
+        readable = there and os.access(folder, os.R_OK | os.X_OK)
+    except PermissionError:
+        there, readable = True, False
+    if not there:
+        do = "sudo install -d -o gated -g gated -m 0750 " + str(folder)
+        yield wrong("state", f"{folder} is not there: the daemon has never run", do)
+    elif not readable:
+        yield note("state", f"{folder} may not be read by this user", _AS_DAEMON)
+    else:
+        yield from _folder(folder)
+        yield from _journal(folder)
+        yield from _whitelist(folder)
+    yield _timezone(config)
+    yield from _daemon(config)
+
+
+def _folder(folder: Path) -> Iterator[Finding]:
+    owner = _user_name(folder.stat().st_uid)
+    if owner not in {"gated", _user_name(os.geteuid())}:
+        yield wrong("state", f"{folder} belongs to {owner}, not to gated", f"sudo chown -R gated:gated {folder}")
+    disk = os.statvfs(folder)
+    free = disk.f_bavail * disk.f_frsize
+    if free < SPACE_MIN_BYTES:
+        yield wrong("state", f"only {size(free)} are free", "make room; when it is full nothing is admitted")
+    kind = filesystem(folder, Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace"))
+    if kind in _BAD_FS:
+        do = "put the state folder on a local ext4, xfs or btrfs"
+        yield wrong("state", f"{folder} lies on {kind}, which {_BAD_FS[kind]}", do)
+    else:
+        yield ok("state", f"{folder} on {kind or 'an unknown file system'}, {size(free)} free")
+    if disk.f_flag & os.ST_RDONLY:
+        yield wrong("state", f"{folder} is mounted read-only", "look at dmesg for why; the disk may be dying")
+
+
+def filesystem(folder: Path, mounts: str) -> str:
+    """The kind of file system that the folder lies on, by /proc/self/mounts."""
+    best, kind = "", ""
+    where = os.path.realpath(folder)
+    for line in mounts.splitlines():
+        parts = line.split()
+        point = parts[1].replace("\\040", " ")
+        inside = where == point or where.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, parts[2]
+    return kind
+
+
+def _journal(folder: Path) -> Iterator[Finding]:
+    from gated import journal_read  # noqa: PLC0415 - not for a box without a state folder
+    from gated.store import FILE_NAME  # noqa: PLC0415 - the same
+
+    path = folder / FILE_NAME
+    for damaged in sorted(folder.glob(f"{path.stem}-damaged-*{path.suffix}")):
+        do = "what could be read of it is in the new journal; keep a copy, then remove it, and check the disk"
+        yield wrong("journal", f"a damaged journal was set aside: {damaged.name}", do)
+    if not path.exists():
+        yield note("journal", "there is none yet: the daemon has not run")
+        return
+    try:
+        last = journal_read.head(path)
+        recent = journal_read.tail(path, RATE_EVENTS)
+    except journal_read.JournalUnreadable as error:
+        yield wrong("journal", str(error), _AS_DAEMON)
+        return
+    taken = path.stat().st_size
+    each = journal_read.bytes_per_event(taken, last)
+    rate = events_per_hour(recent, datetime.now(UTC))
+    disk = os.statvfs(folder)
+    left = journal_read.hours_left(rate, disk.f_bavail * disk.f_frsize, each)
+    said = f"{last:,} events, {size(taken)}, {each:.0f} bytes each; {rate:.1f} an hour today"
+    said += f", room for {duration(left * 3600)}" if rate else ""
+    if left < HOURS_MIN:
+        yield wrong("journal", said, "make room on the disk, or lower journal.keep_days once events are acknowledged")
+    else:
+        yield ok("journal", said)
+
+
+def events_per_hour(lines: list[bytes], now: datetime) -> float:
+    """The rate over the last 24 hours, of the newest lines."""
+    since = now - timedelta(days=1)
+    times = sorted(at for line in lines if (at := _at(line)) is not None and since <= at <= now)
+    if not times:
+        return 0.0
+    # All lines within the day: the day holds more than we looked at, so their own span counts.
+    span = (now - times[0]).total_seconds() / 3600 if len(times) >= RATE_EVENTS else 24.0
+    return len(times) / max(span, 1 / 60)
+
+
+def _at(line: bytes) -> datetime | None:
+    try:
+        return datetime.fromisoformat(json.loads(line)["at"]).astimezone(UTC)
+    except (ValueError, KeyError, TypeError):
+        return None  # safe: it only counts
+
+
+def _whitelist(folder: Path) -> Iterator[Finding]:
+    from gated.whitelist import Whitelist  # noqa: PLC0415 - not for a box without a state folder
+
+    held = Whitelist(folder)
+    try:
+        info, trouble = held.info, held.trouble
+    finally:
+        held.close()
+    if trouble:
+        yield wrong("list", trouble, "gated list load FILE")
+    if info is None:
+        if not trouble:
+            yield wrong("list", "none was ever loaded: every credential is unknown", "gated list load FILE")
+        return
+    age = (datetime.now(UTC) - datetime.fromisoformat(info.loaded_at)).total_seconds()
+    said = f"{info.entries:,} entries, loaded {duration(max(age, 0))} ago ({info.loaded_at})"
+    yield note("list", said, "it is old: load a newer one") if age > LIST_OLD_S else ok("list", said)
+
+
+def _timezone(config: "Config") -> Finding:
+    if Path("/usr/share/zoneinfo", config.timezone).exists():
+        return ok("time zone", f"{config.timezone}, by the system's data")
+    return note(
+        "time zone",
+        f"{config.timezone}, by the data that came with gated",
+        "sudo apt install tzdata keeps it up to date",
+    )
+
+
+def _daemon(config: "Config") -> Iterator[Finding]:
+    from gated import control  # noqa: PLC0415 - not without a configuration
+
+    try:
+        state = control.ask(config.state, {"op": "status"})
+    except control.NotRunning as error:
+        yield wrong("daemon", str(error), "sudo systemctl start gated; journalctl -u gated says why it ended")
+        yield from _own_clock(config)
+        return
+    except PermissionError:
+        yield note("daemon", "this user may not ask it", _AS_DAEMON)
+        yield from _own_clock(config)
+        return
+    yield ok("daemon", f"runs, version {state.get('version')}, since {state.get('since')}")
+    yield from _devices(state)
+    yield _clock(str(_of(state, "clock").get("quality")))
+
+
+def _devices(state: Mapping[str, Any]) -> Iterator[Finding]:
+    if state.get("mode") == "guard-only":
+        why = _of(state, "journal").get("why")
+        yield wrong("journal", f"cannot be written ({why}): nothing but exits opens by itself", "see `by hand` below")
+    for name, device in _of(state, "devices").items():
+        if device.get("online"):
+            yield ok("device", f"{name} is online")
+        else:
+            do = "see its cable and power, and the port in the configuration"
+            yield wrong("device", f"{name} is offline: {device.get('why')}", do)
+
+
+def _own_clock(config: "Config") -> Iterator[Finding]:
+    """What the time service says, where the daemon cannot be asked."""
+    import asyncio  # noqa: PLC0415 - only where the daemon cannot be asked
+
+    from gated.machine_clock import MachineClock  # noqa: PLC0415 - the same
+
+    clock = MachineClock(config.clock.source)
+    asyncio.run(clock.ask())
+    yield _clock("synced" if clock.synced() else "unset")
+
+
+def _clock(quality: str) -> Finding:
+    if quality == "synced":
+        return ok("clock", "synced")
+    do = (
+        "timedatectl status: is there a time server and a way to it? "
+        "Where there is none: set the clock, then gated clock accept"
+    )
+    if quality == "holdover":
+        return note("clock", "holdover: it was right earlier in this boot, and nobody says so now", do)
+    return wrong("clock", f"{quality}: nobody says that the wall clock is right", do)
+
+
+def _of(state: Mapping[str, Any], key: str) -> dict[str, Any]:
+    found = state.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
