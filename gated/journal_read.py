@@ -213,7 +213,7 @@ class _Check:
         self._settle(None)
         if acked > self._seq:
             self._problem(0, f"event {acked} counts as acknowledged, but the last one is {self._seq}")
-        if not self._epochs:
+        if not self._epochs and self._first:
             self._problem(0, "there is no epoch")
         for epoch in self._epochs:
             self._check_epoch(epoch)

@@ -76,6 +76,7 @@ class Gatepost:
         self.devices.relay_host = PtyHost(self.board, folder / "relay")
         self.log = folder / "gated.log"
         self.process: asyncio.subprocess.Process | None = None
+        self._spawned: list[asyncio.subprocess.Process] = []
         self._folder = folder
         self._listed = list(listed)
         self._configure = configure
@@ -93,7 +94,8 @@ class Gatepost:
 
     async def __aexit__(self, *_: object) -> None:
         try:
-            await self.kill()
+            for process in self._spawned:
+                await _end(process)
         finally:
             await self.devices.__aexit__()
 
@@ -121,12 +123,14 @@ class Gatepost:
     async def spawn(self) -> asyncio.subprocess.Process:
         """A daemon on this post's configuration; its log is added to the same file."""
         with self.log.open("ab") as log:
-            return await asyncio.create_subprocess_exec(
+            process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "gated", "run", "-c", str(self.devices.config)),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
+        self._spawned.append(process)
+        return process
 
     async def stop(self) -> int:
         """Ask the daemon to end; its exit status."""
@@ -145,9 +149,7 @@ class Gatepost:
         """Kill -9, if it runs."""
         process, self.process = self.process, None
         if process is not None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            await _end(process)
 
     def signal(self, number: signal.Signals) -> None:
         """Send the daemon a signal, at once."""
@@ -255,6 +257,13 @@ class Gatepost:
 def tags(prefix: str, digits: int = 10) -> Iterable[str]:
     """Tags as hex without end, all different: the prefix, filled up with a number."""
     return (f"{prefix}{number:0{digits - len(prefix)}X}" for number in count(1))
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.kill()
+    await process.wait()
 
 
 def _log_line(text: str) -> Event:

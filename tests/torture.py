@@ -127,7 +127,7 @@ class Torture:
                 progress(done + 1, rounds)
                 if self.problems:
                     return
-            await self._start(ready=True)
+            await self._start()
             self._ending = True
             async with asyncio.timeout(WAIT_S):
                 await asyncio.gather(*traffic)
@@ -145,9 +145,9 @@ class Torture:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _start(self, *, ready: bool = False) -> None:
-        await self._post.start(ready=ready)
-        # An order from before the kill has been read by now; what is ordered from here on is this life's.
+    async def _start(self) -> None:
+        await self._post.start(ready=False)
+        # An order from before the kill has been read by now, and none can have come from a process just begun.
         self._life = {lane: self._post.orders(lane) for lane in CHANNELS}
 
     async def _until_killed(self) -> None:
