@@ -13,11 +13,11 @@ import fcntl
 import os
 import socket
 import termios
-from collections.abc import Callable
-from typing import Final, Protocol, TypeVar
+from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from drivers.link import FdLink, Link, LinkLost, Opener
+from drivers.threads import in_thread
 from drivers.words import why
 
 CONNECT_TIMEOUT_S: Final = 4.0
@@ -63,13 +63,6 @@ def opener(port: str, baud: int) -> Opener:
 
         return Rfc2217Opener(port, baud)
     return ListenOpener(port) if parts.scheme == "listen" else SocketOpener(port)
-
-
-class _Closable(Protocol):
-    def close(self) -> None: ...
-
-
-Device = TypeVar("Device", bound=_Closable)
 
 
 class SerialOpener:
@@ -217,21 +210,6 @@ def tcp_link(port: str, connection: socket.socket) -> FdLink:
         connection.setsockopt(socket.IPPROTO_TCP, option, value)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     return FdLink(port, connection.fileno(), connection.close)
-
-
-async def in_thread(work: Callable[[], Device]) -> Device:
-    """What `work` opens, in a thread. Cancelled meanwhile, it is closed as soon as it is open."""
-    opening = asyncio.get_running_loop().run_in_executor(None, work)
-    try:
-        return await asyncio.shield(opening)
-    except asyncio.CancelledError:
-        opening.add_done_callback(_close_late)
-        raise
-
-
-def _close_late(opening: asyncio.Future[Device]) -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().close()
 
 
 def _prepare(fd: int) -> None:

@@ -16,8 +16,8 @@ import serial
 from serial import rfc2217
 
 from drivers.link import Link, LinkLost
-from drivers.opener import in_thread
 from drivers.port import DriverError
+from drivers.threads import in_thread
 from drivers.words import why
 
 _POLL_S: Final = 0.5  # how long a read of the thread lasts at most; the socket's end wakes it sooner

@@ -118,7 +118,11 @@ class Gatepost:
         """Start the daemon; with `ready`, return when it answers and all its devices are online."""
         self.process = await self.spawn()
         if ready:
-            await self.until(self._ready, "all devices are online")
+            await self.online()
+
+    async def online(self) -> None:
+        """Return when the daemon answers and all its devices are online."""
+        await self.until(self._ready, "all devices are online")
 
     async def spawn(self) -> asyncio.subprocess.Process:
         """A daemon on this post's configuration; its log is added to the same file."""

@@ -129,11 +129,20 @@ class Torture:
                     return
             await self._start()
             self._ending = True
-            async with asyncio.timeout(WAIT_S):
-                await asyncio.gather(*traffic)
+            await self._all_through(traffic)
             if status := await self._post.stop():
                 self.problems.append(f"exit status {status} at the end")
         await self._check(finished=True)
+
+    async def _all_through(self, traffic: list[asyncio.Task[None]]) -> None:
+        """Return when nobody waits any more and the daemon listens to signals."""
+        await self._post.online()
+        _, waiting = await asyncio.wait(traffic, timeout=WAIT_S)
+        if waiting:
+            lanes = (await self._post.status())["lanes"]
+            self.problems += [f"{task.get_name()} lets nobody through: {lanes[task.get_name()]}" for task in waiting]
+        else:
+            await asyncio.gather(*traffic)
 
     @asynccontextmanager
     async def _traffic(self) -> AsyncIterator[list[asyncio.Task[None]]]:

@@ -1,0 +1,168 @@
+"""A day at the gate, invented from a seed: who lives here, what the list says of them, who comes when to which lane.
+
+Nothing here does I/O or reads a clock. The same seed gives the same people, the same list and the same visits.
+
+- Residents and cars take turns: who has waited longest outside comes in, who has been inside longest goes out.
+- One car in ten turns back before the arm.
+- One visit in eight is by somebody who is to be flagged: not on the list, expired, suspended, outside their hours.
+"""
+
+import random
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import cycle
+from typing import Final
+
+RESIDENTS: Final = 120
+CARS: Final = 40
+OF_EACH: Final = 6
+"""How many there are of each kind that is flagged: the same one again within a minute would be no news."""
+HOURS: Final = "cleaning"
+BETWEEN_S: Final = 1.0
+"""The mean time between two visits."""
+TURN_BACK: Final = 0.1
+LANES: Final = {"walk-in": 30, "walk-out": 30, "car-in": 14, "car-out": 14}
+FLAGGED: Final = 12
+"""How often they come, beside the weights of the lanes."""
+_PAST: Final = "2020-01-01T00:00:00+08:00"
+
+
+class What(StrEnum):
+    """Something that goes wrong on purpose."""
+
+    UNPLUG = "unplug"
+    PLUG = "plug"
+    KILL = "kill"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with a card for walk-in and a tag for the other lanes. `limits` are the further keys of their entry."""
+
+    who: str
+    card: str
+    tag: str
+    limits: Mapping[str, str] = field(default_factory=dict)
+
+    def shown(self, lane: str) -> str:
+        """What this person has to show at that lane, as hex digits."""
+        return self.card if lane == "walk-in" else self.tag
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Somebody comes to a lane, `at` seconds after the day's beginning. Only cars turn back."""
+
+    at: float
+    lane: str
+    tag: str
+    who: str
+    flagged: bool = False
+    turns_back: bool = False
+
+
+class Town:
+    """Everybody there is."""
+
+    def __init__(self, seed: int) -> None:
+        rand = _random("town", seed)
+        count = RESIDENTS + CARS + 4 * OF_EACH
+        numbers = zip(rand.sample(range(2**32), count), rand.sample(range(2**32), count), strict=True)
+
+        def people(kind: str, many: int, **limits: str) -> list[Person]:
+            return [
+                Person(f"{kind}-{number}", f"0A{card:08X}", f"E28011700000{tag:012X}", limits)
+                for number, (card, tag) in zip(range(1, many + 1), numbers, strict=False)
+            ]
+
+        # The range stands first in each zip, so that its end takes nobody from the next kind.
+        self.residents = people("resident", RESIDENTS)
+        self.cars = people("car", CARS)
+        self.expired = people("moved-out", OF_EACH, until=_PAST)
+        self.suspended = people("lost-card", OF_EACH, since=_PAST)
+        self.suspended_cars = people("lost-tag", OF_EACH, since=_PAST)
+        self.cleaners = people("cleaner", OF_EACH, when=HOURS)
+
+    def whitelist(self) -> list[dict[str, str]]:
+        """The lines of the list."""
+        walkers = [*self.residents, *self.expired, *self.suspended, *self.cleaners]
+        drivers = [*self.cars, *self.suspended_cars]
+        cards = [{"c": f"em:{person.card}", "h": person.who, **person.limits} for person in walkers]
+        return cards + [{"c": f"epc:{person.tag}", "h": person.who, **person.limits} for person in walkers + drivers]
+
+
+def visits(town: Town, seed: int) -> Iterator[Visit]:
+    """The visits of a day that does not end."""
+    rand = _random("visits", seed)
+    outside, inside = _halves(town.residents, rand)
+    cars_outside, cars_inside = _halves(town.cars, rand)
+    sides = {
+        "walk-in": (outside, inside),
+        "walk-out": (inside, outside),
+        "car-in": (cars_outside, cars_inside),
+        "car-out": (cars_inside, cars_outside),
+    }
+    strangers = _strangers(town, rand)
+    at = 0.0
+    while True:
+        at += rand.expovariate(1 / BETWEEN_S)
+        (lane,) = rand.choices([*LANES, ""], [*LANES.values(), FLAGGED])
+        if not lane:
+            yield next(strangers)(at)
+            continue
+        here, there = sides[lane]
+        if not here:
+            continue
+        person = here.popleft()
+        turns_back = lane.startswith("car") and rand.random() < TURN_BACK
+        (here if turns_back else there).append(person)
+        yield Visit(at, lane, person.shown(lane), person.who, turns_back=turns_back)
+
+
+def incidents(seconds: float) -> list[tuple[float, What]]:
+    """What goes wrong on purpose in a run of that length: at which second, and what."""
+    return [(seconds / 6, What.UNPLUG), (seconds / 3, What.PLUG), (seconds / 2, What.KILL)]
+
+
+def unknown(rand: random.Random) -> Person:
+    """Somebody whom no list knows."""
+    return Person("nobody", f"0B{rand.getrandbits(32):08X}", f"E2801170FF{rand.getrandbits(56):014X}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Stranger:
+    lane: str
+    person: Person
+
+    def __call__(self, at: float) -> Visit:
+        return Visit(at, self.lane, self.person.shown(self.lane), self.person.who, flagged=True)
+
+
+def _strangers(town: Town, rand: random.Random) -> Iterator[_Stranger]:
+    """Those who are flagged, in rounds of all kinds, each round in another order."""
+    groups = [
+        (lane, cycle(group))
+        for lane, group in (
+            ("walk-in", town.expired),
+            ("walk-in", town.suspended),
+            ("walk-in", town.cleaners),
+            ("car-in", town.suspended_cars),
+        )
+    ]
+    while True:
+        found = [_Stranger(lane, next(group)) for lane, group in groups]
+        found += [_Stranger(lane, unknown(rand)) for lane in ("walk-in", "car-in", "walk-out")]
+        rand.shuffle(found)
+        yield from found
+
+
+def _halves(people: list[Person], rand: random.Random) -> tuple[deque[Person], deque[Person]]:
+    mixed = rand.sample(people, len(people))
+    middle = len(mixed) // 2
+    return deque(mixed[:middle]), deque(mixed[middle:])
+
+
+def _random(what: str, seed: int) -> random.Random:
+    return random.Random(f"{what} {seed}")  # noqa: S311 - a day that can be had again, no secret

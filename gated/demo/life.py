@@ -1,0 +1,92 @@
+"""Lets the visits of a day happen at the emulated post: tags before antennas, wheels over sensors.
+
+Who walks shows what they have for a moment and goes on. A car stands before its arm until it goes up, and rolls over
+the sensor behind it; or it turns back; or it has waited long enough. One car at a time is at the antenna of a lane.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from gated.demo.day import Visit
+from gated.demo.post import CHANNELS, EmulatedPost
+
+CARD_S: Final = 0.5
+WALK_S: Final = 0.9
+ROLL_S: Final = 0.8
+"""From the arm's going up until the car is through."""
+PATIENCE_S: Final = 8.0
+"""Longer than a turn lasts that the car before has left unused."""
+SENT_AWAY_S: Final = 3.0
+QUEUE_MAX: Final = 4
+"""Where so many cars stand already, the next one drives on."""
+_LANES: Final = {channel: lane for lane, channel in CHANNELS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """The relay has closed a lane's contact. `at` is monotonic seconds."""
+
+    at: float
+    lane: str
+
+
+class Life:
+    """The people and cars at one post. Takes over the relay board's `on_change`."""
+
+    def __init__(self, post: EmulatedPost) -> None:
+        self.came = 0
+        self._post = post
+        self._places = {lane: asyncio.Lock() for lane in post.cars}
+        self._queues = dict.fromkeys(post.cars, 0)
+        self._arms = {lane: asyncio.Event() for lane in CHANNELS}
+        post.relay.on_change = self._moved
+
+    async def run(self, visits: Iterable[Visit], speed: float) -> None:
+        """Let them happen, each at its time, `speed` times as often as the day says."""
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        async with asyncio.TaskGroup() as group:
+            for visit in visits:
+                await asyncio.sleep(max(0.0, begin + visit.at / speed - loop.time()))
+                group.create_task(self.come(visit), name=f"{visit.who} at {visit.lane}")
+
+    async def come(self, visit: Visit) -> None:
+        """Let one visit happen."""
+        self.came += 1
+        if visit.lane == "walk-in":
+            await self._post.em4100.present(self._post.em4100_host, visit.tag, CARD_S)
+        elif visit.lane == "walk-out":
+            self._post.walk_out.enter(visit.tag)
+            await asyncio.sleep(WALK_S)
+            self._post.walk_out.leave(visit.tag)
+        elif self._queues[visit.lane] < QUEUE_MAX:
+            self._queues[visit.lane] += 1
+            async with self._places[visit.lane]:
+                await self._drive(visit)
+            self._queues[visit.lane] -= 1
+
+    def pulses(self) -> list[Pulse]:
+        """Each time that the relay board has closed a contact so far."""
+        return [Pulse(at, _LANES[channel]) for at, channel, on in self._post.relay.changes if on and channel in _LANES]
+
+    async def _drive(self, visit: Visit) -> None:
+        reader, arm = self._post.cars[visit.lane], self._arms[visit.lane]
+        arm.clear()
+        reader.enter(visit.tag)
+        try:
+            async with asyncio.timeout(SENT_AWAY_S if visit.flagged else PATIENCE_S):
+                await arm.wait()
+        except TimeoutError:
+            return
+        else:
+            await asyncio.sleep(ROLL_S)
+            if not visit.turns_back:
+                self._post.passed(visit.lane)
+        finally:
+            reader.leave(visit.tag)
+
+    def _moved(self, channel: int, on: bool) -> None:  # noqa: FBT001 - the relay board's own signature
+        if on and channel in _LANES:
+            self._arms[_LANES[channel]].set()

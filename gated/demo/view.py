@@ -1,0 +1,87 @@
+"""The live view: what is known, as lines of text that fit the terminal. Pure; colours are the terminal's business."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any, Final
+
+from protocol.credential import masked
+
+NEWS: Final = 4
+KEYS: Final = "u unknown tag at walk-in   r {reader}   k kill -9 the daemon   q quit"
+_GONE: Final = "the daemon does not run"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What the view shows. `status` is the daemon's own word, None while there is none; lines are oldest first.
+
+    `up` are the lanes whose contact has closed within the last second: for people, a pulse is shorter than a look.
+    """
+
+    status: Mapping[str, Any] | None
+    pid: int | None = None
+    passages: Sequence[str] = ()
+    news: Sequence[str] = ()
+    up: Collection[str] = ()
+    elapsed_s: float = 0.0
+    rate: float = 0.0
+    seq: int = 0
+    kills: int = 0
+    unplugged: str | None = None
+
+
+def render(picture: Picture, columns: int, rows: int) -> list[str]:
+    """At most `rows` lines of at most `columns` characters; the last one names the keys."""
+    replug = f"plug {picture.unplugged} in again" if picture.unplugged else "unplug a reader"
+    top = [*_head(picture, columns), "", *_lanes(picture), ""]
+    bottom = ["", KEYS.format(reader=replug)]
+    news = list(picture.news)[-NEWS:]
+    room = rows - len(top) - len(bottom) - NEWS - 2
+    latest = list(picture.passages)[-room:] if room > 0 else []
+    middle = ["last passages", *_filled(latest, room), "", *_filled(news, NEWS)]
+    lines = (top + middle)[: max(0, rows - len(bottom))] + bottom
+    return [line[:columns] for line in lines[-rows:]]
+
+
+def _head(picture: Picture, columns: int) -> list[str]:
+    status = picture.status
+    minutes, seconds = divmod(int(picture.elapsed_s), 60)
+    clock = f"{minutes}:{seconds:02}"
+    if status is None:
+        return [_apart("gated demo", clock, columns), f"{_GONE}; it is started again", f"journal {picture.seq} events"]
+    latency, listed, figures = status["figures"]["latency_ms"], status["list"] or {}, status["figures"]
+    killed = f" · killed {picture.kills} times" if picture.kills else ""
+    return [
+        _apart(f"gated demo · {status['site']} / {status['gate']} · {status['mode']}", clock, columns),
+        f"daemon pid {picture.pid} since {str(status['since'])[11:19]}{killed} · list {listed.get('entries', 0)} entries"
+        f", {str(listed.get('version', 'none'))[:12]}",
+        f"journal #{picture.seq} · {picture.rate:.1f} events/s · seen to open p50 {_ms(latency['p50'])}"
+        f" p99 {_ms(latency['p99'])} · {figures['admitted']} admitted {figures['flagged']} flagged",
+    ]
+
+
+def _lanes(picture: Picture) -> list[str]:
+    lines = [f"{'lane':<9}{'reader':<9}{'arm':<6}{'turn':<11}{'waiting':<9}held for the guard"]
+    if picture.status is None:
+        return [*lines, "", "", "", ""]
+    devices = picture.status["devices"]
+    for name, lane in picture.status["lanes"].items():
+        reader = "online" if devices.get(f"{name}/0", {}).get("online") else "offline"
+        arm = "up" if name in picture.up else lane["arm"]
+        turn = masked(lane["turn"]) if lane["turn"] else "-"
+        held = ", ".join(f"{masked(held['credential'])} {held['reason']}" for held in lane["held"]) or "-"
+        lines.append(f"{name:<9}{reader:<9}{arm:<6}{turn:<11}{lane['waiting']:<9}{held}")
+    return lines
+
+
+def _filled(lines: Sequence[str], count: int) -> list[str]:
+    return [line for line, _ in zip_longest(lines, range(max(0, count)), fillvalue="")]
+
+
+def _apart(left: str, right: str, columns: int) -> str:
+    return f"{left[: columns - len(right) - 1]:<{max(0, columns - len(right))}}{right}"
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} ms"
