@@ -20,7 +20,8 @@ def add(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run until told to stop."""
-    config = configuration(args, check_state=True)
+    # A disk that cannot be written is no reason to stay down: people must be able to leave.
+    config = configuration(args)
     import asyncio  # noqa: PLC0415 - not for --help, nor for a wrong configuration
 
     from gated import app  # noqa: PLC0415 - the same

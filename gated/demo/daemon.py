@@ -1,7 +1,6 @@
 """The real daemon as a process of its own, started again after kill -9 as the service manager would."""
 
 import asyncio
-import os
 import signal
 import sys
 from contextlib import suppress
@@ -36,7 +35,7 @@ class Daemon:
             assert self._process is not None  # noqa: S101 - just made
             status = await self._process.wait()
             if status != -signal.SIGKILL:
-                raise DaemonEnded(f"the daemon has ended with status {status}; its last words:\n{self._last_words()}")
+                raise DaemonEnded(f"the daemon has ended with status {status}; its last words:\n{self.last_words()}")
             self.pid = None
             await asyncio.sleep(RESTART_S)
 
@@ -75,11 +74,11 @@ class Daemon:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, "PATH": f"{self._config.parent}:{os.environ.get('PATH', os.defpath)}"},
             )
         self.pid = self._process.pid
         self.lives += 1
 
-    def _last_words(self) -> str:
+    def last_words(self) -> str:
+        """The end of its log."""
         lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
         return "\n".join(lines[-_LAST_LINES:])

@@ -5,6 +5,7 @@ the sensor behind it; or it turns back; or it has waited long enough. One car at
 """
 
 import asyncio
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -37,6 +38,8 @@ class Life:
 
     def __init__(self, post: EmulatedPost) -> None:
         self.came = 0
+        self.raised: dict[str, float] = {}
+        """When each lane's contact was last closed, in monotonic seconds."""
         self._post = post
         self._places = {lane: asyncio.Lock() for lane in post.cars}
         self._queues = dict.fromkeys(post.cars, 0)
@@ -89,4 +92,6 @@ class Life:
 
     def _moved(self, channel: int, on: bool) -> None:  # noqa: FBT001 - the relay board's own signature
         if on and channel in _LANES:
-            self._arms[_LANES[channel]].set()
+            lane = _LANES[channel]
+            self.raised[lane] = time.monotonic()
+            self._arms[lane].set()

@@ -4,6 +4,7 @@ Four lanes: `walk-in` (EM4100 reader on a pty), `walk-out` (UHF reader on TCP, a
 (UHF readers on ptys, a sensor behind each arm), one relay board of four channels on a pty for all of them.
 """
 
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final, Self
@@ -16,6 +17,10 @@ from drivers.emulated.uhf18 import EmulatedUhf18
 
 CHANNELS: Final = {"walk-in": 1, "walk-out": 2, "car-in": 3, "car-out": 4}
 PULSE_S: Final = 0.2
+DEVICES: Final = 4 + 4 + 2
+"""Readers, contacts of the relay board, sensors: what the daemon's status counts when all are there."""
+TIMEZONE: Final = "Asia/Shanghai"
+WORKDAYS: Final = {"workdays": "Mon-Fri 06:00-22:00"}
 
 
 class EmulatedPost:
@@ -54,22 +59,25 @@ class EmulatedPost:
         """The daemon's state folder."""
         return self.folder / "state"
 
+    @property
+    def readers(self) -> dict[str, PtyHost | TcpHost]:
+        """The readers' lines, by lane."""
+        return {"walk-in": self.em4100_host, "walk-out": self.walk_out_host, **self.car_hosts}
+
     def passed(self, lane: str) -> None:
         """Let a vehicle roll over the sensor behind this lane's arm."""
         host, sensor = self.sensor_hosts[lane], self.sensors[lane]
         host.send(sensor.level(True) + sensor.level(False))
 
-    def write_config(self) -> Path:
-        """Write the configuration of this post; its path."""
+    def write_config(self, schedules: Mapping[str, str] = WORKDAYS) -> Path:
+        """Write the configuration of this post, with these hours by name; its path."""
         self.state.mkdir(exist_ok=True)
-        readers = {
-            "walk-in": f'driver = "em4100", port = "{self.em4100_host.port}"',
-            "walk-out": f'driver = "uhf18", port = "{self.walk_out_host.port}"',
-            **{name: f'driver = "uhf18", port = "{host.port}"' for name, host in self.car_hosts.items()},
-        }
-        lanes = [self._lane(name, reader) for name, reader in readers.items()]
-        head = f'site = "demo"\ngate = "north"\nstate = "{self.state}"\ntimezone = "Asia/Shanghai"\n'
-        hours = '[schedules]\nworkdays = ["Mon-Fri 06:00-22:00"]\n'
+        lanes = [
+            self._lane(name, f'driver = "{"em4100" if name == "walk-in" else "uhf18"}", port = "{host.port}"')
+            for name, host in self.readers.items()
+        ]
+        head = f'site = "demo"\ngate = "north"\nstate = "{self.state}"\ntimezone = "{TIMEZONE}"\n'
+        hours = "[schedules]\n" + "".join(f'{name} = ["{line}"]\n' for name, line in schedules.items())
         self.config.write_text("\n".join([head, hours, *lanes]))
         return self.config
 

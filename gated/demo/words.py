@@ -14,7 +14,9 @@ def passage(event: Event) -> str | None:
     match event["kind"]:
         case "passage":
             would = f", would be {event['would']}" if "would" in event else ""
-            return _lane(event, f"{event['verdict']:<6} {event['reason']}{would}", event.get("holder", "not on the list"))
+            return _lane(
+                event, f"{event['verdict']:<6} {event['reason']}{would}", event.get("holder", "not on the list")
+            )
         case "opened":
             return _lane(event, f"opened {event['by']}", f"of {event['of']}" if event.get("of") is not None else "")
         case "passed" if event.get("result") == "turned-back":

@@ -152,7 +152,6 @@ async def test_full_from_the_start(tmp_path: Path, disk: Path) -> None:
         await healed(post)
 
 
-@pytest.mark.xfail(reason="gated run takes a read-only state folder for a mistake in the configuration", strict=True)
 async def test_read_only_and_back(tmp_path: Path, disk: Path) -> None:
     """So does one whose disk has become read-only, as a failing flash card does; only the socket waits as well."""
     async with Gatepost(tmp_path, LISTED) as post:

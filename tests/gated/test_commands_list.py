@@ -185,8 +185,8 @@ def test_doctor(config: Path, capsys: Captured) -> None:
     assert "gated list load FILE" in text
     assert "/dev/gate/a" in text
     assert main(["doctor", "--json", "-c", str(config)]) == 1
-    found = json.loads(capsys.readouterr().out)
-    assert {"config", "daemon", "sqlite", "list", "memory"} <= {finding["what"] for finding in found}
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert {"daemon", "sqlite", "list", "memory"} <= {finding["about"] for finding in found}
     config.write_text("site = 1\n")
     assert main(["doctor", "-c", str(config)]) == 1
     assert "gated.toml:1: site" in capsys.readouterr().out

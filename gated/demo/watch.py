@@ -1,0 +1,147 @@
+"""What the demo knows of its gate: the daemon's status, asked again and again, and its journal, read as it is written.
+
+`tell` gets a line for everything that happens: at a lane, to a device, to the daemon. The view has its last ones.
+"""
+
+import asyncio
+import json
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from gated import control, journal_read
+from gated.demo import words
+from gated.demo.check import Mark
+from gated.demo.daemon import Daemon
+from gated.demo.post import DEVICES, TIMEZONE
+from gated.journal_read import JournalUnreadable
+from gated.store import FILE_NAME
+from protocol.event import ClockQuality
+
+LOOK_S: Final = 0.25
+RATE_S: Final = 10.0
+KEPT: Final = 100
+
+
+class Watch:
+    """Looks at one gate. `ready` is set while its daemon answers, and has once had all its devices."""
+
+    def __init__(self, state: Path, daemon: Daemon, tell: Callable[[str], None]) -> None:
+        self.ready = asyncio.Event()
+        self.status: dict[str, Any] | None = None
+        self.answered = 0
+        """How many lives of the daemon have answered."""
+        self.back_s = 0.0
+        """The longest time from a kill to an answer."""
+        self.mark = Mark()
+        self.problems: list[str] = []
+        self.passages: deque[str] = deque(maxlen=KEPT)
+        self.news: deque[str] = deque(maxlen=KEPT)
+        self.journal = state / FILE_NAME
+        self._state = state
+        self._daemon = daemon
+        self._tell = tell
+        self._last_line = b""
+        self._answered_pid: int | None = None
+        self._killed_at = 0.0
+        self._complete = False
+        self._recent: deque[float] = deque()
+
+    @property
+    def rate(self) -> float:
+        """Events a second, over the last ten."""
+        while self._recent and self._recent[0] < time.monotonic() - RATE_S:
+            self._recent.popleft()
+        return len(self._recent) / RATE_S
+
+    def say(self, text: str) -> None:
+        """Tell of something that no event tells of."""
+        self._hear(f"{datetime.now(ZoneInfo(TIMEZONE)):%H:%M:%S} {text}", self.news)
+
+    def killed(self) -> None:
+        """Take note that the daemon has just been killed."""
+        self._killed_at = time.monotonic()
+        self.status = None
+        self.ready.clear()
+        self.say(f"kill -9: the daemon is dead, the journal was last read up to event {self.mark.seq}")
+
+    def accept_clock(self) -> None:
+        """Say as a technician would that the clock is right, where no time service does: hours are judged by it."""
+        if self.status is not None and self.status["clock"]["quality"] == ClockQuality.UNSET:
+            with suppress(control.NotRunning):
+                control.ask(self._state, {"op": "clock-accept"})
+
+    async def ask(self) -> None:
+        """Ask the daemon how it fares, for ever."""
+        while True:
+            pid = self._daemon.pid
+            try:
+                status = await asyncio.to_thread(control.ask, self._state, {"op": "status"})
+            except (control.NotRunning, OSError):
+                status = None
+            if pid is not None and pid == self._daemon.pid:
+                # Else it was killed meanwhile, and this is a dead one's word.
+                self.status = status if status is not None and status["pid"] == pid else None
+                await self._answered(pid)
+            await asyncio.sleep(LOOK_S)
+
+    async def read(self) -> None:
+        """Read the journal as it is written, for ever."""
+        await self.ready.wait()
+        while True:
+            try:
+                async for line in journal_read.follow(self.journal, after=self.mark.seq):
+                    self._line(line)
+            except JournalUnreadable:
+                await asyncio.sleep(LOOK_S)  # a daemon that starts has it for itself for a moment
+
+    async def _answered(self, pid: int) -> None:
+        if self.status is None:
+            self.ready.clear()
+            return
+        if pid != self._answered_pid:
+            self._answered_pid = pid
+            self.answered += 1
+            if self._killed_at:
+                await self._back(pid)
+        devices = self.status["devices"].values()
+        self._complete |= len(devices) == DEVICES and all(device["online"] for device in devices)
+        if self._complete:
+            self.ready.set()
+
+    async def _back(self, pid: int) -> None:
+        took_s = time.monotonic() - self._killed_at
+        self.back_s = max(self.back_s, took_s)
+        mark, line = self.mark, self._last_line
+        found = await asyncio.to_thread(self._written, mark.seq) if line else line
+        if found == line:
+            kept = f"nothing lost: event {mark.seq} is there" if line else "nothing had been read"
+        else:
+            kept = f"event {mark.seq} is LOST"
+            self.problems.append(f"event {mark.seq} was not in the journal after a kill")
+        self.say(f"the daemon is back as pid {pid} after {took_s:.1f} s; {kept}")
+
+    def _written(self, seq: int) -> bytes:
+        try:
+            return next(journal_read.lines(self.journal, after=seq - 1), b"")
+        except JournalUnreadable:
+            return b""
+
+    def _line(self, line: bytes) -> None:
+        event = json.loads(line)
+        self.mark = self.mark.after(event["seq"], line)
+        self._last_line = line
+        self._recent.append(time.monotonic())
+        if text := words.passage(event):
+            self._hear(text, self.passages)
+        elif text := words.news(event):
+            self._hear(text, self.news)
+
+    def _hear(self, text: str, kept: deque[str]) -> None:
+        kept.append(text)
+        self._tell(text)
