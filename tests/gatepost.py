@@ -140,13 +140,12 @@ class Gatepost:
         """Ask the daemon to end; its exit status."""
         process, self.process = self.process, None
         assert process is not None
-        process.send_signal(signal.SIGTERM)
+        os.kill(process.pid, signal.SIGTERM)
         try:
             async with asyncio.timeout(STOP_S):
                 return await process.wait()
         except TimeoutError:
-            process.kill()
-            await process.wait()
+            await _end(process)
             raise AssertionError(f"the daemon did not end within {STOP_S:.0f} s\n{self._last_words()}") from None
 
     async def kill(self) -> None:
@@ -266,7 +265,8 @@ def tags(prefix: str, digits: int = 10) -> Iterable[str]:
 async def _end(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         with suppress(ProcessLookupError):
-            process.kill()
+            # Not process.kill(): that looks whether it has ended already, and takes the news from whoever waits.
+            os.kill(process.pid, signal.SIGKILL)
     await process.wait()
 
 

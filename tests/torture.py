@@ -155,9 +155,9 @@ class Torture:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _start(self) -> None:
-        await self._post.start(ready=False)
-        # An order from before the kill has been read by now, and none can have come from a process just begun.
+        # Before the process begins: what it orders while we are kept from looking must count as this life's.
         self._life = {lane: self._post.orders(lane) for lane in CHANNELS}
+        await self._post.start(ready=False)
 
     async def _until_killed(self) -> None:
         board, chance = self._post.board, self._rand.random()

@@ -9,25 +9,25 @@ from gated.commands.output import Status
 
 SPEED_MAX: Final = 20.0
 _SEEDS: Final = 10_000
+_EXAMPLES: Final = """\
+gated demo --seconds 10            # ends by itself
+gated demo --seed 7 --speed 3      # day 7, three times as busy
+gated demo --seconds 60 | cat      # without a terminal: a line for each passage"""
 _ABOUT: Final = """\
-gated demo --seconds 10            # ends by itself, with a summary
-  gated demo --seed 7 --speed 3      # day 7, three times as busy
-  gated demo | tee demo.txt          # without a terminal: a line for each passage
-
-Four lanes, with readers and relays on ptys and TCP ports; residents and cars of an invented list come and go, some are
-flagged. The daemon is the real one, in a temporary folder. On a terminal the gate is shown live; the keys:
+Four lanes, with emulated readers and relays on ptys and a TCP port. Residents and cars of an invented list come and go;
+some are flagged. The daemon is the real one, in a temporary folder. On a terminal the gate is shown live; the keys:
   u   an unknown tag at walk-in
   r   unplug a reader; again: plug it in
-  k   kill -9 the daemon: it is started again after two seconds, as systemd does
+  k   kill -9 the daemon: two seconds later it is started again, as systemd does
   q   quit
-Without a terminal --seconds also unplugs a reader and kills the daemon once. At the end the journal is checked: its
-chain is whole, each opening has its event before it, nothing that was written is lost. Status 1 if anything is not so."""
+Without a terminal, --seconds also unplugs a reader and kills the daemon once. At the end the journal is checked: its
+chain is whole, each opening has its event before it, nothing that was written is lost. If not, the status is 1."""
 
 
 def add(subparsers: Subparsers) -> None:
     """The command's own part of the command line."""
-    parser = command(subparsers, "demo", "Show a gate at work, with emulated devices and the real daemon.", _ABOUT)
-    parser.epilog = f"example:\n  {_ABOUT}"
+    parser = command(subparsers, "demo", "Show a gate at work, with emulated devices and the real daemon.", _EXAMPLES)
+    parser.epilog = f"{parser.epilog}\n\n{_ABOUT}"
     parser.add_argument("--seconds", type=_seconds, metavar="N", help="end after N seconds (default: at q or Ctrl-C)")
     parser.add_argument("--seed", type=int, metavar="N", help="which day: who comes when (default: a new one)")
     parser.add_argument(
@@ -35,7 +35,7 @@ def add(subparsers: Subparsers) -> None:
         type=_speed,
         default=1.0,
         metavar="X",
-        help=f"how busy, 0.1 to {SPEED_MAX:g} (default: 1, one a second)",
+        help=f"how busy, 0.1 to {SPEED_MAX:g} (default: 1, a visit each 0.7 s)",
     )
     parser.add_argument("--keep", action="store_true", help="keep the folder with journal, list and log")
     parser.set_defaults(run=run)

@@ -20,7 +20,7 @@ CARS: Final = 40
 OF_EACH: Final = 6
 """How many there are of each kind that is flagged: the same one again within a minute would be no news."""
 HOURS: Final = "cleaning"
-BETWEEN_S: Final = 1.0
+BETWEEN_S: Final = 0.7
 """The mean time between two visits."""
 TURN_BACK: Final = 0.1
 LANES: Final = {"walk-in": 30, "walk-out": 30, "car-in": 14, "car-out": 14}

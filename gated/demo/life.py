@@ -37,7 +37,6 @@ class Life:
     """The people and cars at one post. Takes over the relay board's `on_change`."""
 
     def __init__(self, post: EmulatedPost) -> None:
-        self.came = 0
         self.raised: dict[str, float] = {}
         """When each lane's contact was last closed, in monotonic seconds."""
         self._post = post
@@ -57,7 +56,6 @@ class Life:
 
     async def come(self, visit: Visit) -> None:
         """Let one visit happen."""
-        self.came += 1
         if visit.lane == "walk-in":
             await self._post.em4100.present(self._post.em4100_host, visit.tag, CARD_S)
         elif visit.lane == "walk-out":

@@ -100,7 +100,6 @@ class _Show:
             elapsed_s=time.monotonic() - self._began,
             journal=self._watch.journal,
             pulses=self._life.pulses(),
-            came=self._life.came,
             mark=self._watch.mark,
             kills=self._daemon.kills,
             lives=self._daemon.lives,
@@ -132,7 +131,7 @@ class _Show:
         except BaseExceptionGroup as error:
             rest = error.split(_Ended)[1]
             if rest is not None:
-                raise _first(rest) from error
+                raise _first(rest) from None  # the one error says it better than the group
 
     async def _live(self) -> None:
         await self._ready()

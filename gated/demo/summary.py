@@ -19,7 +19,6 @@ class Run:
     elapsed_s: float
     journal: Path
     pulses: Sequence[Pulse]
-    came: int
     mark: check.Mark
     kills: int
     lives: int
@@ -46,7 +45,7 @@ def summary(run: Run) -> tuple[list[str], bool]:
     problems += check.started(events, run.answered, run.lives)
     if run.exit_status != 0:
         problems.append(f"the daemon did not end in order (status {run.exit_status})")
-    said = [f"gated demo: {run.elapsed_s:.0f} s, seed {run.seed}, {run.came} came", *_passages(events)]
+    said = [f"gated demo: {run.elapsed_s:.0f} s, seed {run.seed}", *_passages(events)]
     said.append(f"  journal   {len(lines)} events, " + ("chain broken" if broken else "chain whole, no gap"))
     explained = "each with its event before it" if not unexplained else f"{len(unexplained)} without an event"
     said.append(f"  arms      {len(run.pulses)} pulses, {explained}")

@@ -62,7 +62,7 @@ def draw(lines: Sequence[str], *, colour: bool) -> None:
 def painted(line: str) -> str:
     """The line with its telling words in colour."""
     for pattern, code in _COLOURS:
-        line = pattern.sub(rf"\x1b[{code}m\1\x1b[0m", line)
+        line = pattern.sub(f"\x1b[{code}m\\1\x1b[0m", line)
     return line
 
 

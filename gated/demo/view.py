@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from protocol.credential import masked
 
-NEWS: Final = 4
-KEYS: Final = "u unknown tag at walk-in   r {reader}   k kill -9 the daemon   q quit"
+NEWS: Final = 3
+KEYS: Final = "u unknown tag   r {reader}   k kill -9 the daemon   q quit"
 _GONE: Final = "the daemon does not run"
 
 
@@ -33,7 +33,7 @@ class Picture:
 
 def render(picture: Picture, columns: int, rows: int) -> list[str]:
     """At most `rows` lines of at most `columns` characters; the last one names the keys."""
-    replug = f"plug {picture.unplugged} in again" if picture.unplugged else "unplug a reader"
+    replug = f"plug {picture.unplugged} in" if picture.unplugged else "unplug a reader"
     top = [*_head(picture, columns), "", *_lanes(picture), ""]
     bottom = ["", KEYS.format(reader=replug)]
     news = list(picture.news)[-NEWS:]
@@ -41,7 +41,7 @@ def render(picture: Picture, columns: int, rows: int) -> list[str]:
     latest = list(picture.passages)[-room:] if room > 0 else []
     middle = ["last passages", *_filled(latest, room), "", *_filled(news, NEWS)]
     lines = (top + middle)[: max(0, rows - len(bottom))] + bottom
-    return [line[:columns] for line in lines[-rows:]]
+    return [_cut(line, columns) for line in lines[-rows:]]
 
 
 def _head(picture: Picture, columns: int) -> list[str]:
@@ -49,15 +49,18 @@ def _head(picture: Picture, columns: int) -> list[str]:
     minutes, seconds = divmod(int(picture.elapsed_s), 60)
     clock = f"{minutes}:{seconds:02}"
     if status is None:
-        return [_apart("gated demo", clock, columns), f"{_GONE}; it is started again", f"journal {picture.seq} events"]
-    latency, listed, figures = status["figures"]["latency_ms"], status["list"] or {}, status["figures"]
-    killed = f" · killed {picture.kills} times" if picture.kills else ""
+        return [_apart("gated demo", clock, columns), f"{_GONE}; it is started again", f"journal #{picture.seq}", ""]
+    figures, listed = status["figures"], status["list"] or {}
+    latency = figures["latency_ms"]
+    killed = f" · killed {picture.kills}×" if picture.kills else ""
+    version = f"list {listed.get('entries', 0)} entries, {str(listed.get('version', 'none'))[:12]}"
+    opening = f"seen to open p50 {_ms(latency['p50'])}, p99 {_ms(latency['p99'])}"
+    counted = f"{figures['admitted']} admitted, {figures['flagged']} flagged since its start"
     return [
         _apart(f"gated demo · {status['site']} / {status['gate']} · {status['mode']}", clock, columns),
-        f"daemon pid {picture.pid} since {str(status['since'])[11:19]}{killed} · list {listed.get('entries', 0)} entries"
-        f", {str(listed.get('version', 'none'))[:12]}",
-        f"journal #{picture.seq} · {picture.rate:.1f} events/s · seen to open p50 {_ms(latency['p50'])}"
-        f" p99 {_ms(latency['p99'])} · {figures['admitted']} admitted {figures['flagged']} flagged",
+        f"daemon pid {picture.pid} since {str(status['since'])[11:19]}{killed}",
+        f"journal #{picture.seq} · {picture.rate:.1f} events/s · {version}",
+        f"{opening} · {counted}",
     ]
 
 
@@ -81,6 +84,10 @@ def _filled(lines: Sequence[str], count: int) -> list[str]:
 
 def _apart(left: str, right: str, columns: int) -> str:
     return f"{left[: columns - len(right) - 1]:<{max(0, columns - len(right))}}{right}"
+
+
+def _cut(line: str, columns: int) -> str:
+    return line if len(line) <= columns else line[: columns - 1] + "…"
 
 
 def _ms(value: float | None) -> str:

@@ -50,6 +50,7 @@ class Watch:
         self._answered_pid: int | None = None
         self._killed_at = 0.0
         self._complete = False
+        self._lost: set[str] = set()
         self._recent: deque[float] = deque()
 
     @property
@@ -68,7 +69,7 @@ class Watch:
         self._killed_at = time.monotonic()
         self.status = None
         self.ready.clear()
-        self.say(f"kill -9: the daemon is dead, the journal was last read up to event {self.mark.seq}")
+        self.say(f"kill -9: the daemon is dead; event {self.mark.seq} was the last one read")
 
     def accept_clock(self) -> None:
         """Say as a technician would that the clock is right, where no time service does: hours are judged by it."""
@@ -120,11 +121,11 @@ class Watch:
         mark, line = self.mark, self._last_line
         found = await asyncio.to_thread(self._written, mark.seq) if line else line
         if found == line:
-            kept = f"nothing lost: event {mark.seq} is there" if line else "nothing had been read"
+            kept = f"nothing lost, event {mark.seq} is there" if line else "nothing had been read"
         else:
             kept = f"event {mark.seq} is LOST"
             self.problems.append(f"event {mark.seq} was not in the journal after a kill")
-        self.say(f"the daemon is back as pid {pid} after {took_s:.1f} s; {kept}")
+        self.say(f"daemon back after {took_s:.1f} s, pid {pid}: {kept}")
 
     def _written(self, seq: int) -> bytes:
         try:
@@ -139,9 +140,21 @@ class Watch:
         self._recent.append(time.monotonic())
         if text := words.passage(event):
             self._hear(text, self.passages)
-        elif text := words.news(event):
+        elif self._is_news(event) and (text := words.news(event)):
             self._hear(text, self.news)
 
+    def _is_news(self, event: words.Event) -> bool:
+        """Devices come online at each start: only one that had been lost is told of."""
+        if event.get("what") == "start":
+            self._lost.clear()
+        device = event.get("device")
+        if device is None:
+            return True
+        known = device in self._lost
+        (self._lost.discard if event["online"] else self._lost.add)(device)
+        return known or not event["online"]
+
     def _hear(self, text: str, kept: deque[str]) -> None:
+        text = text.replace(f"{self._state.parent}/", "")
         kept.append(text)
         self._tell(text)

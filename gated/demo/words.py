@@ -13,7 +13,7 @@ def passage(event: Event) -> str | None:
     """The line for what happened at a lane; None for all else, and for a car that simply went through."""
     match event["kind"]:
         case "passage":
-            would = f", would be {event['would']}" if "would" in event else ""
+            would = f" ({event['would']})" if "would" in event else ""
             return _lane(
                 event, f"{event['verdict']:<6} {event['reason']}{would}", event.get("holder", "not on the list")
             )
@@ -26,7 +26,7 @@ def passage(event: Event) -> str | None:
 
 
 def news(event: Event) -> str | None:
-    """The line for what happened to the gate itself; None where it is no news."""
+    """The line for what happened to the gate itself; None for all else."""
     what = event.get("what")
     match event["kind"]:
         case "system" if what in _DEVICES:
@@ -35,7 +35,7 @@ def news(event: Event) -> str | None:
         case "system" if what == "list":
             return f"{time(event)} list in force: {event['entries']} entries"
         case "system" | "alarm":
-            return f"{time(event)} {event['kind']}: {what}"
+            return f"{time(event)} {event['kind']} {what}"
         case _:
             return None
 
