@@ -54,14 +54,21 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    value = _number(text)
     if not (value > 0 and math.isfinite(value)):
         raise argparse.ArgumentTypeError(f"{text} is no length of time; 10 would be right")
     return value
 
 
 def _speed(text: str) -> float:
-    value = float(text)
+    value = _number(text)
     if not 0.1 <= value <= SPEED_MAX:  # noqa: PLR2004 - as the help says
         raise argparse.ArgumentTypeError(f"{text} is too slow or too busy; 0.1 to {SPEED_MAX:g} would be right")
     return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

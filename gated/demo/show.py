@@ -62,8 +62,6 @@ async def show(options: Options) -> bool:
         lines, fits = summary(run)
         for line in lines:
             say(line)
-        if options.keep:
-            say(f"kept: {folder}")
         return fits
 
 
@@ -225,10 +223,14 @@ class _Show:
 @contextmanager
 def _folder(*, keep: bool) -> Iterator[Path]:
     if keep:
-        yield Path(tempfile.mkdtemp(prefix="gated-demo-"))
+        folder = Path(tempfile.mkdtemp(prefix="gated-demo-"))
+        try:
+            yield folder
+        finally:
+            say(f"kept: {folder}; look at it with: gated journal list -c {folder}/gated.toml")
         return
-    with tempfile.TemporaryDirectory(prefix="gated-demo-") as folder:
-        yield Path(folder)
+    with tempfile.TemporaryDirectory(prefix="gated-demo-") as name:
+        yield Path(name)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -49,6 +49,7 @@ class Watch:
         self._last_line = b""
         self._answered_pid: int | None = None
         self._killed_at = 0.0
+        self._before_kill = (0, b"")
         self._complete = False
         self._lost: set[str] = set()
         self._recent: deque[float] = deque()
@@ -67,6 +68,7 @@ class Watch:
     def killed(self) -> None:
         """Take note that the daemon has just been killed."""
         self._killed_at = time.monotonic()
+        self._before_kill = (self.mark.seq, self._last_line)
         self.status = None
         self.ready.clear()
         self.say(f"kill -9: the daemon is dead; event {self.mark.seq} was the last one read")
@@ -118,13 +120,13 @@ class Watch:
     async def _back(self, pid: int) -> None:
         took_s = time.monotonic() - self._killed_at
         self.back_s = max(self.back_s, took_s)
-        mark, line = self.mark, self._last_line
-        found = await asyncio.to_thread(self._written, mark.seq) if line else line
+        seq, line = self._before_kill
+        found = await asyncio.to_thread(self._written, seq) if line else line
         if found == line:
-            kept = f"nothing lost, event {mark.seq} is there" if line else "nothing had been read"
+            kept = f"nothing lost, event {seq} is there" if line else "nothing had been read"
         else:
-            kept = f"event {mark.seq} is LOST"
-            self.problems.append(f"event {mark.seq} was not in the journal after a kill")
+            kept = f"event {seq} is LOST"
+            self.problems.append(f"event {seq} was not in the journal after a kill")
         self.say(f"daemon back after {took_s:.1f} s, pid {pid}: {kept}")
 
     def _written(self, seq: int) -> bytes:
