@@ -61,4 +61,4 @@ def _passages(events: list[dict[str, object]]) -> list[str]:
 def _verdict(problems: list[str]) -> list[str]:
     if not problems:
         return ["everything fits"]
-    return [*(f"  {problem}" for problem in problems), f"{len(problems)} things do not fit"]
+    return [*(f"  {problem}" for problem in problems), f"does not fit: {len(problems)}"]

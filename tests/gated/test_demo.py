@@ -18,6 +18,7 @@ from gated.demo import check, words
 from gated.demo.check import Mark
 from gated.demo.day import CARS, RESIDENTS, Town, What, incidents, visits
 from gated.demo.life import Pulse
+from gated.demo.summary import Run, summary
 from gated.demo.view import KEYS, Picture, render
 from gated.store import FILE_NAME
 from protocol.whitelist import parse
@@ -224,7 +225,23 @@ def test_a_run_without_terminal(tmp_path: Path) -> None:
     assert "everything fits" in out.splitlines()
     assert err == ""
     (folder,) = tmp_path.iterdir()
-    assert journal_read.verify(folder / "state" / FILE_NAME).problems == ()
+    journal = folder / "state" / FILE_NAME
+    assert journal_read.verify(journal).problems == ()
+    planted = Run(
+        seed=7,
+        elapsed_s=6.0,
+        journal=journal,
+        pulses=[Pulse(time.monotonic() + 60, "walk-in")],
+        mark=Mark(),
+        kills=1,
+        lives=2,
+        answered=2,
+        back_s=2.0,
+        exit_status=0,
+    )
+    lines, fits = summary(planted)
+    assert not fits
+    assert lines[-1] == "does not fit: 1"
 
 
 def test_a_run_on_a_terminal(tmp_path: Path) -> None:
