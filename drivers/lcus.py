@@ -38,6 +38,7 @@ class Board:
         self._opener = opener(port, _BAUD)
         self._rand = rand
         self._asked: dict[int, bool] = {}
+        self._owed: set[int] = set()
         self._link: Link | None = None
         self._condition: Condition | None = None
         self._watchers: set[asyncio.Event] = set()
@@ -53,14 +54,17 @@ class Board:
     def put(self, channel: int, *, on: bool) -> None:
         """Close or open the contact, at once. Raises DriverError where that is impossible.
 
-        Off is remembered all the same, and sent at the next connect: a pulse must end though its cable was pulled.
+        Off is owed all the same, and sent as soon as the port takes it: a pulse must end though its cable was pulled
+        or the board was not reading.
         """
         if not on:
             self._asked[channel] = False
+            self._owed.add(channel)
         if self._link is None:
             raise DriverError((self._condition and self._condition.why) or f"{self._opener.port} is not open")
         self._link.write(Switch(channel, on).to_bytes())
         self._asked[channel] = on
+        self._owed.discard(channel)
 
     async def watch(self) -> AsyncGenerator[Condition | Quiet, None]:
         """How the board fares, for one contact."""
@@ -107,11 +111,15 @@ class Board:
     async def _serve(self, link: Link) -> AsyncGenerator[Condition | Quiet, None]:
         for channel, on in self._asked.items():
             link.write(Switch(channel, on).to_bytes())
+        self._owed.clear()
         self._link = link
         try:
             yield Condition(True)
             while True:
                 await link.read_within(STEP_S)  # nothing that a board says is of use
+                for channel in tuple(self._owed):
+                    with contextlib.suppress(DriverError):  # the next turn tries again
+                        self.put(channel, on=False)
                 yield Quiet()
         finally:
             self._link = None

@@ -63,8 +63,8 @@ class Output(Protocol):
     def set(self, *, on: bool) -> None:
         """Close (`on`) or open the contact, at once: the bytes are handed to the port before this returns.
 
-        Raises DriverError where the device is not there; then nothing closes, now or later. Off is made up for at the
-        next connect.
+        Raises DriverError where the device is not there; then nothing closes, now or later. Off is made up for as
+        soon as the device takes it.
         """
         ...
 

@@ -43,6 +43,7 @@ class Station:
     barrier: Barrier | None = None
     lamp: Output | None = None
     lit: bool = False
+    failing: bool = False
 
 
 @dataclass(slots=True)
@@ -270,10 +271,15 @@ class Post:
         barrier = pending.station.barrier
         if barrier is None:
             return
+        station = pending.station
         try:
             barrier.open()
+            station.failing = False
         except DriverError as error:
-            lane = pending.station.lane.rule.name
+            if station.failing:
+                return
+            station.failing = True
+            lane = station.lane.rule.name
             self._log.error("barrier.failed", lane=lane, why=str(error))
             self.note(Kind.ALARM, {"what": "barrier-failed", "lane": lane, "why": str(error), "of": seq})
 
