@@ -67,6 +67,8 @@ def _answering(handler: Handler) -> Callable[[asyncio.StreamReader, asyncio.Stre
             pass  # who asked has gone, or asked with a line without end
         finally:
             writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
 
     return answer
 

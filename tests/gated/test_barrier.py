@@ -1,0 +1,95 @@
+"""A barrier's pulse: as long as asked, longer when asked again, one after the other at a turnstile."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from drivers.port import Condition, DriverError, Quiet
+from gated import barrier
+from gated.barrier import Barrier
+
+PULSE_S = 0.05
+
+
+class Contact:
+    """An output that remembers, and can be away."""
+
+    def __init__(self) -> None:
+        self.there = True
+        self.moves: list[bool] = []
+        self.moved = asyncio.Event()
+
+    async def reports(self) -> AsyncGenerator[Condition | Quiet, None]:
+        """See Output."""
+        yield Condition(True)
+
+    def set(self, *, on: bool) -> None:
+        """See Output."""
+        if not self.there:
+            raise DriverError("unplugged")
+        self.moves.append(on)
+        self.moved.set()
+
+    async def until(self, count: int) -> None:
+        """Return when it has moved that often."""
+        async with asyncio.timeout(10):
+            while len(self.moves) < count:
+                self.moved.clear()
+                await self.moved.wait()
+
+
+async def test_a_pulse_ends() -> None:
+    """On, and off again by itself."""
+    contact = Contact()
+    opened = Barrier(contact, PULSE_S)
+    opened.open()
+    assert opened.pulsing
+    await contact.until(2)
+    assert contact.moves == [True, False]
+    assert not opened.pulsing
+
+
+async def test_asked_again_it_lasts_longer() -> None:
+    """Two openings in one pulse end together."""
+    contact = Contact()
+    opened = Barrier(contact, PULSE_S)
+    opened.open()
+    opened.open()
+    await contact.until(3)
+    assert contact.moves == [True, True, False]
+
+
+async def test_a_turnstile_turns_once_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three openings are three pulses."""
+    monkeypatch.setattr(barrier, "TURNSTILE_PAUSE_S", 0.01)
+    contact = Contact()
+    turnstile = Barrier(contact, PULSE_S, turnstile=True)
+    for _ in range(3):
+        turnstile.open()
+    await contact.until(6)
+    assert contact.moves == [True, False] * 3
+
+
+async def test_a_contact_that_is_away() -> None:
+    """Opening says so; nothing moves later."""
+    contact = Contact()
+    contact.there = False
+    opened = Barrier(contact, PULSE_S)
+    with pytest.raises(DriverError):
+        opened.open()
+    assert not opened.pulsing
+    contact.there = True
+    opened.open()
+    await contact.until(2)
+    assert contact.moves == [True, False]
+
+
+async def test_stopped_it_lets_go_at_once() -> None:
+    """At the end of the daemon the contact is released, however long the pulse."""
+    contact = Contact()
+    opened = Barrier(contact, 60, turnstile=True)
+    opened.open()
+    opened.open()
+    opened.stop()
+    assert contact.moves == [True, False]
