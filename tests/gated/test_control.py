@@ -40,6 +40,7 @@ async def test_a_question_is_answered(tmp_path: Path) -> None:
 async def test_only_the_owner_may_ask(tmp_path: Path) -> None:
     """Nobody else can connect."""
     async with serving(tmp_path):
+        await asyncio.to_thread(control.ask, tmp_path, {"op": "status"})
         assert (tmp_path / control.SOCKET).stat().st_mode & 0o777 == 0o600
 
 
