@@ -35,12 +35,12 @@ _SCHEMES: Final[dict[str, tuple[Strength, re.Pattern[str], str]]] = {
     "obu": (Strength.BOUND, re.compile(_HEX + r"{4,16}"), "8 to 32 upper-case hex digits (obu:A1B2C3D4)"),
     "plate": (
         Strength.CLONABLE,
-        re.compile(r"[^\W_a-z]{5,10}"),
+        re.compile(r"[A-Z0-9\u4e00-\u9fff]{5,10}"),
         "5 to 10 letters and digits, upper case (plate:沪A12345)",
     ),
     "wiegand": (
         Strength.CLONABLE,
-        re.compile(r"\d{2}:\d{1,6}:\d{1,11}"),
+        re.compile(r"[0-9]{2}:(?:0|[1-9][0-9]{0,5}):(?:0|[1-9][0-9]{0,10})"),
         "bits:facility:number (wiegand:26:123:45678)",
     ),
     "eid": (Strength.SIGNED, re.compile(_HEX + r"{4,32}"), "8 to 64 upper-case hex digits (eid:0123456789ABCDEF)"),

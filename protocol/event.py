@@ -15,7 +15,7 @@ from typing import Final
 GENESIS: Final = bytes(32)
 LINE_MAX_BYTES: Final = 16 * 1024
 SALVAGED_MAX_BYTES: Final = 40 * 1024
-_SEQ_MAX_BYTES: Final = len('{"seq":') + 19 + len(",")
+_SEQ_MAX_BYTES: Final = len('"seq":') + 19 + len(",")  # 2**63 - 1 has 19 digits
 
 
 class Kind(StrEnum):
@@ -100,8 +100,9 @@ def body(kind: Kind, stamp: Stamp, fields: Mapping[str, object]) -> bytes:
     except (TypeError, ValueError) as error:
         raise EventError(f"event {kind} is not JSON: {error}") from error
     bound = SALVAGED_MAX_BYTES if kind is Kind.SALVAGED else LINE_MAX_BYTES
-    if len(text) + _SEQ_MAX_BYTES > bound:
-        raise EventError(f"event {kind} takes {len(text)} bytes, at most {bound} fit")
+    size = len(text) + _SEQ_MAX_BYTES
+    if size > bound:
+        raise EventError(f"event {kind} takes {size} bytes, at most {bound} fit")
     return text
 
 
