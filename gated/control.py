@@ -76,7 +76,7 @@ def _answering(handler: Handler) -> Callable[[asyncio.StreamReader, asyncio.Stre
 async def _reply(line: bytes, handler: Handler) -> Answer:
     try:
         request = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"error": "a request is one line of JSON"}
     if not isinstance(request, dict) or not isinstance(request.get("op"), str):
         return {"error": 'a request is an object with an "op"'}
@@ -92,7 +92,7 @@ class _Near:
     def __enter__(self) -> str:
         try:
             self._fd = os.open(self._folder, os.O_PATH | os.O_DIRECTORY)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise NotRunning(f"there is no folder {self._folder}; no daemon has run there") from error
         return f"/proc/self/fd/{self._fd}/{SOCKET}"
 

@@ -11,7 +11,7 @@ Rules:
 - A tag that two lanes see is one passage, of the lane that saw it first. A stronger signal at the other lane moves the
   record there (`instead`), never the barrier. A person's exit opens all the same (`opened` by `exit`).
 - What is flagged is judged again at most each `REJUDGE_S` while it stays: a list or an hour may have changed. Only
-  an admission is news.
+  an admission is news. While nothing can be written only exits judge again, since they open all the same.
 - Vehicles pass one at a time: while one has its turn, the next waits and is judged when its turn comes; the time
   it waited is no part of its age. `passed` ends a turn, else `timeout` does. What waits and is no longer seen lapses
   after `timeout`, and is recorded as `stale`.
@@ -64,7 +64,8 @@ class Held:
 class Lane:
     """One lane's state. `judge` gives the decision on a sighting and the fields that say by which list.
 
-    `writable` is the post's word that the journal can be written; while it cannot, nothing flagged is judged again.
+    `writable` is the post's word that the journal can be written; while it cannot, nothing flagged is judged again
+    but at an exit.
     """
 
     def __init__(self, rule: LaneRule, presences: Presences, judge: Judge) -> None:
@@ -83,7 +84,7 @@ class Lane:
         if known is None or not known.here(sighting.at):
             return self._appear(sighting, known, now)
         known.refresh(sighting, now.mono)
-        if known.standing is Standing.FLAGGED and self.writable and now.mono - known.judged >= REJUDGE_S:
+        if known.standing is Standing.FLAGGED and self._judges_again and now.mono - known.judged >= REJUDGE_S:
             return self._rejudge(known, now)
         if known.standing is Standing.SHADOWED:
             return self._shadow(known, now)
@@ -109,6 +110,8 @@ class Lane:
             if self.rule.senses:
                 acts.append(Act(Kind.PASSED, self._fields(result="turned-back", of=self._turn.seq)))
             self._turn = None
+        # A sensor that never fires must not make us remember everybody.
+        self._admitted = deque(p for p in self._admitted if now.mono - p.seen <= self.rule.timeout)
         return acts + self._next_turn(now)
 
     def settled(self, act: Act, seq: int | None, *, opened: bool, now: Now) -> list[Act]:
@@ -120,6 +123,10 @@ class Lane:
             presence.seq = seq
         if not act.opens or opened:
             return []
+        if act.kind is Kind.PASSAGE:
+            self._presences.withdraw(presence)
+        if presence in self._admitted:
+            self._admitted.remove(presence)
         presence.standing = Standing.FLAGGED
         presence.judged = now.mono
         if self._turn is presence:
@@ -148,14 +155,20 @@ class Lane:
     def _appear(self, sighting: Sighting, known: Presence | None, now: Now) -> list[Act]:
         other = self._presences.elsewhere(sighting.credential, self.rule.name, sighting.at)
         if other is not None:
+            if known is not None and known in self._queue:
+                self._queue.remove(known)
             presence = self._new(sighting, Standing.SHADOWED, now)
             return self._exit_beside(presence, other) + self._shadow(presence, now)
-        if known is not None and not self._same_passage(known, sighting):
-            known = None
-        presence = self._new(sighting, Standing.WAITING, now) if known is None else known
-        if known is not None and known.standing is not Standing.WAITING:
-            known.refresh(sighting, now.mono)
-        return self._admit_or_wait(presence, now, again=known)
+        if known is None or not self._same_passage(known, sighting):
+            return self._admit_or_wait(self._new(sighting, Standing.WAITING, now), now, again=None)
+        known.refresh(sighting, now.mono)
+        if known.standing is Standing.FLAGGED and not self._judges_again:
+            return []
+        return self._admit_or_wait(known, now, again=known)
+
+    @property
+    def _judges_again(self) -> bool:
+        return self.writable or self.rule.direction is Direction.OUT
 
     def _new(self, sighting: Sighting, standing: Standing, now: Now) -> Presence:
         presence = Presence(
@@ -167,10 +180,13 @@ class Lane:
     def _same_passage(self, known: Presence, sighting: Sighting) -> bool:
         if known.standing is Standing.SHADOWED or known.through:
             return False
+        if known.standing is Standing.WAITING:
+            return True
         return sighting.at - known.seen <= self.rule.repeat
 
     def _admit_or_wait(self, presence: Presence, now: Now, *, again: Presence | None) -> list[Act]:
-        if self.rule.kind is LaneKind.VEHICLE and self._turn is not None and self._turn is not presence:
+        busy = self._turn is not presence and (self._turn is not None or bool(self._queue))
+        if self.rule.kind is LaneKind.VEHICLE and busy:
             if presence not in self._queue:
                 self._queue.append(presence)
             if again is None:
@@ -240,6 +256,9 @@ class Lane:
         acts: list[Act] = []
         while self._turn is None and self._queue:
             presence = self._queue.popleft()
+            if self._presences.elsewhere(presence.sighting.credential, self.rule.name, now.mono) is not None:
+                presence.standing = Standing.SHADOWED
+                continue
             acts += self._judged(presence, now, waited=now.mono - presence.arrived)
         return acts
 

@@ -7,8 +7,10 @@ file at each answer of its server, chrony is asked with `chronyc`. The boot id c
 
 import asyncio
 import json
+import math
 import os
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final, Literal
@@ -18,21 +20,24 @@ from gated.clock import Remembered
 
 TimeService = Literal["auto", "timesyncd", "chrony", "none"]
 TIMESYNCD: Final = Path("/run/systemd/timesync/synchronized")
+CHRONY: Final = Path("/run/chrony")
 FRESH_S: Final = 3 * 2048.0  # three of timesyncd's longest poll intervals (timesyncd.conf(5), PollIntervalMaxSec)
 ASK_S: Final = 10.0
 _CHRONYC_S: Final = 5.0
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _LEAP_FIELD: Final = 13  # `chronyc -c tracking`, last column: Normal, Insert second, Delete second, Not synchronised
 _FILE: Final = "clock.json"
+_YEAR_9999: Final = 253_370_764_800.0
 
 
 class MachineClock:
     """The clocks of this machine. `ask` is to be called each `ASK_S`; in between, `synced` is what it found."""
 
-    def __init__(self, service: TimeService = "auto", timesyncd: Path = TIMESYNCD) -> None:
+    def __init__(self, service: TimeService = "auto", timesyncd: Path = TIMESYNCD, chrony: Path = CHRONY) -> None:
         self.boot = boot_id()
         self._service = service
         self._timesyncd = timesyncd
+        self._chrony = chrony
         self._synced = self._timesyncd_says()
 
     def wall(self) -> float:
@@ -61,21 +66,27 @@ class MachineClock:
         return abs(self.wall() - touched) <= FRESH_S
 
     async def _chrony_says(self) -> bool:
-        if self._service not in {"auto", "chrony"} or not _chrony_runs():
+        if self._service not in {"auto", "chrony"} or not self._chrony.is_dir():
+            return False
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *("chronyc", "-c", "tracking"),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+        except OSError:
             return False
         try:
             async with asyncio.timeout(_CHRONYC_S):
-                process = await asyncio.create_subprocess_exec(
-                    "chronyc",
-                    "-c",
-                    "tracking",
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.DEVNULL,
-                )
                 out, _ = await process.communicate()
-        except (OSError, TimeoutError):
+        except TimeoutError:
             return False
+        finally:
+            if process.returncode is None:  # it hangs, or we are to end: it must not stay behind
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
         fields = out.decode(errors="replace").strip().split(",")
         return process.returncode == 0 and len(fields) > _LEAP_FIELD and fields[_LEAP_FIELD] != "Not synchronised"
 
@@ -95,15 +106,14 @@ def recall(folder: Path) -> Remembered:
     """What the last life knew of the clock; nothing where it left no word or a broken one."""
     try:
         found = json.loads((folder / _FILE).read_bytes())
-        return Remembered(float(found["floor"]), float(found["mono"]), str(found["boot"]), found["synced"] is True)
-    except (OSError, ValueError, KeyError, TypeError):
+        floor, mono = float(found["floor"]), float(found["mono"])
+        if not 0.0 <= floor < _YEAR_9999 or not math.isfinite(mono):
+            return Remembered()  # a floor that no calendar has would stop every decision
+        return Remembered(floor, mono, str(found["boot"]), found["synced"] is True)
+    except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
         return Remembered()
 
 
 def remember(folder: Path, remembered: Remembered) -> None:
     """Leave word for the next life. Raises OSError where the disk cannot be written."""
     durable.write(folder / _FILE, json.dumps(asdict(remembered)).encode())
-
-
-def _chrony_runs() -> bool:
-    return Path("/run/chrony").is_dir()

@@ -23,7 +23,7 @@ class Standing(Enum):
     SHADOWED = "shadowed"  # another lane has this passage
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Presence:
     """One credential at one lane. Times are monotonic seconds; `seq` is the passage's, once it is on disk."""
 
@@ -82,6 +82,11 @@ class Presences:
     def admitted(self, presence: Presence) -> None:
         """Make this the credential's last admitted passage."""
         self._last[presence.sighting.credential] = presence
+
+    def withdraw(self, presence: Presence) -> None:
+        """It was not let through after all: it is no earlier passage to anybody."""
+        if self._last.get(presence.sighting.credential) is presence:
+            del self._last[presence.sighting.credential]
 
     def last(self, credential: Credential) -> Last | None:
         """The credential's last admitted passage, as a decision takes it."""

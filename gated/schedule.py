@@ -20,7 +20,7 @@ from typing import Final
 
 DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DAY_MINUTES: Final = 24 * 60
-_LINE: Final = re.compile(r"(?P<days>\S+)\s+(?:(?P<from>\d\d:\d\d)-(?P<to>\d\d:\d\d)|closed)")
+_LINE: Final = re.compile(r"(?P<days>\S+)\s+(?:(?P<from>[0-9]{2}:[0-9]{2})-(?P<to>[0-9]{2}:[0-9]{2})|closed)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,11 @@ class CredentialError(ValueError):
 
 
 _HEX: Final = r"(?:[0-9A-F]{2})"
+# Simplified characters only, as plates have them: another writing of the same plate would be another credential.
+_PLATE: Final = (
+    r"(?=.{5,10}\Z)(?:WJ)?[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼使]?"
+    r"[A-Z0-9]+(?:[学警港澳挂使领]|应急)?"
+)
 _SCHEMES: Final[dict[str, tuple[Strength, re.Pattern[str], str]]] = {
     "em": (Strength.CLONABLE, re.compile(_HEX + r"{5}"), "10 upper-case hex digits (em:0A00A1B2C3)"),
     "uid": (Strength.CLONABLE, re.compile(_HEX + r"{4,10}"), "8 to 20 upper-case hex digits (uid:04A2B3C4)"),
@@ -35,8 +40,8 @@ _SCHEMES: Final[dict[str, tuple[Strength, re.Pattern[str], str]]] = {
     "obu": (Strength.BOUND, re.compile(_HEX + r"{4,16}"), "8 to 32 upper-case hex digits (obu:A1B2C3D4)"),
     "plate": (
         Strength.CLONABLE,
-        re.compile(r"[A-Z0-9\u4e00-\u9fff]{5,10}"),
-        "5 to 10 letters and digits, upper case (plate:沪A12345)",
+        re.compile(_PLATE),
+        "5 to 10 characters: the province's, letters A-Z and digits, 学警港澳挂使领 or 应急 last (plate:沪A12345)",
     ),
     "wiegand": (
         Strength.CLONABLE,
@@ -66,6 +71,6 @@ def strength(credential: Credential) -> Strength:
 
 
 def masked(credential: Credential) -> str:
-    """The credential as logs may show it: scheme and last four characters."""
+    """The credential as logs may show it: scheme and last four characters, but never more than half of them."""
     scheme, _, value = credential.partition(":")
-    return f"{scheme}:…{value[-4:]}"
+    return f"{scheme}:…{value[-min(4, len(value) // 2) :]}"

@@ -16,6 +16,7 @@ GENESIS: Final = bytes(32)
 LINE_MAX_BYTES: Final = 16 * 1024
 SALVAGED_MAX_BYTES: Final = 40 * 1024
 _SEQ_MAX_BYTES: Final = len('"seq":') + 19 + len(",")  # 2**63 - 1 has 19 digits
+_ENVELOPE: Final = frozenset({"seq", "at", "clock", "boot", "mono", "kind"})
 
 
 class Kind(StrEnum):
@@ -69,7 +70,7 @@ class ClockQuality(StrEnum):
 
 
 class EventError(ValueError):
-    """The event cannot be written: not JSON, or larger than an event may be."""
+    """The event cannot be written: not JSON, a key twice, or larger than an event may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,12 @@ class Stamp:
 def body(kind: Kind, stamp: Stamp, fields: Mapping[str, object]) -> bytes:
     """A whole line but its seq. Fields that are None are left out.
 
-    Raises EventError where the line would not be JSON or exceeds its bound.
+    Raises EventError where the line would not be JSON, would say one of its first six keys twice, or exceeds its bound.
     """
+    if not _ENVELOPE.isdisjoint(fields):
+        raise EventError(
+            f"event {kind} has fields that every event has: {', '.join(sorted(_ENVELOPE & fields.keys()))}"
+        )
     event: dict[str, object] = {
         "at": stamp.at,
         "clock": stamp.clock,
@@ -97,7 +102,7 @@ def body(kind: Kind, stamp: Stamp, fields: Mapping[str, object]) -> bytes:
     event.update((key, value) for key, value in fields.items() if value is not None)
     try:
         text = _ENCODER.encode(event).encode()
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise EventError(f"event {kind} is not JSON: {error}") from error
     bound = SALVAGED_MAX_BYTES if kind is Kind.SALVAGED else LINE_MAX_BYTES
     size = len(text) + _SEQ_MAX_BYTES

@@ -1,6 +1,8 @@
 """The decision: what it may never do, shown on any input; each reason, shown once."""
 
+from dataclasses import fields, replace
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -28,9 +30,11 @@ def rule(kind: LaneKind = LaneKind.PERSON, direction: Direction = Direction.IN, 
     return LaneRule(name, kind, direction)
 
 
-def now(clock: ClockQuality = ClockQuality.SYNCED, hours: datetime = NOON, validity: float = T) -> Now:
+def now(
+    clock: ClockQuality = ClockQuality.SYNCED, hours: datetime = NOON, validity: float = T, floor: float | None = None
+) -> Now:
     """A moment; monotonic time is 1000 s."""
-    return Now(1000.0, validity, validity, hours, clock)
+    return Now(1000.0, validity, validity if floor is None else floor, hours, clock)
 
 
 times = st.one_of(st.none(), st.sampled_from([T - 10, T, T + 10, T - SUSPENSION_S - 1]))
@@ -76,7 +80,9 @@ nows = st.builds(
     st.sampled_from(ClockQuality),
     st.sampled_from([NOON, NOON.replace(hour=23), NOON.replace(hour=5, day=29)]),
     st.sampled_from([T, T - 10, T + 10]),
+    st.sampled_from([T, T - 10, T + 10, T - SUSPENSION_S, 0.0]),
 )
+everything: list[st.SearchStrategy[Any]] = [sightings, rules, st.none() | entries, lasts, nows]
 
 
 def in_force(sighting: Sighting, lane: LaneRule, entry: Entry, moment: Now) -> bool:
@@ -99,7 +105,7 @@ def in_force(sighting: Sighting, lane: LaneRule, entry: Entry, moment: Now) -> b
     return not entry.gone and not suspended and dated and hours and partner and chip and place
 
 
-@given(sightings, rules, st.one_of(st.none(), entries), lasts, nows)
+@given(*everything)
 def test_never_admits_what_is_not_in_force(
     sighting: Sighting, lane: LaneRule, entry: Entry | None, last: Last | None, moment: Now
 ) -> None:
@@ -121,7 +127,61 @@ def test_never_admits_what_is_not_in_force(
         assert decision.would is None
 
 
-@given(sightings, rules, st.one_of(st.none(), entries), lasts, nows)
+@given(*everything)
+def test_admits_what_is_in_force(
+    sighting: Sighting, lane: LaneRule, entry: Entry | None, last: Last | None, moment: Now
+) -> None:
+    """Nobody is flagged for nothing: in force, fresh and not let through elsewhere just now is `listed`."""
+    repeats = last is not None and last.direction is lane.direction and last.at > 940.0
+    repeats = repeats and last is not None and (last.lane != lane.name or last.through)
+    if entry is None or not in_force(sighting, lane, entry, moment) or sighting.at < 998.0 or repeats:
+        return
+    assert decide(sighting, lane, entry, last, POLICY, moment) == Decision(Verdict.ADMIT, Reason.LISTED)
+
+
+@given(*everything)
+def test_an_exit_says_what_an_entrance_would(
+    sighting: Sighting, lane: LaneRule, entry: Entry | None, last: Last | None, moment: Now
+) -> None:
+    """`would` is the reason for which it would be flagged on the way in: nothing but the direction differs."""
+    if lane.direction is Direction.IN:
+        return
+    turned = {Direction.IN: Direction.OUT, Direction.OUT: Direction.IN}
+    last_in = last and replace(last, direction=turned[last.direction])
+    entering = decide(sighting, replace(lane, direction=Direction.IN), entry, last_in, POLICY, moment)
+    leaving = decide(sighting, lane, entry, last, POLICY, moment)
+    if leaving.reason is Reason.EXIT:
+        assert entering == Decision(Verdict.FLAG, leaving.would or Reason.LISTED)
+    else:
+        assert leaving == entering
+
+
+wild = st.one_of(st.none(), st.floats())
+wild_text = st.text(max_size=5)
+
+
+@given(
+    st.builds(Sighting, wild_text, wild_text, st.floats(), st.tuples(wild_text), wild, st.none() | wild_text),
+    st.builds(LaneRule, wild_text, st.sampled_from(LaneKind), st.sampled_from(Direction), *[st.floats()] * 5),
+    st.none()
+    | st.builds(Entry, wild_text, wild_text, wild, wild, wild_text, st.tuples(wild_text), *[st.none() | wild_text] * 2),
+    st.none() | st.builds(Last, wild_text, st.sampled_from(Direction), st.floats()),
+    st.builds(
+        Now,
+        st.floats(),
+        st.floats(),
+        st.floats(),
+        st.datetimes(min_value=datetime(1, 1, 2)),  # noqa: DTZ001 - the day before year 1 is no date
+        st.sampled_from(ClockQuality),
+    ),
+)
+def test_total(sighting: Sighting, lane: LaneRule, entry: Entry | None, last: Last | None, moment: Now) -> None:
+    """Any numbers, any words: an answer, and people can leave."""
+    decision = decide(sighting, lane, entry, last, POLICY, moment)
+    assert decision.admits or (lane.kind, lane.direction) != (LaneKind.PERSON, Direction.OUT)
+
+
+@given(*everything)
 def test_people_can_always_leave(
     sighting: Sighting, lane: LaneRule, entry: Entry | None, last: Last | None, moment: Now
 ) -> None:
@@ -140,8 +200,8 @@ def test_nothing_but_credential_and_entry_counts(
     sighting: Sighting, lane: LaneRule, entry: Entry, last: Last | None, moment: Now, other: str, signal: float | None
 ) -> None:
     """Who holds it, which reader read it and how strong it was change nothing."""
-    stranger = Entry(**{**{name: getattr(entry, name) for name in Entry.__slots__}, "holder": other})
-    elsewhere = Sighting(other, sighting.credential, sighting.at, sighting.also, signal, sighting.tid, sighting.card)
+    stranger = replace(entry, holder=other)
+    elsewhere = replace(sighting, reader=other, signal=signal)
     assert decide(sighting, lane, entry, last, POLICY, moment) == decide(
         elsewhere, lane, stranger, last, POLICY, moment
     )
@@ -244,3 +304,105 @@ def test_holidays() -> None:
     policy = Policy(schedules, holidays=frozenset({date(2026, 11, 25)}))
     assert decide(SEEN, rule(), Entry(TAG, "h", when="workdays"), None, policy, now()).reason is Reason.SCHEDULE
     assert decide(SEEN, rule(), Entry(TAG, "h", when="all"), None, policy, now()).admits
+
+
+HARD_ENTRIES = {
+    Reason.UNKNOWN: Entry(TAG, "h", gone=True),
+    Reason.SUSPENDED: Entry(TAG, "h", since=T),
+    Reason.CLONE: Entry(TAG, "h", tid="A"),
+}
+SOFT: dict[Reason, dict[str, Any]] = {
+    Reason.NOT_YET: {"begins": T + 1},
+    Reason.EXPIRED: {"ends": T},
+    Reason.WRONG_LANE: {"lanes": ("there",)},
+    Reason.SCHEDULE: {"when": "nights"},
+}
+ELSEWHERE = Last("there", Direction.IN, 999.0)
+
+
+@pytest.mark.parametrize("soft", SOFT)
+@pytest.mark.parametrize("hard", HARD_ENTRIES)
+def test_a_hard_reason_hides_a_soft_one(hard: Reason, soft: Reason) -> None:
+    """A car with a suspended card cannot leave because the card has expired as well."""
+    seen = replace(SEEN, tid="B")
+    entry = replace(HARD_ENTRIES[hard], **SOFT[soft])
+    for direction in Direction:
+        decision = decide(seen, rule(LaneKind.VEHICLE, direction), entry, ELSEWHERE, POLICY, now())
+        assert decision == Decision(Verdict.FLAG, hard)
+
+
+def test_the_order_of_reasons() -> None:
+    """With everything wrong the reasons come one by one, in the order that the decision names."""
+    wrong: dict[str, Any] = {"since": T, "partner": PLATE, "ends": T, "lanes": ("there",), "when": "nights"}
+    right: dict[str, Any] = {field.name: field.default for field in fields(Entry) if field.name in wrong}
+    said = []
+    for key in wrong:
+        said.append(decide(SEEN, rule(), Entry(TAG, "h", **wrong), ELSEWHERE, POLICY, now()).reason)
+        wrong[key] = right[key]
+    said.append(decide(SEEN, rule(), Entry(TAG, "h", **wrong), ELSEWHERE, POLICY, now()).reason)
+    assert said == [
+        *(Reason.SUSPENDED, Reason.CLONE, Reason.EXPIRED, Reason.WRONG_LANE, Reason.SCHEDULE, Reason.REPEAT)
+    ]
+
+
+@pytest.mark.parametrize("soft", [*SOFT, Reason.CLOCK, Reason.REPEAT])
+def test_a_vehicle_leaves_in_spite_of_what_is_soft(soft: Reason) -> None:
+    """At its exit admitted as `exit`, with what it would have been; at the entrance flagged."""
+    entry = Entry(TAG, "h", **SOFT.get(soft, {"when": "workdays"} if soft is Reason.CLOCK else {}))
+    moment = now(ClockQuality.UNSET if soft is Reason.CLOCK else ClockQuality.SYNCED)
+    for direction, said in (
+        (Direction.OUT, Decision(Verdict.ADMIT, Reason.EXIT, soft)),
+        (Direction.IN, Decision(Verdict.FLAG, soft)),
+    ):
+        last = Last("there", direction, 999.0) if soft is Reason.REPEAT else None
+        assert decide(SEEN, rule(LaneKind.VEHICLE, direction), entry, last, POLICY, moment) == said
+
+
+@pytest.mark.parametrize(
+    ("quality", "reason"),
+    [
+        (ClockQuality.UNSET, Reason.CLOCK),
+        (ClockQuality.HOLDOVER, Reason.LISTED),
+        (ClockQuality.SYNCED, Reason.LISTED),
+    ],
+)
+def test_hours_need_a_clock(quality: ClockQuality, reason: Reason) -> None:
+    """Only a clock that was never set in this boot counts against hours, whatever it shows."""
+    entry = Entry(TAG, "h", when="workdays")
+    assert decide(SEEN, rule(), entry, None, POLICY, now(quality)).reason is reason
+    shut = decide(SEEN, rule(), entry, None, POLICY, now(quality, NOON.replace(hour=23)))
+    assert shut.reason is (Reason.CLOCK if quality is ClockQuality.UNSET else Reason.SCHEDULE)
+
+
+def test_a_suspension_lapses_by_the_floor() -> None:
+    """A wall clock that is ahead lets nobody in: only time that has proved itself ends a suspension."""
+    entry = Entry(TAG, "h", since=T, signed=T)
+    ahead = now(validity=T + 10 * SUSPENSION_S, floor=T + SUSPENSION_S - 1)
+    assert decide(SEEN, rule(), entry, None, POLICY, ahead).reason is Reason.SUSPENDED
+    proved = now(validity=T + 10 * SUSPENSION_S, floor=T + SUSPENSION_S)
+    assert decide(SEEN, rule(), entry, None, POLICY, proved).reason is Reason.LISTED
+    signers = Entry(TAG, "h", since=T)
+    assert decide(SEEN, rule(), signers, None, POLICY, proved).reason is Reason.SUSPENDED
+
+
+def test_dates_by_validity_hours_by_their_own_time() -> None:
+    """The floor judges no date, and validity time no hour of the day."""
+    entry = Entry(TAG, "h", begins=T, ends=T + 60, when="workdays")
+    assert decide(SEEN, rule(), entry, None, POLICY, now(floor=0.0)).admits
+    night = now(hours=NOON.replace(hour=23))
+    assert decide(SEEN, rule(), entry, None, POLICY, night).reason is Reason.SCHEDULE
+
+
+@pytest.mark.parametrize(("read", "reason"), [(None, Reason.LISTED), ("A", Reason.LISTED), ("B", Reason.CLONE)])
+def test_the_chips_own_number(read: str | None, reason: Reason) -> None:
+    """Another chip with this EPC is a clone; a reader that reads no chip's number has to do without."""
+    entry = Entry(TAG, "h", tid="A")
+    assert decide(replace(SEEN, tid=read), rule(), entry, None, POLICY, now()).reason is reason
+
+
+def test_a_card_is_no_way_round_the_rest() -> None:
+    """A signed card that is stale, or let in elsewhere just now, is flagged like any other."""
+    seen = Sighting("r", EID, 1000.0, card=SignedCard("k1", T - 60))
+    assert decide(replace(seen, at=997.9), rule(), None, None, POLICY, now()).reason is Reason.STALE
+    assert decide(seen, rule(), None, ELSEWHERE, POLICY, now()).reason is Reason.REPEAT
+    assert decide(seen, rule(), None, None, replace(POLICY, as_of=None), now()).reason is Reason.UNKNOWN

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
@@ -122,14 +123,14 @@ class Contact:
 class Rig:
     """A post of four lanes, with its journal and contacts within reach."""
 
-    def __init__(self, folder: Path, journal: FakeJournal) -> None:
+    def __init__(self, whitelist: Whitelist, journal: FakeJournal) -> None:
         self.clocks = Clocks()
         self.journal = journal
         self.contacts = {name: Contact() for name in LANES}
         self.post = Post(
             journal=cast("Journal", journal),
             keeper=Timekeeper(self.clocks, UTC, Remembered()),
-            whitelist=Whitelist(folder),
+            whitelist=whitelist,
             policy=Policy({}),
             log=structlog.get_logger(),
         )
@@ -160,18 +161,19 @@ async def settled() -> None:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A state folder whose list has TAG."""
+def whitelist(tmp_path: Path) -> Iterator[Whitelist]:
+    """A list that has TAG."""
     source = tmp_path / "list.jsonl"
     source.write_text(json.dumps({"c": TAG, "h": "h1"}) + "\n")
     listload.load(tmp_path, source, lambda *_: None, "2026-11-25T00:00:00+08:00")
-    return tmp_path
+    with closing(Whitelist(tmp_path)) as held:
+        yield held
 
 
 @pytest.mark.parametrize("lane", LANES)
-async def test_no_pulse_until_it_is_on_disk(folder: Path, lane: str) -> None:
+async def test_no_pulse_until_it_is_on_disk(whitelist: Whitelist, lane: str) -> None:
     """However long the disk takes within its time, no barrier moves before; then it gives one pulse."""
-    rig = Rig(folder, FakeJournal())
+    rig = Rig(whitelist, FakeJournal())
     await rig.see(lane)
     rig.post.tick()
     await settled()
@@ -185,9 +187,11 @@ async def test_no_pulse_until_it_is_on_disk(folder: Path, lane: str) -> None:
 
 @pytest.mark.parametrize("lane", ENTRANCES)
 @pytest.mark.parametrize("broken", [True, False], ids=["in-trouble", "fails-late"])
-async def test_an_entrance_stays_shut_while_nothing_can_be_written(folder: Path, lane: str, *, broken: bool) -> None:
+async def test_an_entrance_stays_shut_while_nothing_can_be_written(
+    whitelist: Whitelist, lane: str, *, broken: bool
+) -> None:
     """An entrance does not open: the passage is kept, flagged, `guard_only`, and the guard sees who waits."""
-    rig = Rig(folder, FakeJournal(broken))
+    rig = Rig(whitelist, FakeJournal(broken))
     await rig.see(lane)
     rig.journal.fail()
     await settled()
@@ -202,9 +206,9 @@ async def test_an_entrance_stays_shut_while_nothing_can_be_written(folder: Path,
 
 @pytest.mark.parametrize("lane", EXITS)
 @pytest.mark.parametrize("broken", [True, False], ids=["in-trouble", "fails-late"])
-async def test_an_exit_opens_while_nothing_can_be_written(folder: Path, lane: str, *, broken: bool) -> None:
+async def test_an_exit_opens_while_nothing_can_be_written(whitelist: Whitelist, lane: str, *, broken: bool) -> None:
     """People and vehicles can leave: one pulse, and the passage is kept as it was, `unwritten`."""
-    rig = Rig(folder, FakeJournal(broken))
+    rig = Rig(whitelist, FakeJournal(broken))
     await rig.see(lane)
     rig.journal.fail()
     await settled()
@@ -215,9 +219,9 @@ async def test_an_exit_opens_while_nothing_can_be_written(folder: Path, lane: st
     assert "guard_only" not in kept
 
 
-async def test_the_flagged_vehicle_stays_at_its_exit(folder: Path) -> None:
+async def test_the_flagged_vehicle_stays_at_its_exit(whitelist: Whitelist) -> None:
     """An unknown vehicle does not leave by itself, disk or no disk; an unknown person does."""
-    rig = Rig(folder, FakeJournal(broken=True))
+    rig = Rig(whitelist, FakeJournal(broken=True))
     await rig.see("car-out", Credential("epc:E280A00000000002"))
     await rig.see("walk-out", Credential("epc:E280A00000000003"))
     assert rig.pulses("car-out") == 0
@@ -225,10 +229,12 @@ async def test_the_flagged_vehicle_stays_at_its_exit(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("lane", EXITS)
-async def test_an_exit_does_not_wait_for_a_slow_disk(folder: Path, lane: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_exit_does_not_wait_for_a_slow_disk(
+    whitelist: Whitelist, lane: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An exit opens when the disk has not answered in time, once: the late answer opens nothing more."""
     monkeypatch.setattr(post, "OVERDUE_S", 0.01)
-    rig = Rig(folder, FakeJournal())
+    rig = Rig(whitelist, FakeJournal())
     await rig.see(lane)
     await rig.opened(lane)
     rig.journal.write()
@@ -237,10 +243,10 @@ async def test_an_exit_does_not_wait_for_a_slow_disk(folder: Path, lane: str, mo
     assert rig.journal.kept == []
 
 
-async def test_an_entrance_waits_for_a_slow_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_entrance_waits_for_a_slow_disk(whitelist: Whitelist, monkeypatch: pytest.MonkeyPatch) -> None:
     """An entrance does not open for want of an answer: by the time an exit has, it is still shut."""
     monkeypatch.setattr(post, "OVERDUE_S", 0.01)
-    rig = Rig(folder, FakeJournal())
+    rig = Rig(whitelist, FakeJournal())
     for lane in ENTRANCES:
         await rig.see(lane)
         rig.clocks.seconds += 100
@@ -249,10 +255,12 @@ async def test_an_entrance_waits_for_a_slow_disk(folder: Path, monkeypatch: pyte
     assert [rig.pulses(lane) for lane in ENTRANCES] == [0, 0]
 
 
-async def test_an_overdue_opening_that_then_fails_is_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_overdue_opening_that_then_fails_is_kept(
+    whitelist: Whitelist, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What opened because the disk was slow, and then could not be written at all, is kept as admitted."""
     monkeypatch.setattr(post, "OVERDUE_S", 0.01)
-    rig = Rig(folder, FakeJournal())
+    rig = Rig(whitelist, FakeJournal())
     await rig.see("walk-out")
     await rig.opened("walk-out")
     rig.journal.fail()
@@ -261,9 +269,9 @@ async def test_an_overdue_opening_that_then_fails_is_kept(folder: Path, monkeypa
     assert [kept["verdict"] for kept in rig.journal.kept] == ["admit"]
 
 
-async def test_the_disk_is_back(folder: Path) -> None:
+async def test_the_disk_is_back(whitelist: Whitelist) -> None:
     """Who was flagged for want of a disk and still stands there is admitted once it is back, as a new passage."""
-    rig = Rig(folder, FakeJournal(broken=True))
+    rig = Rig(whitelist, FakeJournal(broken=True))
     await rig.see("walk-in")
     rig.journal.broken = False
     rig.post.journal_changed(True, "")
@@ -277,13 +285,13 @@ async def test_the_disk_is_back(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("lane", LANES)
-async def test_restart_while_a_tag_stands_in_the_field(folder: Path, lane: str) -> None:
+async def test_restart_while_a_tag_stands_in_the_field(whitelist: Whitelist, lane: str) -> None:
     """The next life lets it through again (`opened` by `again`), and does not count it a second time."""
-    before = Rig(folder, FakeJournal())
+    before = Rig(whitelist, FakeJournal())
     await before.see(lane)
     before.journal.write()
     lines = [line(seq, rest) for seq, rest in enumerate(before.journal.appended, 1)]
-    after = Rig(folder, FakeJournal())
+    after = Rig(whitelist, FakeJournal())
     after.clocks.seconds += 2
     after.post.restore(lines)
     for _ in range(3):
@@ -296,9 +304,9 @@ async def test_restart_while_a_tag_stands_in_the_field(folder: Path, lane: str) 
     assert after.pulses(lane) == 1
 
 
-async def test_stopped(folder: Path) -> None:
+async def test_stopped(whitelist: Whitelist) -> None:
     """Once told to end, the post lets go of its contacts; what reaches the disk after that opens nothing."""
-    rig = Rig(folder, FakeJournal())
+    rig = Rig(whitelist, FakeJournal())
     await rig.see("walk-out")
     rig.journal.write()
     await settled()

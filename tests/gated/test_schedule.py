@@ -1,13 +1,13 @@
 """Hours of the week: across midnight, across the week's end, across a change of clocks, on holidays."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.schedule import ALWAYS, parse, parse_hours
+from gated.schedule import ALWAYS, DAYS, Schedule, parse, parse_hours
 
 
 def at(text: str) -> datetime:
@@ -61,6 +61,55 @@ def test_when_clocks_change() -> None:
     assert [spring.open_at(moment.astimezone(berlin)) for moment in (before, after)] == [True, True]
 
 
+def test_a_holidays_night() -> None:
+    """The hours of a holiday go on past midnight, and those of the day before go on into it."""
+    monday = frozenset({date(2026, 11, 23)})
+    party = parse(["daily 06:00-22:00", "holidays 20:00-02:00"])
+    said = {text: party.open_at(at(text), monday) for text in ("2026-11-23 12:00", "2026-11-23 21:00")}
+    assert said == {"2026-11-23 12:00": False, "2026-11-23 21:00": True}
+    assert party.open_at(at("2026-11-24 01:59"), monday)
+    assert not party.open_at(at("2026-11-24 02:00"), monday)
+    assert not party.open_at(at("2026-11-23 01:00"), monday)  # Sunday was none
+
+
+def test_only_holidays() -> None:
+    """A schedule of a holiday's line alone is shut on all other days."""
+    schedule = parse(["holidays 00:00-24:00"])
+    assert schedule.open_at(at("2026-11-23 00:00"), {date(2026, 11, 23)})
+    assert not schedule.open_at(at("2026-11-24 00:00"), {date(2026, 11, 23)})
+    assert not schedule.open_at(at("2026-11-23 12:00"))
+
+
+def test_no_lines() -> None:
+    """A schedule without lines is never open."""
+    assert not Schedule(()).open_at(at("2026-11-23 12:00"))
+
+
+def _minutes_open(schedule: Schedule, zone: str, first: datetime, hours: int) -> int:
+    """Minutes of real time that the schedule is open from `first` (UTC) on."""
+    local = ZoneInfo(zone)
+    moments = (first + timedelta(minutes=n) for n in range(hours * 60))
+    return sum(schedule.open_at(moment.astimezone(local)) for moment in moments)
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "line", "minutes"),
+    [
+        ("Europe/Berlin", datetime(2026, 3, 28, 12, tzinfo=UTC), "Sun 01:30-03:30", 60),  # 02:00 to 03:00 is no time
+        ("Europe/Berlin", datetime(2026, 3, 28, 12, tzinfo=UTC), "Sun 02:00-03:00", 0),
+        ("Europe/Berlin", datetime(2026, 3, 28, 12, tzinfo=UTC), "Sat 22:00-06:00", 7 * 60),
+        ("Europe/Berlin", datetime(2026, 10, 24, 12, tzinfo=UTC), "Sun 02:00-03:00", 120),  # it comes twice
+        ("Europe/Berlin", datetime(2026, 10, 24, 12, tzinfo=UTC), "Sat 22:00-06:00", 9 * 60),
+        ("Europe/Berlin", datetime(2026, 10, 24, 12, tzinfo=UTC), "Sun 06:00-22:00", 16 * 60),
+        ("Asia/Shanghai", datetime(2026, 3, 28, 12, tzinfo=UTC), "Sun 02:00-03:00", 60),
+        ("Asia/Shanghai", datetime(2026, 10, 24, 12, tzinfo=UTC), "Sat 22:00-06:00", 8 * 60),
+    ],
+)
+def test_real_time(zone: str, day: datetime, line: str, minutes: int) -> None:
+    """How long it is really open in the night in which clocks change, or do not."""
+    assert _minutes_open(parse([line]), zone, day, 48) == minutes
+
+
 @given(st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1)))  # noqa: DTZ001 - wall times
 def test_always(moment: datetime) -> None:
     """`always` is."""
@@ -78,6 +127,13 @@ def test_always(moment: datetime) -> None:
         ("Mon 06:00-06:00", "has no length"),
         ("Mon 24:00-06:00", "has no length"),
         ("Mon closed", "only holidays can be 'closed'"),
+        ("", "is no line of hours"),
+        ("Mon- 06:00-22:00", "'' is no day"),
+        ("mon 06:00-22:00", "'mon' is no day"),
+        ("Mon,holidays 06:00-22:00", "'holidays' is no day"),
+        ("Mon 06:00-22:00 ja", "is no line of hours"),
+        ("Mon ٠٦:٠٠-22:00", "is no line of hours"),
+        ("Mon 25:00-26:00", "is no time of day"),
     ],
 )
 def test_wrong_lines(line: str, said: str) -> None:
@@ -86,7 +142,7 @@ def test_wrong_lines(line: str, said: str) -> None:
         parse_hours(line)
 
 
-@given(st.one_of(st.text(), st.from_regex(r"[A-Za-z,-]{1,9} [0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}", fullmatch=True)))
+@given(st.one_of(st.text(), st.from_regex(r"[A-Za-z,-]{1,9} \d{2}:\d{2}-\d{2}:\d{2}", fullmatch=True)))
 def test_any_text(text: str) -> None:
     """Hours or ValueError, nothing else; what is taken has a length below two days."""
     try:
@@ -94,3 +150,37 @@ def test_any_text(text: str) -> None:
     except ValueError:
         return
     assert 0 <= hours.begins <= hours.ends <= 48 * 60
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"
+
+
+@given(
+    st.sets(st.sampled_from(DAYS), min_size=1),
+    st.integers(0, 24 * 60 - 1),
+    st.integers(0, 24 * 60),
+    st.integers(0, 7 * 24 * 60 - 1),
+)
+def test_as_counted_on_a_dial(days: set[str], begins: int, ends: int, minute: int) -> None:
+    """A line as written is open exactly where a dial of one week, turned by hand, says so."""
+    line = f"{','.join(sorted(days))} {_clock(begins)}-{_clock(ends)}"
+    if begins == ends:
+        with pytest.raises(ValueError, match="no length"):
+            parse_hours(line)
+        return
+    length = (ends - begins) % (24 * 60) or 24 * 60
+    starts = (DAYS.index(day) * 24 * 60 + begins for day in days)
+    expected = any((minute - start) % (7 * 24 * 60) < length for start in starts)
+    moment = at("2026-11-23 00:00") + timedelta(minutes=minute)
+    assert parse([line]).open_at(moment) is expected
+
+
+@given(st.sampled_from(DAYS), st.sampled_from(DAYS))
+def test_a_range_of_days_is_its_list(first: str, last: str) -> None:
+    """`Sat-Tue` is `Sat,Sun,Mon,Tue`, one day to itself is that day."""
+    found, day = [first], first
+    while day != last:
+        day = DAYS[(DAYS.index(day) + 1) % 7]
+        found.append(day)
+    assert parse_hours(f"{first}-{last} 06:00-22:00") == parse_hours(f"{','.join(found)} 06:00-22:00")
