@@ -7,7 +7,7 @@ Rules:
 
 - Hands-free: a tag that is seen again and again is one passage until it has been gone for `gone` seconds. Back at the
   same lane within `repeat` it still belongs to that passage: it is not recorded anew, and if it was admitted it is
-  judged again and let through again (`opened` by `again`).
+  judged again and let through again (`opened` by `again`). Admitted at another lane meanwhile, it begins a new one.
 - A tag that two lanes see is one passage, of the lane that saw it first. A stronger signal at the other lane moves the
   record there (`instead`), never the barrier. A person's exit opens all the same (`opened` by `exit`).
 - What is flagged is judged again at most each `REJUDGE_S` while it stays: a list or an hour may have changed. Only
@@ -182,6 +182,9 @@ class Lane:
             return False
         if known.standing is Standing.WAITING:
             return True
+        last = self._presences.last(sighting.credential)
+        if known.standing is Standing.ADMITTED and last is not None and last.lane != self.rule.name:
+            return False  # it has been let out, or in, elsewhere since
         return sighting.at - known.seen <= self.rule.repeat
 
     def _admit_or_wait(self, presence: Presence, now: Now, *, again: Presence | None) -> list[Act]:
@@ -272,7 +275,7 @@ class Lane:
     def _oldest_admitted(self, now: Now) -> Presence | None:
         while self._admitted:
             presence = self._admitted.popleft()
-            if now.mono - presence.seen <= self.rule.timeout and not presence.through:
+            if now.mono - presence.seen <= self.rule.timeout:
                 return presence
         return None
 

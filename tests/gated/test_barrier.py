@@ -57,7 +57,10 @@ async def test_asked_again_it_lasts_longer() -> None:
     opened.open()
     opened.open()
     await contact.until(3)
-    assert contact.moves == [True, True, False]
+    assert not opened.pulsing
+    opened.open()
+    await contact.until(5)
+    assert contact.moves == [True, True, False, True, False]
 
 
 async def test_a_turnstile_turns_once_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,6 +86,83 @@ async def test_a_contact_that_is_away() -> None:
     opened.open()
     await contact.until(2)
     assert contact.moves == [True, False]
+
+
+async def test_a_turnstile_sees_the_contact_open_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked in the pause after a pulse it waits for the pause to end."""
+    monkeypatch.setattr(barrier, "TURNSTILE_PAUSE_S", 0.01)
+    contact = Contact()
+    turnstile = Barrier(contact, PULSE_S, turnstile=True)
+    turnstile.open()
+    turnstile.open()
+    await contact.until(2)
+    turnstile.open()
+    assert contact.moves == [True, False]
+    await contact.until(6)
+    assert contact.moves == [True, False] * 3
+    assert not turnstile.pulsing
+
+
+@pytest.mark.parametrize("turnstile", [False, True])
+async def test_a_contact_that_goes_during_the_pulse(turnstile: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001 - a parameter
+    """The pulse ends all the same, nothing that waited comes as a surprise, and the next opening opens."""
+    monkeypatch.setattr(barrier, "TURNSTILE_PAUSE_S", 0.01)
+    contact = Contact()
+    opened = Barrier(contact, PULSE_S, turnstile=turnstile)
+    opened.open()
+    if turnstile:
+        opened.open()
+    contact.there = False
+    async with asyncio.timeout(10):
+        while opened.pulsing:  # noqa: ASYNC110 - a contact that is away has no event
+            await asyncio.sleep(0)
+    contact.there = True
+    opened.open()
+    await contact.until(3)
+    assert contact.moves == [True, True, False]
+    assert opened._timer is None
+
+
+async def test_a_contact_that_goes_between_two_pulses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a turnstile what still waits is dropped, and it is not stuck."""
+    monkeypatch.setattr(barrier, "TURNSTILE_PAUSE_S", 0.01)
+    contact = Contact()
+    turnstile = Barrier(contact, PULSE_S, turnstile=True)
+    for _ in range(3):
+        turnstile.open()
+    await contact.until(2)
+    contact.there = False
+    async with asyncio.timeout(10):
+        while turnstile._timer is not None:  # noqa: ASYNC110 - a contact that is away has no event
+            await asyncio.sleep(0)
+    contact.there = True
+    turnstile.open()
+    await contact.until(4)
+    assert contact.moves == [True, False] * 2
+
+
+async def test_stopped_between_two_pulses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waited at a turnstile does not come any more."""
+    contact = Contact()
+    turnstile = Barrier(contact, PULSE_S, turnstile=True)
+    turnstile.open()
+    turnstile.open()
+    await contact.until(2)
+    turnstile.stop()
+    assert turnstile._timer is None
+    assert True not in contact.moves[1:]
+    turnstile.stop()
+    assert not turnstile.pulsing
+
+
+async def test_stopped_without_a_contact() -> None:
+    """The end of the daemon is no error where the contact is away."""
+    contact = Contact()
+    opened = Barrier(contact, 60)
+    opened.open()
+    contact.there = False
+    opened.stop()
+    assert not opened.pulsing
 
 
 async def test_stopped_it_lets_go_at_once() -> None:

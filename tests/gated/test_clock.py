@@ -1,15 +1,15 @@
 """The clock that is not trusted: 1970, two weeks back, a year ahead; nobody stays locked out, nothing is pruned."""
 
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from gated import machine_clock
-from gated.clock import SETTLED_S, TRUSTED_S, Remembered, Timekeeper
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gated.clock import SETTLED_S, STEP_S, TRUSTED_S, Remembered, Timekeeper
 from protocol.event import ClockQuality, Kind
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -170,35 +170,151 @@ def test_the_hour_that_comes_twice() -> None:
 
 def test_without_time_zone_data_on_the_box() -> None:
     """The zone comes from the package that is installed with us."""
-    code = "import datetime, zoneinfo; print(datetime.datetime(2026, 1, 1, tzinfo=zoneinfo.ZoneInfo('Asia/Shanghai')))"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONTZPATH": ""},
-        capture_output=True,
-        text=True,
-        check=True,
+    code = (
+        "import datetime, zoneinfo; zoneinfo.reset_tzpath(to=[]); "
+        "print(datetime.datetime(2026, 7, 1, tzinfo=zoneinfo.ZoneInfo('Europe/Berlin')))"
     )
-    assert done.stdout.strip() == "2026-01-01 00:00:00+08:00"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "2026-07-01 00:00:00+02:00"
 
 
-def test_timesyncd_says_so_by_a_file(tmp_path: Path) -> None:
-    """Fresh: synced. Old or absent: not. Another service is not asked there."""
-    touched = tmp_path / "synchronized"
-    assert not machine_clock.MachineClock("timesyncd", touched).synced()
-    touched.touch()
-    assert machine_clock.MachineClock("timesyncd", touched).synced()
-    assert not machine_clock.MachineClock("none", touched).synced()
-    old = touched.stat().st_mtime - machine_clock.FRESH_S - 60
-    os.utime(touched, (old, old))
-    assert not machine_clock.MachineClock("timesyncd", touched).synced()
+def test_a_stamp_names_its_boot_and_how_good_it_is() -> None:
+    """Wall time with offset and milliseconds, quality, boot, monotonic seconds."""
+    clocks = Clocks(off=0.0625)
+    stamp = Timekeeper(clocks, SHANGHAI, Remembered()).stamp()
+    assert (stamp.at, stamp.clock, stamp.boot, stamp.mono) == (
+        *("2026-11-25T08:00:00.062+08:00", ClockQuality.SYNCED, "b1", 100.0),
+    )
 
 
-def test_what_is_remembered(tmp_path: Path) -> None:
-    """Written whole, read back; a broken or missing file is nothing known."""
-    assert machine_clock.recall(tmp_path) == Remembered()
-    kept = Remembered(TRUE, 12.5, "b1", synced=True)
-    machine_clock.remember(tmp_path, kept)
-    assert machine_clock.recall(tmp_path) == kept
-    for broken in (b"", b"[]", b'{"floor": "x"}', b"\xff"):
-        (tmp_path / "clock.json").write_bytes(broken)
-        assert machine_clock.recall(tmp_path) == Remembered()
+def test_quality_is_told_when_it_changes() -> None:
+    """Unset, synced, holdover, synced: each change once."""
+    clocks = Clocks(service=False)
+    keeper = Timekeeper(clocks, SHANGHAI, Remembered())
+    said = []
+    for service in (False, True, True, False, False, True):
+        clocks.service = service
+        said += [(fact.kind, fact.fields["from"], fact.fields["to"]) for fact in keeper.observe()]
+    assert said == [
+        (Kind.SYSTEM, ClockQuality.UNSET, ClockQuality.SYNCED),
+        (Kind.SYSTEM, ClockQuality.SYNCED, ClockQuality.HOLDOVER),
+        (Kind.SYSTEM, ClockQuality.HOLDOVER, ClockQuality.SYNCED),
+    ]
+
+
+def test_another_boot_knows_nothing_of_a_service() -> None:
+    """Holdover is of one boot; also where boot ids are the same and monotonic time began anew."""
+    for boot, up in (("b2", 100.0), ("b1", 1.0)):
+        clocks = Clocks(boot=boot, up=up, service=False)
+        keeper = Timekeeper(clocks, SHANGHAI, Remembered(TRUE - DAY, 50.0, "b1", synced=True))
+        assert keeper.quality is ClockQuality.UNSET
+        assert keeper.now().floor == TRUE - DAY
+
+
+def test_a_step_is_told_with_before_and_after() -> None:
+    """Each way, once; what is no more than a slew is none."""
+    clocks = Clocks()
+    keeper = Timekeeper(clocks, SHANGHAI, Remembered())
+    clocks.off = STEP_S
+    assert keeper.observe() == []
+    for off in (3600.0, 0.0):
+        clocks.off = off
+        (fact,) = keeper.observe()
+        assert (fact.kind, fact.fields["what"]) == (Kind.SYSTEM, "clock-step")
+        assert str(fact.fields["after"]).startswith(f"2026-11-25T{8 + int(off) // 3600:02}:00:00")
+        assert fact.fields["before"] != fact.fields["after"]
+        assert keeper.observe() == []
+
+
+def test_a_service_that_comes_and_goes_proves_nothing() -> None:
+    """The floor takes ten minutes of unbroken word."""
+    clocks = Clocks()
+    keeper = Timekeeper(clocks, SHANGHAI, Remembered())
+    for _ in range(5):
+        clocks.run(keeper, TRUSTED_S - 60)
+        clocks.service = False
+        keeper.observe()
+        clocks.service = True
+    assert keeper.now().floor == 0.0
+    clocks.run(keeper, TRUSTED_S + 60)
+    assert keeper.now().floor == clocks.true
+
+
+def test_a_technicians_word_the_other_way() -> None:
+    """A floor that lies behind is raised, and dates follow; before and after are told."""
+    clocks = Clocks(service=False)
+    keeper = Timekeeper(clocks, SHANGHAI, Remembered(floor=TRUE - YEAR, boot="b0"))
+    fact = keeper.accept()
+    assert str(fact.fields["before"]).startswith("2025-11-25T08:00")
+    assert str(fact.fields["after"]).startswith("2026-11-25T08:00")
+    clocks.off = -DAY
+    assert keeper.now().validity == TRUE
+    assert keeper.remember() == Remembered(TRUE, 100.0, "b1", synced=True)
+
+
+def test_a_wrong_year_at_the_moment_of_pruning() -> None:
+    """A step that nobody has looked at yet prunes nothing that the true date would not."""
+    clocks = Clocks()
+    keeper = Timekeeper(clocks, SHANGHAI, Remembered())
+    clocks.run(keeper, 2 * SETTLED_S)
+    clocks.off = YEAR
+    before = keeper.prune_before(DAY)
+    assert before is not None
+    assert before.timestamp() <= clocks.true - DAY
+
+
+def test_a_start_prunes_nothing_for_a_day() -> None:
+    """A clock that was set wrong before we started has a day to be found out."""
+    clocks = Clocks()
+    keeper = Timekeeper(clocks, SHANGHAI, Remembered(TRUE, 100.0, "b1", synced=True))
+    clocks.run(keeper, SETTLED_S - 60)
+    assert keeper.prune_before(DAY) is None
+    clocks.run(keeper, 60)
+    assert keeper.prune_before(DAY) is not None
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("run"), st.sampled_from([60.0, TRUSTED_S, 3600.0, 12 * 3600.0])),
+        st.tuples(st.just("off"), st.sampled_from([-TRUE, -14 * DAY, -3600.0, 0.0, 3600.0, YEAR])),
+        st.tuples(st.just("service"), st.booleans()),
+        st.tuples(st.just("restart"), st.booleans()),
+    ),
+    max_size=30,
+)
+
+
+@given(steps)
+def test_whatever_the_clock_has_done(story: list[tuple[str, float]]) -> None:
+    """Right for ten minutes, dates are right; a wrong hour of less than a day, or after no service, prunes nothing."""
+    clocks = Clocks()
+    keeper = Timekeeper(clocks, SHANGHAI, Remembered())
+    wrong_since = 0.0
+    for step, value in story:
+        floor = keeper.now().floor
+        match step:
+            case "run":
+                clocks.run(keeper, value)
+            case "off":
+                wrong_since = clocks.up if clocks.off == 0.0 and value else wrong_since
+                clocks.off = value
+            case "service":
+                clocks.service = bool(value)
+            case _:
+                remembered = keeper.remember()
+                if value:
+                    clocks.boot, clocks.up = clocks.boot + "+", 0.0
+                    wrong_since = min(wrong_since, 0.0)
+                keeper = Timekeeper(clocks, SHANGHAI, remembered)
+                assert abs(keeper.now().floor - floor) < 1e-3
+        now = keeper.now()
+        assert now.validity >= now.floor
+        before = keeper.prune_before(DAY)
+        if before is not None and (clocks.off <= 0.0 or clocks.up - wrong_since < SETTLED_S):
+            assert before.timestamp() <= clocks.true - DAY + 1e-3
+    clocks.off, clocks.service = 0.0, True
+    clocks.run(keeper, TRUSTED_S + 60)
+    now = keeper.now()
+    assert (now.clock, now.validity) == (ClockQuality.SYNCED, clocks.true)
+    assert abs(now.floor - clocks.true) < 1e-3
+    assert now.hours.timestamp() == clocks.true

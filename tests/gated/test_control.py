@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,10 +24,12 @@ async def serving(folder: Path) -> AsyncIterator[None]:
     async with asyncio.timeout(10):
         while not (folder / control.SOCKET).exists():  # noqa: ASYNC110 - a file has no event
             await asyncio.sleep(0)
-    yield
-    task.cancel()
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    await asyncio.wait(others, timeout=10)
+    try:
+        yield
+    finally:
+        task.cancel()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.wait(others, timeout=10)
 
 
 async def test_a_question_is_answered(tmp_path: Path) -> None:
@@ -44,7 +47,7 @@ async def test_only_the_owner_may_ask(tmp_path: Path) -> None:
         assert (tmp_path / control.SOCKET).stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("line", [b"\n", b"nonsense\n", b"[]\n", b'{"op": 1}\n', b"\xff\xfe\n"])
+@pytest.mark.parametrize("line", [b"\n", b"nonsense\n", b"[]\n", b'{"op": 1}\n', b"\xff\xfe\n", b"[" * 100_000 + b"\n"])
 async def test_nonsense_is_refused(tmp_path: Path, line: bytes) -> None:
     """It says what a request is, and serves the next one."""
 
@@ -70,3 +73,98 @@ def test_nobody_there(tmp_path: Path) -> None:
         left_behind.bind(str(tmp_path / control.SOCKET))
     with pytest.raises(control.NotRunning, match="systemctl start gated"):
         control.ask(tmp_path, {"op": "status"})
+    (tmp_path / "file").touch()
+    with pytest.raises(control.NotRunning, match="no daemon has run there"):
+        control.ask(tmp_path / "file", {"op": "status"})
+
+
+def _connect(folder: Path) -> socket.socket:
+    link = socket.socket(socket.AF_UNIX)
+    link.settimeout(10)
+    link.connect(str(folder / control.SOCKET))
+    return link
+
+
+async def test_a_client_that_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It keeps nobody else waiting, and is hung up on."""
+    monkeypatch.setattr(control, "ASK_S", 1.0)
+    async with serving(tmp_path):
+        with _connect(tmp_path) as silent:
+            assert "asked" in await asyncio.to_thread(control.ask, tmp_path, {"op": "status"})
+            assert await asyncio.to_thread(silent.recv, 1000) == b""
+
+
+async def test_a_line_without_end(tmp_path: Path) -> None:
+    """More than a request can be is not read to its end; the next one is served."""
+
+    def send() -> bytes:
+        with _connect(tmp_path) as endless:
+            try:
+                endless.sendall(b"x" * (4 * control.LINE_MAX_BYTES))
+                return endless.recv(1000)
+            except ConnectionError:
+                return b""
+
+    async with serving(tmp_path):
+        assert await asyncio.to_thread(send) == b""
+        assert "asked" in await asyncio.to_thread(control.ask, tmp_path, {"op": "status"})
+
+
+async def test_a_client_that_has_gone(tmp_path: Path) -> None:
+    """Asked and hung up before the answer: no harm."""
+    async with serving(tmp_path):
+        for _ in range(20):
+            with _connect(tmp_path) as gone:
+                gone.sendall(b'{"op": "status"}\n')
+        assert "asked" in await asyncio.to_thread(control.ask, tmp_path, {"op": "status"})
+
+
+async def test_a_socket_that_was_left_behind(tmp_path: Path) -> None:
+    """The last life's socket, or any file of its name, is no obstacle."""
+    (tmp_path / control.SOCKET).write_text("left behind")
+    task = asyncio.create_task(control.serve(tmp_path, _nothing))
+    async with asyncio.timeout(10):
+        while not (tmp_path / control.SOCKET).is_socket():  # noqa: ASYNC110 - a file has no event
+            await asyncio.sleep(0)
+    assert await asyncio.to_thread(control.ask, tmp_path, {"op": "status"}) == {}
+    task.cancel()
+    await asyncio.wait([task], timeout=10)
+
+
+async def _nothing(_: Mapping[str, Any]) -> Mapping[str, object]:
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"", "does not answer"),
+        (b"nonsense\n", "does not answer"),
+        (b"[1]\n", "something else than the daemon"),
+        (None, "does not answer"),
+    ],
+)
+def test_something_else_listens(
+    tmp_path: Path, answer: bytes | None, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that is none, or no answer in time, is NotRunning with where to look."""
+    monkeypatch.setattr(control, "ASK_S", 1.0)
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(tmp_path / control.SOCKET))
+        other.listen()
+
+        def reply() -> None:
+            link, _ = other.accept()
+            with link:
+                link.recv(1000)
+                if answer is None:
+                    link.recv(1000)  # until who asked has given up
+                else:
+                    link.sendall(answer)
+
+        thread = threading.Thread(target=reply)
+        thread.start()
+        with pytest.raises(control.NotRunning, match=said):
+            control.ask(tmp_path, {"op": "status"})
+        thread.join(10)
+        assert not thread.is_alive()

@@ -192,7 +192,7 @@ def test_people_can_always_leave(
     if lane.kind is LaneKind.PERSON:
         assert decision.admits
     else:
-        assert decision.admits is (decision.reason not in HARD)
+        assert decision.admits is ((decision.would or decision.reason) not in HARD)
 
 
 @given(sightings, rules, entries, lasts, nows, st.text(max_size=9), st.one_of(st.none(), st.floats(-90, 0)))
@@ -389,6 +389,7 @@ def test_dates_by_validity_hours_by_their_own_time() -> None:
     """The floor judges no date, and validity time no hour of the day."""
     entry = Entry(TAG, "h", begins=T, ends=T + 60, when="workdays")
     assert decide(SEEN, rule(), entry, None, POLICY, now(floor=0.0)).admits
+    assert decide(SEEN, rule(), replace(entry, ends=T), None, POLICY, now(floor=0.0)).reason is Reason.EXPIRED
     night = now(hours=NOON.replace(hour=23))
     assert decide(SEEN, rule(), entry, None, POLICY, night).reason is Reason.SCHEDULE
 

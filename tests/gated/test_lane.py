@@ -385,11 +385,16 @@ def test_who_goes_to_another_lane_has_no_turn_here() -> None:
     post.wait(4)
     assert post.see("lot", B) == [ADMIT]
     assert post.passed("car") == ["passed through"]
+
+
+def test_the_other_lane_takes_it_out_of_the_queue() -> None:
+    """Seen here as well while the other lane has it, it waits here no more."""
+    post = Post(vehicle("car", senses=True), vehicle("lot", Direction.OUT))
     post.see("car", A)
-    post.see("car", C)
+    post.see("car", B)
     post.wait(4)
-    post.see("lot", C)
-    post.see("car", C)  # seen here as well: the other lane still has it
+    post.see("lot", B)
+    assert post.see("car", B) == []
     assert post.lanes["car"].waiting == 0
 
 
@@ -419,7 +424,6 @@ def test_who_waits_is_judged_when_the_turn_comes() -> None:
     post.listed.discard(C)
     post.see("car", C)
     assert post.passed("car") == ["passed through", "passage flag unknown"]
-    post.see("car", A, age=9)  # its turn, since nobody has one
     post.listed.add(C)
     post.wait(1)
     assert post.see("car", C) == [ADMIT]
@@ -437,6 +441,21 @@ def test_the_sensor_counts_people_in_their_order() -> None:
     assert post.see("in", A) == ["passage flag repeat"]
 
 
+def test_the_sensor_counts_nobody_who_was_not_let_through() -> None:
+    """Not who was flagged because nothing could be written, nor who was admitted long ago and went back."""
+    post = Post(person(senses=True))
+    post.works = False
+    post.see("in", A)
+    post.works = True
+    post.see("in", B)
+    post.passed("in")
+    assert post.acts[-1]["of"] == 2
+    post.see("in", C)
+    post.wait(11)
+    post.passed("in")
+    assert post.acts[-1].get("of") is None
+
+
 def test_the_stronger_signal_needs_more_than_six_decibels_and_a_record() -> None:
     """Six are not enough, and what is not on disk yet cannot be replaced."""
     post = Post(person("one"), person("two"))
@@ -447,6 +466,95 @@ def test_the_stronger_signal_needs_more_than_six_decibels_and_a_record() -> None
     assert post.see("two", A) == []
     assert post.see("two", A, signal=-53.9) == ["passage admit listed"]
     assert post.see("one", A, signal=-50) == []
+    assert post.see("one", A, signal=-33) == ["passage admit listed"]
+    assert [act.get("instead") for act in post.acts] == [None, 1, 2]
+
+
+def test_the_best_signal_counts() -> None:
+    """A lane that once saw the tag well is not outdone while it sees it badly."""
+    post = Post(person("one"), person("two"))
+    post.see("one", A, signal=-60)
+    post.see("one", A, signal=-70)
+    assert post.see("two", A, signal=-63) == []
+
+
+def test_a_vehicle_that_waits_is_not_taken_over() -> None:
+    """Flagged, then listed, it waits for its turn; a stronger signal elsewhere changes nothing about that."""
+    post = Post(vehicle("car", senses=True), vehicle("lot"))
+    post.see("car", STRANGER, signal=-60)
+    post.see("car", A)
+    post.listed.add(STRANGER)
+    post.wait(1)
+    assert post.see("car", STRANGER, signal=-60) == []
+    assert post.see("lot", STRANGER, signal=-40) == []
+    assert post.passed("car") == ["passed through", ADMIT]
+
+
+def test_a_lane_that_is_quiet_keeps_nobody_else_quiet() -> None:
+    """Lost for a moment by the lane that has the passage, the tag is still that lane's."""
+    post = Post(person("one"), person("two"))
+    post.see("one", A)
+    post.wait(2)
+    assert post.see("two", A) == []
+    post.wait(1.5)
+    assert post.see("one", A) == [AGAIN]
+
+
+def test_in_out_and_in_again_within_a_minute_are_three_passages() -> None:
+    """Who has left and comes back is no longer in the first passage, sensor or not."""
+    for senses in (False, True):
+        post = Post(vehicle("car", senses=senses), vehicle("lot", Direction.OUT, senses=senses))
+        said = []
+        for lane in ("car", "lot", "car"):
+            said += post.see(lane, A)
+            if senses:
+                post.passed(lane)
+            post.wait(11)
+            post.tick(lane)
+        assert said == [ADMIT] * 3
+
+
+def test_a_late_sighting_does_not_end_the_passage() -> None:
+    """An older sighting that arrives later makes nobody away."""
+    post = Post(person())
+    post.see("in", A)
+    assert post.see("in", A, age=2.9) == []
+    post.wait(1)
+    assert post.see("in", A) == []
+
+
+def test_flagged_is_judged_again_once_a_second() -> None:
+    """Not at every sighting: the list is asked a thousand times less."""
+    post = Post(person())
+    post.listed.discard(A)
+    post.see("in", A)
+    post.listed.add(A)
+    post.wait(0.9)
+    assert post.see("in", A) == []
+    post.wait(0.1)
+    assert post.see("in", A) == [ADMIT]
+
+
+def test_who_comes_back_waits_for_the_turn_in_the_same_passage() -> None:
+    """Behind another vehicle it waits, and is let through again or lapses without a word."""
+    for comes in (True, False):
+        post = Post(vehicle())
+        post.see("car", A)
+        post.wait(10)
+        post.tick("car")
+        assert post.see("car", B) == [ADMIT]
+        post.wait(4)
+        assert post.see("car", A) == []
+        for _ in range(2):
+            assert post.see("car", B) == [AGAIN]
+            post.wait(4)
+            post.see("car", A) if comes else None
+        post.see("car", B)
+        post.wait(4)
+        assert post.tick("car") == []
+        assert post.lanes["car"].waiting == comes
+        post.wait(6)
+        assert post.tick("car") == ([AGAIN] if comes else [])
 
 
 def test_an_exit_has_the_passage_when_the_entrance_has_lost_it() -> None:
