@@ -141,7 +141,7 @@ async def test_a_contact_that_goes_between_two_pulses(monkeypatch: pytest.Monkey
     assert contact.moves == [True, False] * 2
 
 
-async def test_stopped_between_two_pulses(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_stopped_between_two_pulses() -> None:
     """What waited at a turnstile does not come any more."""
     contact = Contact()
     turnstile = Barrier(contact, PULSE_S, turnstile=True)
