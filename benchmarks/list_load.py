@@ -20,6 +20,7 @@ from array import array
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.latency import percentile
 from gated.listload import load, step_back
 from gated.whitelist import Whitelist
 from protocol.credential import Credential
@@ -61,11 +62,6 @@ def commits(folder: Path, going: Callable[[], bool]) -> list[float]:
     return took
 
 
-def percentile(values: list[float], share: float) -> float:
-    """The value that `share` of all are not above."""
-    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
-
-
 def row(name: str, values: list[float], unit_s: float) -> None:
     """One line of the table."""
     figures = [percentile(values, share) / unit_s for share in (0.5, 0.99, 1.0)]
@@ -73,47 +69,54 @@ def row(name: str, values: list[float], unit_s: float) -> None:
 
 
 def lookups(folder: Path, count: int) -> None:
-    """Lookups among `count` entries, nine tenths of them known, and what holding the list adds to memory."""
-    chooser = random.Random(1)
-    asked = [credential(int(chooser.randrange(count) * 10 / 9)) for _ in range(LOOKUPS)]
-    took = array("d", bytes(8 * LOOKUPS))
-    before = resident()
+    """Print what looking up in the list of a folder takes, before and after its file is in the page cache."""
+    asked = _asked(count)
     held = Whitelist(folder)
-    row("lookup just after the load, µs", timed(held, asked[:COLD], took), 1e-6)
-    for path in folder.glob("list-*.db"):
-        path.read_bytes()  # into the page cache, which direct writes went past
-    row("lookup in the page cache, µs", timed(held, asked[COLD:], took), 1e-6)
-    print(f"{'memory of the held list':34} {(resident() - before) / 1e6:.1f} MB")
+    row("lookup just after the load, µs", list(timed(held, asked[:COLD])), 1e-6)
     held.close()
+    times, memory = _cached(folder, asked[COLD:])
+    row("lookup in the page cache, µs", times, 1e-6)
+    print(f"{'memory of the held list':34} {memory / 1e6:.1f} MB")
 
 
 def lookups_among(count: int, where: Path | None = None) -> tuple[list[float], int]:
     """Seconds of lookups among `count` entries in the page cache, and the bytes that holding the list adds."""
     with tempfile.TemporaryDirectory(prefix="lookup-", dir=where) as name:
-        folder = Path(name)
-        make(folder / "source.jsonl", count)
-        command = [sys.executable, "-m", "benchmarks.list_load", "--child", name, str(folder / "source.jsonl")]
-        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-        for path in folder.glob("list-*.db"):
-            path.read_bytes()
-        chooser = random.Random(1)
-        asked = [credential(int(chooser.randrange(count) * 10 / 9)) for _ in range(LOOKUPS)]
-        took = array("d", bytes(8 * LOOKUPS))
-        before = resident()
-        held = Whitelist(folder)
-        times = timed(held, asked, took)
-        memory = resident() - before
-        held.close()
-        return times, memory
+        make(Path(name) / "source.jsonl", count)
+        subprocess.run(_child(Path(name), Path(name) / "source.jsonl"), stdout=subprocess.DEVNULL, check=True)
+        return _cached(Path(name), _asked(count))
 
 
-def timed(held: Whitelist, asked: list[Credential], took: "array[float]") -> list[float]:
+def _asked(count: int) -> list[Credential]:
+    """What is looked up among `count` entries: nine tenths of it is there."""
+    chooser = random.Random(1)
+    return [credential(int(chooser.randrange(count) * 10 / 9)) for _ in range(LOOKUPS)]
+
+
+def _cached(folder: Path, asked: list[Credential]) -> tuple[list[float], int]:
+    """Seconds of each lookup once the file is in the page cache, which direct writes go past; bytes that it adds."""
+    for path in folder.glob("list-*.db"):
+        path.read_bytes()
+    before = resident()
+    held = Whitelist(folder)
+    took = timed(held, asked)
+    memory = resident() - before - took.itemsize * len(took)
+    held.close()
+    return list(took), memory
+
+
+def _child(folder: Path, source: Path) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.list_load", "--child", str(folder), str(source)]
+
+
+def timed(held: Whitelist, asked: list[Credential]) -> "array[float]":
     """Seconds of each lookup."""
+    took = array("d", bytes(8 * len(asked)))
     for index, one in enumerate(asked):
         start = time.perf_counter()
         held.entry(one)
         took[index] = time.perf_counter() - start
-    return list(took[: len(asked)])
+    return took
 
 
 def resident() -> int:
@@ -139,8 +142,7 @@ def main(count: int, where: Path | None) -> None:
         os.sync()  # else its own write-back falls into the measurement
         until = time.monotonic() + ALONE_S
         alone = commits(folder, lambda: time.monotonic() < until)
-        command = [sys.executable, __file__, "--child", str(folder), str(source)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": os.getcwd()}) as loader:  # noqa: PTH109 - the root
+        with subprocess.Popen(_child(folder, source), stdout=subprocess.PIPE) as loader:
             beside = commits(folder, lambda: loader.poll() is None)
             figures = json.loads(loader.communicate()[0])
         print(f"{count:,} lines loaded in {figures['seconds']:.1f} s, peak {figures['peak'] / 1e6:.0f} MB")

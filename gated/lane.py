@@ -114,15 +114,15 @@ class Lane:
         self._admitted = deque(p for p in self._admitted if now.mono - p.seen <= self.rule.timeout)
         return acts + self._next_turn(now)
 
-    def settled(self, act: Act, seq: int | None, *, opened: bool, now: Now) -> list[Act]:
+    def settled(self, act: Act, seq: int | None, *, opened: bool, now: Now) -> None:
         """Learn what became of an act: its seq once it is on disk, and whether it opened the barrier."""
         presence = act.of
         if presence is None:
-            return []
+            return
         if seq is not None and act.kind is Kind.PASSAGE:
             presence.seq = seq
         if not act.opens or opened:
-            return []
+            return
         if act.kind is Kind.PASSAGE:
             self._presences.withdraw(presence)
         if presence in self._admitted:
@@ -131,7 +131,6 @@ class Lane:
         presence.judged = now.mono
         if self._turn is presence:
             self._turn = None
-        return []
 
     def held(self, now: Now) -> list[Held]:
         """Who waits for the guard, longest first."""

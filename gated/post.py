@@ -185,11 +185,16 @@ class Post:
             self._log.info("list.in-force", version=info.version, entries=info.entries)
             was = before.version if before is not None else None
             self.note(Kind.SYSTEM, {"what": "list", "from": was, "to": info.version, "entries": info.entries})
-        if self._whitelist.trouble != self._list_trouble:
-            self._list_trouble = self._whitelist.trouble
-            if self._list_trouble:
-                self._log.error("list.trouble", why=self._list_trouble)
-                self.note(Kind.ALARM, {"what": "list-trouble", "why": self._list_trouble})
+        self._list_fares(self._whitelist.trouble)
+
+    def _list_fares(self, trouble: str) -> None:
+        """Tell of a trouble with the list, once."""
+        if trouble == self._list_trouble:
+            return
+        self._list_trouble = trouble
+        if trouble:
+            self._log.error("list.trouble", why=trouble)
+            self.note(Kind.ALARM, {"what": "list-trouble", "why": trouble})
 
     def note(self, kind: Kind, fields: Mapping[str, object]) -> None:
         """Write down something that opens nothing."""
@@ -213,10 +218,7 @@ class Post:
             return self._whitelist.entry(sighting.credential)
         except WhitelistError as error:
             # An error is never a yes: without an entry the credential is unknown.
-            if str(error) != self._list_trouble:
-                self._list_trouble = str(error)
-                self._log.error("list.trouble", why=self._list_trouble)
-                self.note(Kind.ALARM, {"what": "list-trouble", "why": self._list_trouble})
+            self._list_fares(str(error))
             return None
 
     def _do(self, station: Station, acts: list[Act], seen_at: float) -> None:
@@ -288,7 +290,8 @@ class Post:
         now = self._keeper.now()
         if act.kind is Kind.PASSAGE:
             self._count(pending, seq, now.mono)
-        self._do(station, station.lane.settled(act, seq, opened=pending.opened, now=now), now.mono)
+        station.lane.settled(act, seq, opened=pending.opened, now=now)
+        self._light(station)
 
     def _count(self, pending: _Pending, seq: int | None, mono: float) -> None:
         figures, fields = self.figures, pending.act.fields

@@ -72,6 +72,7 @@ async def test_a_turnstile_turns_once_for_each(monkeypatch: pytest.MonkeyPatch) 
         turnstile.open()
     await contact.until(6)
     assert contact.moves == [True, False] * 3
+    assert turnstile._timer is None
 
 
 async def test_a_contact_that_is_away() -> None:
@@ -100,6 +101,7 @@ async def test_a_turnstile_sees_the_contact_open_in_between(monkeypatch: pytest.
     assert contact.moves == [True, False]
     await contact.until(6)
     assert contact.moves == [True, False] * 3
+    assert turnstile._timer is None
     assert not turnstile.pulsing
 
 
@@ -139,6 +141,7 @@ async def test_a_contact_that_goes_between_two_pulses(monkeypatch: pytest.Monkey
     turnstile.open()
     await contact.until(4)
     assert contact.moves == [True, False] * 2
+    assert turnstile._timer is None
 
 
 async def test_stopped_between_two_pulses() -> None:

@@ -1,6 +1,7 @@
 """The control socket: one line in, one line out, however deep the folder, whatever is sent."""
 
 import asyncio
+import gc
 import socket
 import threading
 from collections.abc import AsyncIterator, Mapping
@@ -20,6 +21,8 @@ async def serving(folder: Path) -> AsyncIterator[None]:
     async def echo(request: Mapping[str, Any]) -> Mapping[str, object]:
         return {"asked": request}
 
+    troubles: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, trouble: troubles.append(trouble))
     task = asyncio.create_task(control.serve(folder, echo))
     async with asyncio.timeout(10):
         while not (folder / control.SOCKET).exists():  # noqa: ASYNC110 - a file has no event
@@ -30,6 +33,9 @@ async def serving(folder: Path) -> AsyncIterator[None]:
         task.cancel()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.wait(others, timeout=10)
+        del others
+        gc.collect()  # a task whose error nobody took says so only when it goes
+    assert troubles == []
 
 
 async def test_a_question_is_answered(tmp_path: Path) -> None:
