@@ -4,6 +4,7 @@ A pulse asked for during a pulse extends it; a turnstile, which turns once a pul
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from drivers.port import DriverError, Output
@@ -12,7 +13,10 @@ TURNSTILE_PAUSE_S: Final = 0.3  # long enough for a turnstile's relay input to s
 
 
 class Barrier:
-    """Pulses one output; `pulsing` while the contact is closed."""
+    """Pulses one output; `pulsing` while the contact is closed.
+
+    `on_lost` hears why pulses that waited for their turn will not be given.
+    """
 
     def __init__(self, output: Output, pulse: float, *, turnstile: bool = False) -> None:
         self._output = output
@@ -21,6 +25,7 @@ class Barrier:
         self._queued = 0
         self._timer: asyncio.TimerHandle | None = None
         self.pulsing = False
+        self.on_lost: Callable[[DriverError], None] = _unheard
 
     def open(self) -> None:
         """Give one pulse, now if the contact is there. Raises DriverError where it is not."""
@@ -45,9 +50,9 @@ class Barrier:
         self.pulsing = False
         try:
             self._output.set(on=False)
-        except DriverError:
+        except DriverError as error:
             # The driver puts the contact off by itself when the port is back.
-            self._queued = 0
+            self._lose(error)
         if self._queued:
             self._timer = asyncio.get_running_loop().call_later(TURNSTILE_PAUSE_S, self._next)
 
@@ -56,5 +61,15 @@ class Barrier:
         self._queued -= 1
         try:
             self.open()
-        except DriverError:
-            self._queued = 0
+        except DriverError as error:
+            self._queued += 1
+            self._lose(error)
+
+    def _lose(self, error: DriverError) -> None:
+        lost, self._queued = self._queued, 0
+        if lost:
+            self.on_lost(error)
+
+
+def _unheard(_: DriverError) -> None:
+    """Nobody has asked to hear."""

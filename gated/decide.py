@@ -155,7 +155,9 @@ def _unlisted(sighting: Sighting, policy: Policy, now: Now) -> Reason:
 
 
 def _suspended(entry: Entry, now: Now) -> Reason | None:
-    if entry.since is None or now.validity < entry.since:
+    # A clock that was never set cannot tell that a suspension is still to come.
+    ahead = entry.since is not None and now.clock is not ClockQuality.UNSET and now.validity < entry.since
+    if entry.since is None or ahead:
         return None
     lapsed = entry.signed is not None and now.floor >= entry.signed + SUSPENSION_S
     return None if lapsed else Reason.SUSPENDED

@@ -1,10 +1,10 @@
 """The journal: what the gate writes down, on disk before anything opens.
 
-Lanes append from the event loop and wait for a future; one thread writes. It takes whatever has gathered while the
-last commit ran, gives it seq and hash, commits it as one group and wakes all who wait with one call into the loop.
+Lanes append from the event loop and are told what became of it; one thread writes. It takes whatever has gathered
+while the last commit ran, gives it seq and hash, commits it as one group and reports with one call into the loop.
 Nothing else ever writes the file.
 
-- Append order is seq order. A future's result is the event's seq, and by then the event is on disk.
+- Append order is seq order. Who is told a seq knows that the event is on disk.
 - A failed commit fails its group, and the journal is *in trouble*: appends fail at once, `on_change` has been told
   why, and the writer tries by itself, ever more slowly, until a write of its own succeeds.
 - What rule 4 of the design opens without a record is kept in memory, bounded, and written marked `unwritten` before
@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Final, Self, TypeVar
@@ -59,6 +60,9 @@ _OPENING: Final = "the journal is being opened"
 _CLOSED: Final = "the journal is closed"
 
 T = TypeVar("T")
+
+Told = Callable[[int | JournalTrouble], None]
+"""Hears what became of an event, once, in the loop: its seq now that it is on disk, or why it is not."""
 
 
 @dataclass(frozen=True)
@@ -135,16 +139,20 @@ class Journal:
         """Return when the first open, with a salvage if one is needed, has succeeded or failed."""
         await self._opened.wait()
 
-    def append(self, kind: Kind, stamp: Stamp, fields: Mapping[str, object]) -> asyncio.Future[int]:
-        """The event's seq, once it is on disk. Fails with JournalTrouble; raises EventError at once."""
+    def write(self, kind: Kind, stamp: Stamp, fields: Mapping[str, object], told: Told) -> None:
+        """Write an event; `told` is called later, never from here. Raises EventError where it is none."""
         rest = body(kind, stamp, fields)
-        future: asyncio.Future[int] = self._loop.create_future()
         if self._refuse:
-            future.set_exception(JournalTrouble(self._refuse))
-        else:
-            self._queue.put(Line(rest, future))
-            # Lets go of the interpreter's lock: the writer begins now, not when this task next waits.
-            os.sched_yield()
+            self._loop.call_soon(told, JournalTrouble(self._refuse))
+            return
+        self._queue.put(Line(rest, told))
+        # Lets go of the interpreter's lock: the writer begins now, not when this task next waits.
+        os.sched_yield()
+
+    def append(self, kind: Kind, stamp: Stamp, fields: Mapping[str, object]) -> asyncio.Future[int]:
+        """`write` for who can wait: the event's seq, once it is on disk. Fails with JournalTrouble."""
+        future: asyncio.Future[int] = self._loop.create_future()
+        self.write(kind, stamp, fields, partial(_settle, future))
         return future
 
     def keep(self, kind: Kind, stamp: Stamp, fields: Mapping[str, object]) -> None:
@@ -217,7 +225,7 @@ class Journal:
             case Written(first, lines):
                 self._written(first, lines)
             case Failed(items, why):
-                _refuse(items, why)
+                self._failed(items, why)
             case Answered(ask, answer, facts):
                 self._facts = facts
                 _settle(ask.waiter, answer)
@@ -232,11 +240,25 @@ class Journal:
 
     def _written(self, first: int, lines: list[Line]) -> None:
         for seq, item in enumerate(lines, first):
-            if item.waiter is None:
+            if item.told is None:
                 self._unwritten -= 1
             else:
-                _settle(item.waiter, seq)
+                self._tell(item.told, seq)
         self._facts = replace(self._facts, seq=first + len(lines) - 1)
+
+    def _failed(self, items: list[Line | Ask], why: str) -> None:
+        for item in items:
+            if isinstance(item, Line):
+                self._tell(item.told, JournalTrouble(why))
+            else:
+                _settle(item.waiter, JournalTrouble(why))
+
+    def _tell(self, told: Told, word: int | JournalTrouble) -> None:
+        """Straight from here, without another turn of the loop: a barrier waits for it."""
+        try:
+            told(word)
+        except Exception as error:  # noqa: BLE001 - the others of the group must hear theirs
+            self._loop.call_exception_handler({"message": "what a written event calls for failed", "exception": error})
 
     def _in_trouble(self, why: str, *, salvaging: bool) -> None:
         self._why = why
@@ -274,22 +296,22 @@ class Journal:
             "failed_but_on_disk": on_disk,
         }
         self._kept = self._dropped = 0
-        self._append_or_keep(Kind.ALARM, now, fields)
+        self.note(Kind.ALARM, now, fields)
 
-    def _append_or_keep(self, kind: Kind, stamp: Stamp, fields: Mapping[str, object]) -> None:
-        def keep_if_failed(future: asyncio.Future[int]) -> None:
-            if not future.cancelled() and future.exception() is not None and not self._closing:
+    def note(self, kind: Kind, stamp: Stamp, fields: Mapping[str, object]) -> None:
+        """Write an event that opens nothing and that nobody waits for; where that fails, it is kept."""
+
+        def keep_if_failed(word: int | JournalTrouble) -> None:
+            if isinstance(word, JournalTrouble) and not self._closing:
                 self.keep(kind, stamp, fields)
 
-        self.append(kind, stamp, fields).add_done_callback(keep_if_failed)
+        self.write(kind, stamp, fields, keep_if_failed)
 
 
-def _settle(waiter: asyncio.Future[T], answer: T) -> None:
-    if not waiter.done():  # it may have been cancelled; the event is on disk all the same
+def _settle(waiter: asyncio.Future[T], answer: T | JournalTrouble) -> None:
+    if waiter.done():  # it may have been cancelled; what was asked for is done all the same
+        return
+    if isinstance(answer, JournalTrouble):
+        waiter.set_exception(answer)
+    else:
         waiter.set_result(answer)
-
-
-def _refuse(items: list[Line | Ask], why: str) -> None:
-    for item in items:
-        if not item.waiter.done():
-            item.waiter.set_exception(JournalTrouble(why))

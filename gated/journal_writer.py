@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from gated.salvage import finish, salvage
 from gated.store import WAL_PAGES, Facts, JournalDamaged, JournalTrouble, Store
@@ -29,10 +29,10 @@ RETRY_MAX_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An event on its way to the disk, and what waits for it; where nothing does, it is kept until it is there."""
+    """An event on its way to the disk, and who is to be told; where nobody is, it is kept until it is there."""
 
     rest: bytes
-    waiter: Any
+    told: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class Writer:
                 item = None if full else self._queue.get_nowait()
             self._in_hand = [*lines, item] if isinstance(item, Ask) else [*lines]
             if lines:
-                self._kept.extend(item for item in lines if item.waiter is None)
+                self._kept.extend(item for item in lines if _is_kept(item))
                 self._commit(store, lines)
                 self._kept.clear()
             if isinstance(item, Ask):
@@ -229,7 +229,7 @@ class Writer:
         self._report(InTrouble(str(error), salvaging=False))
 
     def _fail(self, items: list[Line | Ask], why: str) -> None:
-        waiting = [item for item in items if item.waiter is not None]
+        waiting = [item for item in items if not _is_kept(item)]
         if waiting:
             self._report(Failed(waiting, why))
 
@@ -247,7 +247,7 @@ class Writer:
     def _refuse(self, item: Item) -> None:
         if isinstance(item, Close):
             self._closing = True
-        elif item.waiter is None and isinstance(item, Line):
+        elif _is_kept(item):
             self._kept.append(item)
         else:
             self._fail([item], self._damage or "the journal is in trouble")
@@ -295,7 +295,7 @@ class Writer:
         if doubt is None or not store.holds(doubt.last, doubt.hash):
             return None
         for item in doubt.lines:
-            if item.waiter is None:
+            if _is_kept(item):
                 self._kept.popleft()
         self._report(Written(doubt.first, doubt.lines))
         return doubt.first, doubt.last
@@ -312,6 +312,11 @@ class Writer:
         self._commit(store, lines)
         for _ in lines:
             self._kept.popleft()
+
+
+def _is_kept(item: Line | Ask) -> TypeGuard[Line]:
+    """Whether this is an event that nobody waits for: it must not be dropped."""
+    return isinstance(item, Line) and item.told is None
 
 
 def begin_epoch(store: Store, board: str, stamp: Stamp, why: str) -> str:

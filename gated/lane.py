@@ -9,7 +9,8 @@ Rules:
   same lane within `repeat` it still belongs to that passage: it is not recorded anew, and if it was admitted it is
   judged again and let through again (`opened` by `again`). Admitted at another lane meanwhile, it begins a new one.
 - A tag that two lanes see is one passage, of the lane that saw it first. A stronger signal at the other lane moves the
-  record there (`instead`), never the barrier. A person's exit opens all the same (`opened` by `exit`).
+  record there (`instead`), never the barrier. A person's exit opens all the same (`opened` by `exit`); a vehicle at an
+  exit whose tag an entrance has seen first waits for the guard as long as both see it.
 - What is flagged is judged again at most each `REJUDGE_S` while it stays: a list or an hour may have changed. Only
   an admission is news. While nothing can be written only exits judge again, since they open all the same.
 - Vehicles pass one at a time: while one has its turn, the next waits and is judged when its turn comes; the time
@@ -159,11 +160,11 @@ class Lane:
             presence = self._new(sighting, Standing.SHADOWED, now)
             return self._exit_beside(presence, other) + self._shadow(presence, now)
         if known is None or not self._same_passage(known, sighting):
-            return self._admit_or_wait(self._new(sighting, Standing.WAITING, now), now, again=None)
+            return self._admit_or_wait(self._new(sighting, Standing.WAITING, now), now)
         known.refresh(sighting, now.mono)
         if known.standing is Standing.FLAGGED and not self._judges_again:
             return []
-        return self._admit_or_wait(known, now, again=known)
+        return self._admit_or_wait(known, now)
 
     @property
     def _judges_again(self) -> bool:
@@ -186,13 +187,11 @@ class Lane:
             return False  # it has been let out, or in, elsewhere since
         return sighting.at - known.seen <= self.rule.repeat
 
-    def _admit_or_wait(self, presence: Presence, now: Now, *, again: Presence | None) -> list[Act]:
+    def _admit_or_wait(self, presence: Presence, now: Now) -> list[Act]:
         busy = self._turn is not presence and (self._turn is not None or bool(self._queue))
         if self.rule.kind is LaneKind.VEHICLE and busy:
             if presence not in self._queue:
                 self._queue.append(presence)
-            if again is None:
-                presence.standing = Standing.WAITING
             return []
         return self._judged(presence, now)
 
@@ -228,14 +227,15 @@ class Lane:
         decision, _ = self._judge(sighting, self.rule, self._presences.last(sighting.credential), now)
         if not decision.admits:
             return []
-        return self._admit_or_wait(presence, now, again=None)
+        presence.standing = Standing.WAITING
+        return self._admit_or_wait(presence, now)
 
     def _shadow(self, presence: Presence, now: Now) -> list[Act]:
         sighting = presence.sighting
         other = self._presences.elsewhere(sighting.credential, self.rule.name, sighting.at)
         if other is None:
             presence.standing = Standing.WAITING
-            return self._admit_or_wait(presence, now, again=None)
+            return self._admit_or_wait(presence, now)
         if not _stronger(sighting, other) or other.seq is None or other.standing is Standing.WAITING:
             return []
         last = self._presences.last(sighting.credential)

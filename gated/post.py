@@ -22,7 +22,7 @@ from gated.decide import Decision, LaneRule, Last, Now, Policy, decide
 from gated.journal import Journal, JournalTrouble
 from gated.lane import Act, Lane
 from gated.logs import FilteringBoundLogger
-from gated.presence import Presences, restored
+from gated.presence import Presence, Presences, restored
 from gated.whitelist import Whitelist, WhitelistError
 from protocol.credential import canonical, masked
 from protocol.event import Kind, Stamp, Verdict
@@ -99,7 +99,10 @@ class Post:
 
     def add(self, rule: LaneRule, barrier: Barrier | None, lamp: Output | None) -> None:
         """Put a lane into the post."""
-        self.stations[rule.name] = Station(Lane(rule, self._presences, self._judge), barrier, lamp)
+        station = Station(Lane(rule, self._presences, self._judge), barrier, lamp)
+        if barrier is not None:
+            barrier.on_lost = partial(self._barrier_failed, station)
+        self.stations[rule.name] = station
 
     def stop(self) -> None:
         """Let go of all contacts and open nothing any more: who still waits, the next life sees anew."""
@@ -111,16 +114,22 @@ class Post:
     def restore(self, lines: list[bytes]) -> None:
         """Take up what the last life left unfinished: who was let through just now, by the journal's last lines."""
         now = self._keeper.stamp()
+        admitted: dict[int, Presence] = {}
         for line in lines:
             event = json.loads(line)
-            lane = self.stations.get(event.get("lane", ""))
-            if lane is None or event["kind"] != Kind.PASSAGE or event["verdict"] != Verdict.ADMIT:
+            station = self.stations.get(event.get("lane", ""))
+            if station is None or event["boot"] != now.boot:
                 continue
-            rule = lane.lane.rule
-            if event["boot"] != now.boot or not 0 <= now.mono - event["mono"] <= rule.repeat:
+            if event["kind"] == Kind.PASSED and event["result"] == "through" and event.get("of") in admitted:
+                admitted[event["of"]].through = True
+            if event["kind"] != Kind.PASSAGE or event["verdict"] != Verdict.ADMIT:
+                continue
+            rule = station.lane.rule
+            if not 0 <= now.mono - event["mono"] <= rule.repeat:
                 continue
             sighting = Sighting(event["reader"], canonical(event["credential"]), event["mono"])
             presence = restored(rule, sighting, event["seq"])
+            admitted[event["seq"]] = presence
             self._presences.put(presence)
             self._presences.admitted(presence)
 
@@ -198,12 +207,7 @@ class Post:
 
     def note(self, kind: Kind, fields: Mapping[str, object]) -> None:
         """Write down something that opens nothing."""
-        stamp = self._keeper.stamp()
-        self._journal.append(kind, stamp, fields).add_done_callback(partial(self._noted, kind, stamp, fields))
-
-    def _noted(self, kind: Kind, stamp: Stamp, fields: Mapping[str, object], written: asyncio.Future[int]) -> None:
-        if not written.cancelled() and written.exception() is not None:
-            self._journal.keep(kind, stamp, fields)
+        self._journal.note(kind, self._keeper.stamp(), fields)
 
     def _judge(
         self, sighting: Sighting, rule: LaneRule, last: Last | None, now: Now
@@ -228,34 +232,24 @@ class Post:
 
     def _write(self, pending: _Pending) -> None:
         act = pending.act
-        written = self._journal.append(act.kind, pending.stamp, act.fields)
-        if act.opens and act.exempt and not written.done():
-            loop = asyncio.get_running_loop()
-            pending.overdue = loop.call_later(OVERDUE_S, self._overdue, pending)
-        written.add_done_callback(partial(self._written, pending))
+        self._journal.write(act.kind, pending.stamp, act.fields, partial(self._written, pending))
+        if act.opens and act.exempt:
+            pending.overdue = asyncio.get_running_loop().call_later(OVERDUE_S, self._overdue, pending)
 
     def _overdue(self, pending: _Pending) -> None:
         self._log.error("journal.slow", lane=pending.station.lane.rule.name, effect="the exit opens before its record")
         self._open(pending)
 
-    def _written(self, pending: _Pending, written: asyncio.Future[int]) -> None:
+    def _written(self, pending: _Pending, word: int | JournalTrouble) -> None:
         act = pending.act
         if pending.overdue is not None:
             pending.overdue.cancel()
-        if written.cancelled():
-            return
-        trouble = written.exception()
-        if trouble is None:
-            if act.opens and not pending.opened:
-                self._open(pending, seq=written.result())
-            self._settle(pending, written.result())
-            return
-        if not isinstance(trouble, JournalTrouble):
-            raise trouble
-        if act.opens and act.exempt and not pending.opened:
-            self._open(pending)
-        self._keep(pending)
-        self._settle(pending, None)
+        seq = word if isinstance(word, int) else None
+        if act.opens and not pending.opened and (seq is not None or act.exempt):
+            self._open(pending, seq)
+        if seq is None:
+            self._keep(pending)
+        self._settle(pending, seq)
 
     def _keep(self, pending: _Pending) -> None:
         act = pending.act
@@ -278,12 +272,15 @@ class Post:
             barrier.open()
             station.failing = False
         except DriverError as error:
-            if station.failing:
-                return
-            station.failing = True
-            lane = station.lane.rule.name
-            self._log.error("barrier.failed", lane=lane, why=str(error))
-            self.note(Kind.ALARM, {"what": "barrier-failed", "lane": lane, "why": str(error), "of": seq})
+            self._barrier_failed(station, error, seq)
+
+    def _barrier_failed(self, station: Station, error: DriverError, seq: int | None = None) -> None:
+        if station.failing:
+            return
+        station.failing = True
+        lane = station.lane.rule.name
+        self._log.error("barrier.failed", lane=lane, why=str(error))
+        self.note(Kind.ALARM, {"what": "barrier-failed", "lane": lane, "why": str(error), "of": seq})
 
     def _settle(self, pending: _Pending, seq: int | None) -> None:
         station, act = pending.station, pending.act
@@ -295,12 +292,13 @@ class Post:
 
     def _count(self, pending: _Pending, seq: int | None, mono: float) -> None:
         figures, fields = self.figures, pending.act.fields
-        admitted = pending.opened
-        figures.passages += 1
-        figures.admitted += admitted
-        figures.flagged += not admitted
-        if admitted:
-            figures.latencies.append(mono - pending.seen_at)
+        if "instead" not in fields:  # it takes the place of one that was counted
+            admitted = pending.opened
+            figures.passages += 1
+            figures.admitted += admitted
+            figures.flagged += not admitted
+            if admitted:
+                figures.latencies.append(mono - pending.seen_at)
         figures.recent.append({"seq": seq, "at": pending.stamp.at, **fields})
         credential: Any = fields["credential"]
         self._log.debug(

@@ -25,8 +25,9 @@ class CredentialError(ValueError):
 
 _HEX: Final = r"(?:[0-9A-F]{2})"
 # Simplified characters only, as plates have them: another writing of the same plate would be another credential.
+# Behind the provinces: embassies, civil aviation, and the army's own, as before 2013.
 _PLATE: Final = (
-    r"(?=.{5,10}\Z)(?:WJ)?[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼使]?"
+    r"(?=.{5,10}\Z)(?:WJ)?[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼使民军空海北沈兰济南广成]?"
     r"[A-Z0-9]+(?:[学警港澳挂使领]|应急)?"
 )
 _SCHEMES: Final[dict[str, tuple[Strength, re.Pattern[str], str]]] = {

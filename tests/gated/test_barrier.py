@@ -111,6 +111,8 @@ async def test_a_contact_that_goes_during_the_pulse(turnstile: bool, monkeypatch
     monkeypatch.setattr(barrier, "TURNSTILE_PAUSE_S", 0.01)
     contact = Contact()
     opened = Barrier(contact, PULSE_S, turnstile=turnstile)
+    lost: list[str] = []
+    opened.on_lost = lambda error: lost.append(str(error))
     opened.open()
     if turnstile:
         opened.open()
@@ -118,6 +120,7 @@ async def test_a_contact_that_goes_during_the_pulse(turnstile: bool, monkeypatch
     async with asyncio.timeout(10):
         while opened.pulsing:  # noqa: ASYNC110 - a contact that is away has no event
             await asyncio.sleep(0)
+    assert lost == ["unplugged"] * turnstile
     contact.there = True
     opened.open()
     await contact.until(3)
@@ -126,10 +129,12 @@ async def test_a_contact_that_goes_during_the_pulse(turnstile: bool, monkeypatch
 
 
 async def test_a_contact_that_goes_between_two_pulses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At a turnstile what still waits is dropped, and it is not stuck."""
+    """At a turnstile what still waits is dropped, once said, and it is not stuck."""
     monkeypatch.setattr(barrier, "TURNSTILE_PAUSE_S", 0.01)
     contact = Contact()
     turnstile = Barrier(contact, PULSE_S, turnstile=True)
+    lost: list[str] = []
+    turnstile.on_lost = lambda error: lost.append(str(error))
     for _ in range(3):
         turnstile.open()
     await contact.until(2)
@@ -137,6 +142,7 @@ async def test_a_contact_that_goes_between_two_pulses(monkeypatch: pytest.Monkey
     async with asyncio.timeout(10):
         while turnstile._timer is not None:  # noqa: ASYNC110 - a contact that is away has no event
             await asyncio.sleep(0)
+    assert lost == ["unplugged"]
     contact.there = True
     turnstile.open()
     await contact.until(4)

@@ -251,6 +251,15 @@ def test_a_clock_that_was_never_set() -> None:
     assert decide(SEEN, rule(), Entry(TAG, "h"), None, POLICY, unset).admits
 
 
+def test_a_clock_in_1970_lifts_no_suspension() -> None:
+    """Who is suspended stays so where the clock cannot tell that the suspension has begun."""
+    entry = Entry(TAG, "h", since=T, signed=T)
+    unset = now(ClockQuality.UNSET, validity=0.0, floor=0.0)
+    assert decide(SEEN, rule(), entry, None, POLICY, unset).reason is Reason.SUSPENDED
+    known = now(ClockQuality.HOLDOVER, validity=T - 1, floor=T - 1)
+    assert decide(SEEN, rule(), entry, None, POLICY, known).reason is Reason.LISTED
+
+
 @pytest.mark.parametrize(
     ("last", "reason"),
     [

@@ -17,7 +17,7 @@ from gated import listload, post
 from gated.barrier import Barrier
 from gated.clock import Remembered, Timekeeper
 from gated.decide import Direction, LaneKind, LaneRule, Policy
-from gated.journal import Journal, JournalTrouble
+from gated.journal import Journal, JournalTrouble, Told
 from gated.post import Post
 from gated.whitelist import Whitelist
 from protocol.credential import Credential
@@ -59,37 +59,40 @@ class Clocks:
 
 @dataclass
 class FakeJournal:
-    """A journal that settles an append when told to (`write`, `fail`), or fails each at once (`broken`)."""
+    """A journal that settles an append when told to (`settle`, `fail`), or fails each at once (`broken`)."""
 
     broken: bool = False
     appended: list[bytes] = field(default_factory=list)
     kept: list[dict[str, Any]] = field(default_factory=list)
-    waiting: list[asyncio.Future[int]] = field(default_factory=list)
+    noted: list[dict[str, Any]] = field(default_factory=list)
+    waiting: list[Told] = field(default_factory=list)
 
-    def append(self, kind: Kind, stamp: Stamp, fields: Mapping[str, object]) -> asyncio.Future[int]:
+    def write(self, kind: Kind, stamp: Stamp, fields: Mapping[str, object], told: Told) -> None:
         """See Journal."""
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.appended.append(body(kind, stamp, fields))
-        self.waiting.append(future)
+        self.waiting.append(told)
         if self.broken:
-            self.fail()
-        return future
+            asyncio.get_running_loop().call_soon(self.fail)
+
+    def note(self, kind: Kind, stamp: Stamp, fields: Mapping[str, object]) -> None:
+        """See Journal."""
+        self.noted.append({**json.loads(body(kind, stamp, fields))})
 
     def keep(self, kind: Kind, stamp: Stamp, fields: Mapping[str, object]) -> None:
         """See Journal."""
         self.kept.append(json.loads(body(kind, stamp, {**fields, "unwritten": True})))
 
-    def write(self) -> None:
+    def settle(self) -> None:
         """Everything that waits is on disk now."""
         waiting, self.waiting = self.waiting, []
-        for seq, future in enumerate(waiting, len(self.appended) - len(waiting) + 1):
-            future.set_result(seq)
+        for seq, told in enumerate(waiting, len(self.appended) - len(waiting) + 1):
+            told(seq)
 
     def fail(self) -> None:
         """Nothing that waits could be written."""
         waiting, self.waiting = self.waiting, []
-        for future in waiting:
-            future.set_exception(JournalTrouble("the disk is full"))
+        for told in waiting:
+            told(JournalTrouble("the disk is full"))
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -149,6 +152,11 @@ class Rig:
         async with asyncio.timeout(WAIT_S):
             await self.contacts[lane].closed.wait()
 
+    @property
+    def stamp(self) -> Stamp:
+        """When it is."""
+        return self.post._keeper.stamp()
+
     def pulses(self, lane: str) -> int:
         """How often that lane's contact was told to close."""
         return self.contacts[lane].pulses
@@ -179,7 +187,7 @@ async def test_no_pulse_until_it_is_on_disk(whitelist: Whitelist, lane: str) -> 
     await settled()
     assert [event["verdict"] for event in rig.journal.events] == ["admit"]
     assert rig.pulses(lane) == 0
-    rig.journal.write()
+    rig.journal.settle()
     await settled()
     assert rig.pulses(lane) == 1
     assert rig.journal.kept == []
@@ -237,7 +245,7 @@ async def test_an_exit_does_not_wait_for_a_slow_disk(
     rig = Rig(whitelist, FakeJournal())
     await rig.see(lane)
     await rig.opened(lane)
-    rig.journal.write()
+    rig.journal.settle()
     await settled()
     assert rig.pulses(lane) == 1
     assert rig.journal.kept == []
@@ -277,7 +285,7 @@ async def test_the_disk_is_back(whitelist: Whitelist) -> None:
     rig.post.journal_changed(True, "")
     rig.clocks.seconds += 1.5
     await rig.see("walk-in")
-    rig.journal.write()
+    rig.journal.settle()
     await settled()
     assert rig.pulses("walk-in") == 1
     assert [event["verdict"] for event in rig.journal.events] == ["admit", "admit"]
@@ -289,14 +297,14 @@ async def test_restart_while_a_tag_stands_in_the_field(whitelist: Whitelist, lan
     """The next life lets it through again (`opened` by `again`), and does not count it a second time."""
     before = Rig(whitelist, FakeJournal())
     await before.see(lane)
-    before.journal.write()
+    before.journal.settle()
     lines = [line(seq, rest) for seq, rest in enumerate(before.journal.appended, 1)]
     after = Rig(whitelist, FakeJournal())
     after.clocks.seconds += 2
     after.post.restore(lines)
     for _ in range(3):
         await after.see(lane)
-        after.journal.write()
+        after.journal.settle()
         await settled()
         after.clocks.seconds += 0.5
     (opened,) = after.journal.events
@@ -304,15 +312,60 @@ async def test_restart_while_a_tag_stands_in_the_field(whitelist: Whitelist, lan
     assert after.pulses(lane) == 1
 
 
+async def test_a_record_that_moves_counts_once(whitelist: Whitelist) -> None:
+    """The lane with the stronger signal takes over the record: that is still one passage, and nobody flagged."""
+    rig = Rig(whitelist, FakeJournal())
+    for lane, signal in (("walk-in", -60.0), ("car-in", -40.0)):
+        rig.post.see(lane, Sighting(f"{lane}/0", TAG, rig.clocks.seconds, signal=signal))
+        rig.journal.settle()
+    assert [event.get("instead") for event in rig.journal.events] == [None, 1]
+    assert (rig.post.figures.passages, rig.post.figures.admitted, rig.post.figures.flagged) == (1, 1, 0)
+
+
+async def test_restart_after_somebody_has_gone_through(whitelist: Whitelist) -> None:
+    """The next life knows that the sensor saw them go: whoever comes with that tag now is somebody else."""
+    before = Rig(whitelist, FakeJournal())
+    await before.see("walk-in")
+    before.journal.settle()
+    lines = [line(seq, rest) for seq, rest in enumerate(before.journal.appended, 1)]
+    lines.append(line(2, body(Kind.PASSED, before.stamp, {"lane": "walk-in", "result": "through", "of": 1})))
+    after = Rig(whitelist, FakeJournal())
+    after.clocks.seconds += 2
+    after.post.restore(lines)
+    await after.see("walk-in")
+    (passage,) = after.journal.events
+    assert (passage["kind"], passage["verdict"], passage["reason"]) == ("passage", "flag", "repeat")
+
+
+async def test_what_one_event_calls_for_fails(tmp_path: Path) -> None:
+    """Who waits for another event of the same group still hears of theirs."""
+    heard: list[int | JournalTrouble] = []
+    rig = Clocks()
+    keeper = Timekeeper(rig, UTC, Remembered())
+    failed: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
+
+    def fails(_: int | JournalTrouble) -> None:
+        raise ZeroDivisionError
+
+    async with Journal(tmp_path, board="board", stamp=keeper.stamp) as journal:
+        await journal.opened()
+        journal.write(Kind.TEST, keeper.stamp(), {}, fails)
+        journal.write(Kind.TEST, keeper.stamp(), {}, heard.append)
+        last = await journal.append(Kind.TEST, keeper.stamp(), {})
+    assert heard == [last - 1]
+    assert [type(context["exception"]) for context in failed] == [ZeroDivisionError]
+
+
 async def test_stopped(whitelist: Whitelist) -> None:
     """Once told to end, the post lets go of its contacts; what reaches the disk after that opens nothing."""
     rig = Rig(whitelist, FakeJournal())
     await rig.see("walk-out")
-    rig.journal.write()
+    rig.journal.settle()
     await settled()
     await rig.see("car-out")
     rig.post.stop()
     assert rig.contacts["walk-out"].told == [True, False]
-    rig.journal.write()
+    rig.journal.settle()
     await settled()
     assert rig.pulses("car-out") == 0

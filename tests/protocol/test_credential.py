@@ -36,11 +36,11 @@ def test_canonical(text: str, how_strong: Strength) -> None:
     "plate",
     [
         *("沪A12345", "沪AD12345", "沪A1234学", "沪A1234警", "粤Z1234港", "粤Z1234澳", "沪A1234挂", "沪A1234领"),
-        *("沪1234使", "使014578", "沪X1234应急", "WJ沪1234X", "ABC1234"),
+        *("沪1234使", "使014578", "沪X1234应急", "WJ沪1234X", "ABC1234", "VA12345", "军A12345"),
     ],
 )
 def test_plates(plate: str) -> None:
-    """A private car's, an electric one's, a school's, the police's, a trailer's, a consulate's, a foreign one."""
+    """A private car's, an electric one's, a school's, the police's, a trailer's, a consulate's, a foreign one, the army's."""
     assert canonical(f"plate:{plate}") == f"plate:{plate}"
 
 
