@@ -62,7 +62,7 @@ clean: ## Remove all that make has made
 # Done again only when the lock, pyproject.toml or the pinned uv changes.
 $(STAMP): uv.lock pyproject.toml Makefile
 	@$(find_python); $(need_venv); $(find_uv)
-	@$(BIN)/uv sync --quiet --frozen --python $(BIN)/python
+	@$(BIN)/uv sync --quiet --frozen --all-extras --python $(BIN)/python
 	@touch $@
 
 fits = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))

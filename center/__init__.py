@@ -1,0 +1,1 @@
+"""The monitoring center and the site's tools: ingest, database, whitelist publishing, `gatectl`."""
