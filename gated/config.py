@@ -22,7 +22,8 @@ from pydantic_core import PydanticCustomError
 
 from gated import config_check
 from gated.config_problem import ConfigError, ConfigUnreadableError, KeyPath, Problem, key_path, located, shown
-from gated.config_words import NAME_PATTERN, Fields, model_at, of_pydantic
+from gated.config_words import Fields, model_at, of_pydantic
+from protocol.topics import NAME_PATTERN
 
 __all__ = ["Config", "ConfigError", "ConfigUnreadableError", "LaneConfig", "load", "warnings"]
 

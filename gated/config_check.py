@@ -22,7 +22,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from gated.config_problem import KeyPath, Problem, key_path, shown
-from gated.config_words import NAME_PATTERN, NAME_RIGHT, meant
+from gated.config_words import NAME_RIGHT, meant
+from protocol.topics import NAME_PATTERN
 
 NO_TIMEZONE: Final = "UTC"
 _ROLES: Final = {"barrier": "output", "passed": "input", "button": "input", "lamp": "output"}

@@ -14,9 +14,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from gated.config_problem import KeyPath, Problem, holds, shown
+from protocol.topics import NAME_PATTERN
 
 LATER: Final = ("center", "console", "fire")
-NAME_PATTERN: Final = r"^[a-z0-9-]{1,40}$"
 NAME_RIGHT: Final = "1 to 40 small letters, digits and - would be right"
 Fields = Mapping[str, FieldInfo]
 FieldsAt = Callable[[KeyPath], Fields]

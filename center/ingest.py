@@ -1,0 +1,207 @@
+"""What the center makes of a batch: which events it stores, what it answers, what it raises alarm about.
+
+A pure function of the batch and of what the center holds of that gate (`Ledger`). The shell around it has checked the
+signature, holds a lock on the gate, writes what comes out in one transaction, and answers after the commit.
+
+- An event's identity is its chain hash; (epoch, seq) is its place. What is held under another epoch is not stored
+  twice.
+- The answer is always the head of that epoch after the commit. `want` asks for all after it.
+- An epoch that hangs on an event that is not held is wanted from the beginning; unless the gate has nothing before it
+  any more: then the gap is recorded, with an alarm, and things go on from there.
+- What does not fit what is held is set apart, with an alarm, and never stored as true. The answer is the head as it
+  was, and the gate sees by itself.
+- Content plays no part.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from protocol.batch import Batch, hashes
+from protocol.event import GENESIS
+from protocol.message import Ack, MessageError
+
+LIVE_S: Final = 600.0
+"""Another box that was heard within this time under the same name still runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How far the center holds an epoch: the last event's seq and hash; where it began and on which board."""
+
+    seq: int
+    hash: bytes
+    first: int
+    root: bytes
+    board: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Whom the center heard last under a gate's name: which epoch, on which board, when (POSIX s)."""
+
+    epoch: str
+    board: str
+    at: float
+
+
+class Ledger(Protocol):
+    """What the center holds of one gate, as of now in this transaction."""
+
+    def head(self, epoch: str) -> Head | None:
+        """How far it holds this epoch; None if it has never begun."""
+        ...
+
+    def holds(self, event_hash: bytes) -> bool:
+        """Whether an event of this hash is stored."""
+        ...
+
+    def heard(self) -> Heard | None:
+        """Whom it heard last; None for a gate never heard."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something that somebody must look at. `kind` is stable, `text` says what and where."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event to store, unless its hash is held already."""
+
+    seq: int
+    hash: bytes
+    line: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Events that the gate no longer has and the center never had: `first` to `last`."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a batch comes to.
+
+    `head` is to be written down for the epoch, None where there is nothing to write. `apart` says why the batch is set
+    apart. `early` marks a batch that starts beyond the head: another worker may hold the one before it.
+    """
+
+    answer: Ack
+    head: Head | None = None
+    begins: bool = False
+    events: tuple[NewEvent, ...] = ()
+    gap: Gap | None = None
+    apart: str = ""
+    early: bool = False
+    alarms: tuple[Alarm, ...] = ()
+
+
+def ingest(batch: Batch, ledger: Ledger, now: float) -> Outcome:
+    """What the center does with this batch, received at `now` (POSIX s)."""
+    header = batch.header
+    held = ledger.head(header.epoch)
+    try:
+        chain = hashes(batch)
+    except MessageError as error:
+        return _apart(batch, held, str(error))
+    if held is None:
+        return _begin(batch, chain, ledger)
+    if (held.first, held.root) != (header.begins, bytes.fromhex(header.root)):
+        return _apart(batch, held, f"epoch {header.epoch} began at event {held.first}, not at {header.begins}")
+    alarms = _rival(batch, ledger, now)
+    return _append(batch, chain, held, ledger, alarms)
+
+
+def _begin(batch: Batch, chain: list[bytes], ledger: Ledger) -> Outcome:
+    """The first batch of an epoch."""
+    header = batch.header
+    root = bytes.fromhex(header.root)
+    before = header.begins - 1
+    if header.first < header.begins:
+        return _apart(batch, None, f"event {header.first} lies before its epoch, which begins at {header.begins}")
+    gap: Gap | None = None
+    if not (before == 0 and root == GENESIS) and not ledger.holds(root):
+        if header.begins != header.oldest:
+            return Outcome(Ack(epoch=header.epoch, seq=0, hash=GENESIS.hex(), want=True))
+        gap = Gap(1, before)
+    alarms: list[Alarm] = []
+    if (heard := ledger.heard()) is not None:
+        anew = f"the journal began anew at event {header.begins}: epoch {header.epoch} after {heard.epoch}"
+        alarms.append(Alarm("epoch", anew))
+    if gap is not None:
+        alarms.append(_gap_alarm(gap))
+    start = Head(before, root, header.begins, root, header.board)
+    return _append(batch, chain, start, ledger, tuple(alarms), gap=gap, begins=True)
+
+
+def _append(
+    batch: Batch,
+    chain: list[bytes],
+    held: Head,
+    ledger: Ledger,
+    alarms: tuple[Alarm, ...],
+    *,
+    gap: Gap | None = None,
+    begins: bool = False,
+) -> Outcome:
+    """What is new of a batch of an epoch whose head is `held`."""
+    header = batch.header
+    if header.first > held.seq + 1:
+        if header.first != header.oldest:
+            return Outcome(_ack(header.epoch, held, want=True), early=header.oldest <= held.seq + 1)
+        gap = Gap(held.seq + 1, header.first - 1)
+        alarms = (*alarms, _gap_alarm(gap))
+        held = _moved(held, header.first - 1, bytes.fromhex(header.prev))
+    if not _fits(batch, chain, held, ledger):
+        known = None if begins else held
+        return _apart(batch, known, f"events {header.first} to {batch.last} are not those that are held")
+    places = zip(range(header.first, batch.last + 1), chain, batch.lines, strict=True)
+    new = tuple(NewEvent(seq, event_hash, line) for seq, event_hash, line in places if seq > held.seq)
+    if new:
+        held = _moved(held, new[-1].seq, new[-1].hash)
+    return Outcome(_ack(header.epoch, held), head=held, begins=begins, events=new, gap=gap, alarms=alarms)
+
+
+def _fits(batch: Batch, chain: list[bytes], held: Head, ledger: Ledger) -> bool:
+    """Whether the batch and what is held are one chain."""
+    before = batch.header.first - 1
+    ours = [bytes.fromhex(batch.header.prev), *chain]
+    if before <= held.seq <= batch.last:
+        return ours[held.seq - before] == held.hash
+    # All of it lies behind the head. Before the epoch's first event nothing of it is held under this name.
+    return batch.last < held.first or ledger.holds(ours[-1])
+
+
+def _apart(batch: Batch, held: Head | None, why: str) -> Outcome:
+    epoch = batch.header.epoch
+    answer = Ack(epoch=epoch, seq=0, hash=GENESIS.hex(), want=False) if held is None else _ack(epoch, held)
+    return Outcome(answer, apart=why, alarms=(Alarm("apart", f"epoch {epoch}: {why}"),))
+
+
+def _rival(batch: Batch, ledger: Ledger, now: float) -> tuple[Alarm, ...]:
+    """Two boxes under one name: an epoch speaks again though another board has spoken a moment ago."""
+    header, heard = batch.header, ledger.heard()
+    if heard is None or heard.epoch == header.epoch or heard.board == header.board or now - heard.at > LIVE_S:
+        return ()
+    boards = " and ".join(sorted((heard.board, header.board)))
+    epochs = " and ".join(sorted((heard.epoch, header.epoch)))
+    return (Alarm("rivals", f"two boxes speak under this name: boards {boards}, epochs {epochs}"),)
+
+
+def _ack(epoch: str, head: Head, *, want: bool = False) -> Ack:
+    return Ack(epoch=epoch, seq=head.seq, hash=head.hash.hex(), want=want)
+
+
+def _gap_alarm(gap: Gap) -> Alarm:
+    return Alarm("gap", f"events {gap.first} to {gap.last} are lost: the gate no longer has them")
+
+
+def _moved(head: Head, seq: int, event_hash: bytes) -> Head:
+    return Head(seq, event_hash, head.first, head.root, head.board)
