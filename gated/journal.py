@@ -73,6 +73,8 @@ class JournalState:
     why: str
     seq: int
     epoch: str
+    first: int
+    root: bytes
     acked: int
     oldest: int
     bytes: int
@@ -84,7 +86,7 @@ class Journal:
     """The event loop's side. One task enters and leaves; everything is called from that loop.
 
     `stamp` is called from the writer's thread as well; it may only read clocks. `on_change(ok, why)` is called in the
-    loop when trouble begins and when it is over.
+    loop when trouble begins and when it is over, `on_grown` when there is more in it, or another epoch.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Journal:
         stamp: Callable[[], Stamp],
         on_change: Callable[[bool, str], None] | None = None,
     ) -> None:
+        self.on_grown: Callable[[], None] = _unheard
         self._path = folder / FILE_NAME
         self._board = board
         self._stamp = stamp
@@ -174,6 +177,8 @@ class Journal:
             why=self._why,
             seq=facts.seq,
             epoch=facts.epoch,
+            first=facts.first,
+            root=facts.root,
             acked=facts.acked,
             oldest=facts.oldest,
             bytes=facts.bytes,
@@ -185,9 +190,12 @@ class Journal:
         """The last lines, oldest first. None before the journal is opened or while it is in trouble."""
         return [] if self._why else journal_read.tail(self._path, count)
 
-    async def acknowledge(self, seq: int, event_hash: bytes) -> bool:
-        """Whether that hash is ours at that seq; if so, all up to it counts as acknowledged. Never falls."""
-        return await self._ask(lambda store: store.acknowledge(seq, event_hash))
+    async def acknowledge(self, seq: int, event_hash: bytes, *, keep: bool = True) -> bool:
+        """Whether that hash is ours at that seq; if so, all up to it counts as acknowledged. Never falls.
+
+        Without `keep` a restart may forget it, and what it covers is sent again.
+        """
+        return await self._ask(lambda store: store.acknowledge(seq, event_hash, keep=keep))
 
     async def rewind(self, seq: int) -> int:
         """What counts as acknowledged, after the center has said that it wants what follows `seq`."""
@@ -203,9 +211,15 @@ class Journal:
             removed += step
         return removed
 
-    async def begin_epoch(self, why: str) -> str:
-        """The id of a new epoch, begun with an alarm event that says why."""
-        return await self._ask(lambda store: begin_epoch(store, self._board, self._stamp(), why))
+    async def begin_epoch(self, why: str, *, after: int | None = None) -> str:
+        """The id of a new epoch, begun with an alarm event that says why; `after` rewinds to that seq first."""
+
+        def begin(store: Store) -> str:
+            if after is not None:
+                store.rewind(after)
+            return begin_epoch(store, self._board, self._stamp(), why)
+
+        return await self._ask(begin)
 
     def _ask(self, work: Callable[[Store], T]) -> asyncio.Future[T]:
         future: asyncio.Future[T] = self._loop.create_future()
@@ -245,6 +259,7 @@ class Journal:
             else:
                 self._tell(item.told, seq)
         self._facts = replace(self._facts, seq=first + len(lines) - 1)
+        self.on_grown()
 
     def _failed(self, items: list[Line | Ask], why: str) -> None:
         for item in items:
@@ -282,6 +297,7 @@ class Journal:
             if self._on_change is not None:
                 self._on_change(True, "")
             self._tell_the_trouble(since, why, on_disk)
+        self.on_grown()
 
     def _tell_the_trouble(self, since: Stamp, why: str, on_disk: tuple[int, int] | None) -> None:
         """The alarm event: from when to when, why, what was kept, what was lost for want of memory."""
@@ -306,6 +322,10 @@ class Journal:
                 self.keep(kind, stamp, fields)
 
         self.write(kind, stamp, fields, keep_if_failed)
+
+
+def _unheard() -> None:
+    """Nobody has asked to hear."""
 
 
 def _settle(waiter: asyncio.Future[T], answer: T | JournalTrouble) -> None:

@@ -85,6 +85,8 @@ class Facts:
 
     seq: int = 0
     epoch: str = ""
+    first: int = 1
+    root: bytes = b""
     acked: int = 0
     oldest: int = 1
     bytes: int = 0
@@ -112,6 +114,7 @@ class Store:
         self.seq = 0
         self.hash = b""
         self.acked = 0
+        self._acked_on_disk = 0
         self.pruned_seq = 0
         self.pruned_hash = b""
         self.epochs: list[Epoch] = []
@@ -153,6 +156,8 @@ class Store:
         return Facts(
             seq=self.seq,
             epoch=epoch.id if epoch else "",
+            first=epoch.first if epoch else 1,
+            root=epoch.root if epoch else b"",
             acked=self.acked,
             oldest=self.oldest,
             bytes=_size(self.path),
@@ -180,7 +185,7 @@ class Store:
             self._add_epoch(epoch)
             self._set("acked", before)
             self._connection.executemany(_INSERT, rows)
-        self.acked = before
+        self.acked = self._acked_on_disk = before
         self.epochs.append(epoch)
         self._advance(rows, size)
         return epoch
@@ -196,7 +201,7 @@ class Store:
                 self.epochs.append(epoch)
         self.pruned_seq, self.pruned_hash = pruned
         self.seq, self.hash = pruned
-        self.acked = acked
+        self.acked = self._acked_on_disk = acked
 
     def adopt_events(self, rows: Sequence[tuple[int, bytes, bytes]]) -> None:
         """Take over verified events as they are, in one transaction."""
@@ -204,14 +209,17 @@ class Store:
             self._connection.executemany(_INSERT, rows)
         self._advance(rows, sum(len(row[1]) for row in rows))
 
-    def acknowledge(self, seq: int, event_hash: bytes) -> bool:
-        """Whether that hash is ours at that seq; if so, all up to it counts as acknowledged. Never falls."""
+    def acknowledge(self, seq: int, event_hash: bytes, *, keep: bool = True) -> bool:
+        """Whether that hash is ours at that seq; if so, all up to it counts as acknowledged. Never falls.
+
+        Without `keep` it is only remembered: if it is lost, what it covers is sent again, and nothing else happens.
+        """
         with _wrapped():
             if self._hash_at(seq) != event_hash:
                 return False
-            if seq > self.acked:
-                self._set("acked", seq)
-                self.acked = seq
+            self.acked = max(self.acked, seq)
+            if keep:
+                self._keep_acked()
         return True
 
     def holds(self, seq: int, event_hash: bytes) -> bool:
@@ -229,7 +237,7 @@ class Store:
         acked = max(min(seq, self.acked), self.pruned_seq)
         with _wrapped():
             self._set("acked", acked)
-        self.acked = acked
+        self.acked = self._acked_on_disk = acked
         return acked
 
     def prune(self, before: datetime, limit: int = PRUNE_EVENTS) -> int:
@@ -242,6 +250,7 @@ class Store:
             if bound is None:
                 return 0
             with self._transaction():
+                self._keep_acked()
                 removed = self._connection.execute("DELETE FROM event WHERE seq <= ?", (bound[0],)).rowcount
                 self._set("pruned_seq", bound[0])
                 self._set("pruned_hash", bound[1])
@@ -269,7 +278,8 @@ class Store:
 
     def close(self) -> None:
         """Checkpoint and close. What was committed is safe whether or not this succeeds."""
-        with suppress(JournalTrouble):
+        with suppress(JournalTrouble), _wrapped():
+            self._keep_acked()
             self.checkpoint()
         self._drop()
 
@@ -301,6 +311,7 @@ class Store:
         meta = dict(self._connection.execute("SELECT key, value FROM meta").fetchall())
         try:
             schema, self.acked, self.pruned_seq = int(meta["schema"]), int(meta["acked"]), int(meta["pruned_seq"])
+            self._acked_on_disk = self.acked
             self.pruned_hash = bytes(meta["pruned_hash"])
         except (KeyError, TypeError, ValueError) as error:
             raise JournalDamaged(f"the journal is damaged: its own notes cannot be read ({error!r})") from error
@@ -372,6 +383,11 @@ class Store:
         if rows:
             self.seq, _, self.hash = rows[-1]
         self._wal_pages += 1 + size / _FILL_BYTES
+
+    def _keep_acked(self) -> None:
+        if self.acked != self._acked_on_disk:
+            self._set("acked", self.acked)
+            self._acked_on_disk = self.acked
 
     def _set(self, key: str, value: int | bytes) -> None:
         self._connection.execute("UPDATE meta SET value = ? WHERE key = ?", (value, key))
