@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain(f"gated: {failure}")
         return failure.status
     except PermissionError as error:
-        complain(f"gated: {error.filename or 'this'} may not be read: {error.strerror or error}")
+        complain(f"gated: {error.filename or 'this'} may not be used by this user: {error.strerror or error}")
         complain(f"Run the command as the daemon's user: sudo -u gated gated {shlex.join(words)}")
         return Status.UNREACHABLE
     return code

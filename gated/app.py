@@ -65,6 +65,8 @@ async def run(config: Config) -> int:
     except folder.FolderTakenError as error:
         sys.stderr.write(f"gated: {error}\n")
         return 1
+    except PermissionError:
+        raise  # the command line says who may
     except OSError as error:
         sys.stderr.write(f"gated: the state folder {config.state} cannot be used: {error.strerror}\n")
         return 1
@@ -93,8 +95,14 @@ class _Gate:
             ),
             log=log,
         )
+        self._readers: dict[str, Reader] = {}
         self._describe = Describer(
-            config, post=self._post, journal=self._journal, keeper=self._keeper, whitelist=self._whitelist
+            config,
+            post=self._post,
+            journal=self._journal,
+            keeper=self._keeper,
+            whitelist=self._whitelist,
+            readers=self._readers,
         )
         self._ports = Ports()
         self._tasks: list[Task] = []
@@ -188,6 +196,7 @@ class _Gate:
         return output
 
     def _read(self, lane: str, device: str, reader: Reader) -> None:
+        self._readers[device] = reader
         self._tasks.append((f"{device}.reader", self._sightings(lane, device, reader)))
 
     def _watch(self, lane: str, device: str, contact: Input) -> None:
@@ -276,7 +285,7 @@ class _Gate:
     async def _handle(self, request: Mapping[str, Any]) -> Mapping[str, object]:
         match request["op"]:
             case "status":
-                return self._describe()
+                return await self._describe()
             case "list":
                 self._post.refresh_list()
                 info = self._whitelist.info

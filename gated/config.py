@@ -181,7 +181,7 @@ class Config(_Table):
 def load(path: Path, *, check_state: bool = True) -> Config:
     """The configuration in `path`; raises ConfigError with everything that is wrong.
 
-    `check_state=False` leaves out whether the state folder could be written: for commands that only read it.
+    `check_state=False` leaves out whether the state folder could be written: whoever uses it finds that out.
     """
     text, document = _parsed(path)
     problems = config_check.problems(document, check_state=check_state)

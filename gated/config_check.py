@@ -23,6 +23,7 @@ from pydantic.fields import FieldInfo
 
 from gated.config_problem import KeyPath, Problem, key_path, shown
 from gated.config_words import NAME_RIGHT, meant
+from gated.rights import Account
 from protocol.topics import NAME_PATTERN
 
 NO_TIMEZONE: Final = "UTC"
@@ -234,7 +235,7 @@ def _placeholders(value: object, path: KeyPath) -> Iterator[Problem]:
 
 
 def _state(document: Mapping[str, Any]) -> Iterator[Problem]:
-    """The folder, or the nearest one above it, must be ours to write. Nothing is made."""
+    """The folder, or the nearest one above it, must be the daemon's to write. Nothing is made."""
     value = document.get("state")
     if value is not None and not isinstance(value, str):
         return
@@ -245,11 +246,22 @@ def _state(document: Mapping[str, Any]) -> Iterator[Problem]:
     above = folder
     while not os.path.lexists(above) and above != above.parent:
         above = above.parent
-    if above.is_dir() and os.access(above, os.W_OK | os.X_OK):
-        return
-    why = f"{above} may not be written by uid {os.getuid()}" if above.is_dir() else f"{above} is no folder"
-    right = f"a folder that the daemon's user may write (sudo -u gated gated check), or correct {key_path(('state',))}"
-    yield Problem(("state",), f"{folder} cannot be written: {why}", right)
+    why = _hindrance(above)
+    if why:
+        right = (
+            f"a folder that the daemon's user may write (sudo -u gated gated check), or correct {key_path(('state',))}"
+        )
+        yield Problem(("state",), f"{folder} cannot be written: {why}", right)
+
+
+def _hindrance(folder: Path) -> str:
+    """Why the daemon could make no file there; "" where it could."""
+    if not folder.is_dir():
+        return f"{folder} is no folder"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"{folder} may not be written by uid {os.getuid()}"
+    daemon = Account.of_daemon() if os.geteuid() == 0 else None
+    return daemon.hindrance(folder) if daemon is not None else ""
 
 
 def _zone_exists(name: str) -> bool:

@@ -115,12 +115,18 @@ def load(
     """Put the lines of `source` in force in the state folder; `now` (RFC 3339) is noted as the time of it.
 
     With `known_…` a line that names other hours or lanes is bad. Raises ListRefused for a list that must not be in
-    force, LoadError for everything else that went wrong; either way nothing has changed.
+    force, PermissionError where the state folder is another user's, LoadError for everything else that went wrong;
+    whatever it is, nothing has changed.
     """
     try:
         with _alone(folder), closing(_memory()) as db:
             _Reader(db, _Known(known_whens, known_lanes)).read(source, progress)
             return _switch(folder, db, progress, now, shrink=shrink)
+    except PermissionError as error:
+        if error.filename != str(source):
+            raise
+        why = f"{source} may not be read by this user; copy it to where it may be, such as /tmp"
+        raise LoadError(f"{why}; the list in force is unchanged") from error
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise LoadError(f"{error.strerror or error}{where}; the list in force is unchanged") from error

@@ -1,6 +1,7 @@
 """Logs: structlog events with stable names and fields, JSON for the journal of systemd, readable on a terminal.
 
-Nothing personal is in them: credentials appear masked (`protocol.credential.masked`), in full at debug level only.
+Nothing personal is in them: credentials appear masked (`protocol.credential.masked`), and at debug level only. So a
+traceback is a plain one, without the values of variables.
 """
 
 import logging
@@ -19,7 +20,10 @@ def configure() -> FilteringBoundLogger:
     terminal = sys.stderr.isatty()
     processors: list[Processor] = [structlog.processors.add_log_level]
     if terminal:
-        processors += [structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False), structlog.dev.ConsoleRenderer()]
+        processors += [
+            structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+        ]
     else:
         processors += [
             structlog.processors.TimeStamper(fmt="iso"),

@@ -1,8 +1,9 @@
 """The clocks of this machine, and the word of its time service.
 
 The service sandbox keeps `adjtimex` from us, so a time service is asked in its own way: systemd-timesyncd touches a
-file at each answer of its server, chrony is asked with `chronyc`. The boot id comes from the unit
-(`GATED_BOOT_ID`), since /proc/sys is hidden there, else from the kernel.
+file at each answer of its server, chrony is asked with `chronyc`. The word of either counts while it is fresh: one that
+has lost its servers goes on saying that all is well. The boot id comes from the unit (`GATED_BOOT_ID`), since
+/proc/sys is hidden there, else from the kernel.
 """
 
 import asyncio
@@ -22,10 +23,16 @@ TimeService = Literal["auto", "timesyncd", "chrony", "none"]
 TIMESYNCD: Final = Path("/run/systemd/timesync/synchronized")
 CHRONY: Final = Path("/run/chrony")
 FRESH_S: Final = 3 * 2048.0  # three of timesyncd's longest poll intervals (timesyncd.conf(5), PollIntervalMaxSec)
+CHRONY_FRESH_S: Final = 10 * 1024.0
+"""Ten of chrony's longest poll intervals (chrony.conf(5), maxpoll 10): it throws single answers away as too slow."""
 ASK_S: Final = 10.0
 _CHRONYC_S: Final = 5.0
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
-_LEAP_FIELD: Final = 13  # `chronyc -c tracking`, last column: Normal, Insert second, Delete second, Not synchronised
+# The columns of `chronyc -c tracking` (chronyc(1)): whom the clock follows, when that one was last heard (POSIX s) …
+_REFERENCE_FIELD: Final = 0
+_REF_TIME_FIELD: Final = 3
+_LEAP_FIELD: Final = 13  # … and Normal, Insert second, Delete second, Not synchronised
+_ITSELF: Final = "7F7F0101"  # the directive `local`: chrony follows nobody but its own clock
 _FILE: Final = "clock.json"
 _YEAR_9999: Final = 253_370_764_800.0
 
@@ -87,8 +94,18 @@ class MachineClock:
                 with suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
-        fields = out.decode(errors="replace").strip().split(",")
-        return process.returncode == 0 and len(fields) > _LEAP_FIELD and fields[_LEAP_FIELD] != "Not synchronised"
+        return process.returncode == 0 and _tracks(out.decode(errors="replace"), self.wall())
+
+
+def _tracks(tracking: str, wall: float) -> bool:
+    """Whether this word of chrony means that the wall clock is right."""
+    fields = tracking.strip().split(",")
+    if len(fields) <= _LEAP_FIELD or fields[_LEAP_FIELD] == "Not synchronised" or fields[_REFERENCE_FIELD] == _ITSELF:
+        return False
+    try:
+        return abs(wall - float(fields[_REF_TIME_FIELD])) <= CHRONY_FRESH_S
+    except ValueError:
+        return False
 
 
 def boot_id() -> str:

@@ -1,50 +1,64 @@
 """What the daemon says of itself: one JSON object, for `gated status`, `gated doctor` and the demo."""
 
+import asyncio
+import math
 import os
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
-from gated import __version__
+from drivers.port import Reader
+from gated import __version__, pace
 from gated.clock import Timekeeper
 from gated.config import Config
 from gated.journal import Journal
-from gated.journal_read import bytes_per_event, hours_left
-from gated.post import Post, Station
+from gated.pace import Pace
+from gated.post import Device, Post, Station
+from gated.store import FILE_NAME
 from gated.whitelist import Whitelist
 
-_HOUR_S: Final = 3600.0
+PACE_S: Final = 0.5
+"""Who asks how the gate fares does not wait longer than this for the disk."""
 
 
 class Describer:
-    """Gathers the state. `started` is monotonic seconds."""
+    """Gathers the state. `readers` are those of all lanes, by device; they may be filled in later."""
 
     def __init__(
-        self, config: Config, *, post: Post, journal: Journal, keeper: Timekeeper, whitelist: Whitelist
+        self,
+        config: Config,
+        *,
+        post: Post,
+        journal: Journal,
+        keeper: Timekeeper,
+        whitelist: Whitelist,
+        readers: Mapping[str, Reader],
     ) -> None:
         self._config = config
         self._post = post
         self._journal = journal
         self._keeper = keeper
         self._whitelist = whitelist
+        self._readers = readers
         self._started = keeper.now().mono
         self._since = keeper.stamp().at
-        self._first_seq: int | None = None
+        self._asked: asyncio.Future[Pace | None] | None = None
 
-    def __call__(self) -> dict[str, object]:
+    async def __call__(self) -> dict[str, object]:
         """The state now."""
         post = self._post
+        found = await self._pace()
         return {
             "site": self._config.site,
             "gate": self._config.gate,
             "version": __version__,
             "pid": os.getpid(),
             "since": self._since,
+            "up_s": round(self._keeper.now().mono - self._started),
             "mode": "automatic" if self._journal.state.ok else "guard-only",
             "lanes": {name: self._lane(station) for name, station in post.stations.items()},
-            "devices": {
-                name: {"what": device.what, "online": device.online, "why": device.why, "since": device.since}
-                for name, device in post.devices.items()
-            },
-            "journal": self._describe_journal(),
+            "devices": {name: self._device(name, device) for name, device in post.devices.items()},
+            "journal": self._describe_journal(found),
             "list": self._describe_list(),
             "clock": self._describe_clock(),
             "figures": self._figures(),
@@ -71,18 +85,33 @@ class Describer:
             ],
         }
 
-    def _describe_journal(self) -> dict[str, object]:
+    def _device(self, name: str, device: Device) -> dict[str, object]:
+        told: dict[str, object] = {
+            "what": device.what,
+            "online": device.online,
+            "why": device.why,
+            "since": device.since,
+        }
+        reader = self._readers.get(name)
+        if reader is not None:
+            heard = reader.last_heard
+            told["heard_s_ago"] = None if heard is None else round(max(0.0, self._keeper.now().mono - heard), 1)
+        return told
+
+    async def _pace(self) -> Pace | None:
+        """How fast the journal grows; None while the disk does not say.
+
+        One question at a time: on a disk that hangs, each further one would take another thread.
+        """
+        if self._asked is None or self._asked.done():
+            now = datetime.fromisoformat(self._keeper.stamp().at).astimezone(self._config.zone)
+            self._asked = asyncio.ensure_future(asyncio.to_thread(pace.look, self._config.state / FILE_NAME, now))
+        asked = self._asked
+        await asyncio.wait({asked}, timeout=PACE_S)
+        return asked.result() if asked.done() else None
+
+    def _describe_journal(self, found: Pace | None) -> dict[str, object]:
         state = self._journal.state
-        if self._first_seq is None and state.ok:
-            self._first_seq = state.seq
-        hours = max((self._keeper.now().mono - self._started) / _HOUR_S, 1.0)
-        rate = (state.seq - (self._first_seq or state.seq)) / hours
-        try:
-            disk = os.statvfs(self._config.state)
-            free = disk.f_bavail * disk.f_frsize
-        except OSError:
-            free = 0
-        each = bytes_per_event(state.bytes, state.seq)
         return {
             "ok": state.ok,
             "why": state.why,
@@ -92,10 +121,10 @@ class Describer:
             "oldest": state.oldest,
             "bytes": state.bytes,
             "unwritten": state.unwritten,
-            "bytes_per_event": each,
-            "events_per_hour": round(rate, 1),
-            "free_bytes": free,
-            "hours_left": round(hours_left(rate, free, each)) if rate else None,
+            "bytes_per_event": found and round(found.bytes_per_event),
+            "events_per_hour": found and round(found.events_per_hour, 1),
+            "free_bytes": pace.free_bytes(self._config.state),
+            "hours_left": round(found.hours_left) if found and math.isfinite(found.hours_left) else None,
         }
 
     def _describe_list(self) -> dict[str, object] | None:

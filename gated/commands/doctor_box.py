@@ -2,7 +2,6 @@
 
 import grp
 import os
-import pwd
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from gated.commands.finding import Finding, note, ok, wrong
 from gated.commands.output import size
+from gated.rights import USER, Account
 
 if TYPE_CHECKING:
     from gated.config import Config
 
-USER: Final = "gated"
 SERIAL_GROUP: Final = "dialout"
 MEMORY_MIN_BYTES: Final = 64 * 1024 * 1024
 _UNITS: Final = tuple(
@@ -80,39 +79,25 @@ def _port(where: str, port: str) -> Finding:
         return wrong("port", f"{where}: {port} is not there", do)
     if not stat.S_ISCHR(facts.st_mode):
         return wrong("port", f"{where}: {port} is no device", "correct the port: ls -l /dev/serial/by-id")
-    if _may_open(facts):
+    # Where there is no such user yet, this one is asked about.
+    user = Account.of_daemon()
+    if (user or Account.of_process()).may(facts, os.R_OK | os.W_OK):
         return ok("port", f"{where}: {port}")
     group = _group_name(facts.st_gid)
-    do = f"sudo usermod -aG {group} {_daemon_user() or 'USER'}, then restart the daemon"
+    do = f"sudo usermod -aG {group} {user.name if user else 'USER'}, then restart the daemon"
     return wrong("port", f"{where}: {port} may be opened by group {group} only", do)
 
 
-def _may_open(facts: os.stat_result) -> bool:
-    """Whether the daemon's user, or this one where there is none, may read and write it."""
-    user = _daemon_user()
-    uid = pwd.getpwnam(user).pw_uid if user else os.geteuid()
-    if uid in {0, facts.st_uid}:
-        return True
-    groups = os.getgrouplist(user, pwd.getpwnam(user).pw_gid) if user else os.getgroups()
-    both = stat.S_IRGRP | stat.S_IWGRP
-    if facts.st_gid in groups:
-        return facts.st_mode & both == both
-    both = stat.S_IROTH | stat.S_IWOTH
-    return facts.st_mode & both == both
-
-
 def _users() -> Iterator[Finding]:
-    user = _daemon_user()
+    user = Account.of_daemon()
     if user is None:
         do = "sudo cp systemd/gated.sysusers /etc/sysusers.d/gated.conf; sudo systemd-sysusers"
         yield wrong("user", f"there is no user {USER!r}", do)
-        return
-    groups = {_group_name(gid) for gid in os.getgrouplist(user, pwd.getpwnam(user).pw_gid)}
-    if SERIAL_GROUP in groups:
-        yield ok("user", f"{user} is in {SERIAL_GROUP}")
+    elif SERIAL_GROUP in {_group_name(gid) for gid in user.groups}:
+        yield ok("user", f"{USER} is in {SERIAL_GROUP}")
     else:
-        do = f"sudo usermod -aG {SERIAL_GROUP} {user}, then restart the daemon"
-        yield wrong("user", f"{user} is not in {SERIAL_GROUP}, which serial ports belong to", do)
+        do = f"sudo usermod -aG {SERIAL_GROUP} {USER}, then restart the daemon"
+        yield wrong("user", f"{USER} is not in {SERIAL_GROUP}, which serial ports belong to", do)
 
 
 def _unit() -> Iterator[Finding]:
@@ -138,13 +123,6 @@ def _memory() -> Finding:
         do = "see what takes it: ps aux --sort -rss | head. A list load takes up to twice the list"
         return wrong("memory", f"only {size(free)} are free", do)
     return ok("memory", f"{size(free)} are free")
-
-
-def _daemon_user() -> str | None:
-    try:
-        return pwd.getpwnam(USER).pw_name
-    except KeyError:
-        return None
 
 
 def _group_name(gid: int) -> str:

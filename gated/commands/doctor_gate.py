@@ -1,23 +1,24 @@
 """What the doctor asks of the gate: its state folder, journal, list, clock, and the running daemon."""
 
-import json
 import os
 import pwd
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gated.commands.finding import Finding, note, ok, wrong
-from gated.commands.output import duration, size
+from gated.commands.output import count, duration, size
 
 if TYPE_CHECKING:
     from gated.config import Config
 
 SPACE_MIN_BYTES: Final = 100 * 1024 * 1024
 LIST_OLD_S: Final = 30 * 86_400.0
-RATE_EVENTS: Final = 5000
 HOURS_MIN: Final = 7 * 24.0
+HEARD_S: Final = 24 * 3600.0
+"""A reader that only talks says nothing while nobody comes; at no lane that is used nobody comes for a day."""
+_LOAD: Final = "sudo -u gated gated list load FILE"
 _AS_DAEMON: Final = "look as the daemon: sudo -u gated gated doctor"
 _BAD_FS: Final = {
     "nfs": "is on the network", "nfs4": "is on the network", "cifs": "is on the network", "smb3": "is on the network",
@@ -41,18 +42,19 @@ def examine(config: "Config") -> Iterator[Finding]:
         yield note("state", f"{folder} may not be read by this user", _AS_DAEMON)
     else:
         yield from _folder(folder)
-        yield from _journal(folder)
+        yield from _journal(config)
         yield from _whitelist(folder)
     yield _timezone(config)
     yield from _daemon(config)
 
 
 def _folder(folder: Path) -> Iterator[Finding]:
+    from gated.pace import free_bytes  # noqa: PLC0415 - not for a box without a state folder
+
     owner = _user_name(folder.stat().st_uid)
     if owner not in {"gated", _user_name(os.geteuid())}:
         yield wrong("state", f"{folder} belongs to {owner}, not to gated", f"sudo chown -R gated:gated {folder}")
-    disk = os.statvfs(folder)
-    free = disk.f_bavail * disk.f_frsize
+    free = free_bytes(folder)
     if free < SPACE_MIN_BYTES:
         yield wrong("state", f"only {size(free)} are free", "make room; when it is full nothing is admitted")
     kind = filesystem(folder, Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace"))
@@ -61,7 +63,7 @@ def _folder(folder: Path) -> Iterator[Finding]:
         yield wrong("state", f"{folder} lies on {kind}, which {_BAD_FS[kind]}", do)
     else:
         yield ok("state", f"{folder} on {kind or 'an unknown file system'}, {size(free)} free")
-    if disk.f_flag & os.ST_RDONLY:
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
         yield wrong("state", f"{folder} is mounted read-only", "look at dmesg for why; the disk may be dying")
 
 
@@ -78,10 +80,11 @@ def filesystem(folder: Path, mounts: str) -> str:
     return kind
 
 
-def _journal(folder: Path) -> Iterator[Finding]:
-    from gated import journal_read  # noqa: PLC0415 - not for a box without a state folder
+def _journal(config: "Config") -> Iterator[Finding]:
+    from gated import journal_read, pace  # noqa: PLC0415 - not for a box without a state folder
     from gated.store import FILE_NAME  # noqa: PLC0415 - the same
 
+    folder = config.state
     path = folder / FILE_NAME
     for damaged in sorted(folder.glob(f"{path.stem}-damaged-*{path.suffix}")):
         do = "what could be read of it is in the new journal; keep a copy, then remove it, and check the disk"
@@ -89,59 +92,49 @@ def _journal(folder: Path) -> Iterator[Finding]:
     if not path.exists():
         yield note("journal", "there is none yet: the daemon has not run")
         return
+    if not os.access(path, os.R_OK):
+        yield note("journal", f"{path} may not be read by this user", _AS_DAEMON)
+        return
     try:
         last = journal_read.head(path)
-        recent = journal_read.tail(path, RATE_EVENTS)
     except journal_read.JournalUnreadable as error:
         yield wrong("journal", str(error), _AS_DAEMON)
         return
-    taken = path.stat().st_size
-    each = journal_read.bytes_per_event(taken, last)
-    rate = events_per_hour(recent, datetime.now(UTC))
-    disk = os.statvfs(folder)
-    left = journal_read.hours_left(rate, disk.f_bavail * disk.f_frsize, each)
-    said = f"{last:,} events, {size(taken)}, {each:.0f} bytes each; {rate:.1f} an hour today"
-    said += f", room for {duration(left * 3600)}" if rate else ""
-    if left < HOURS_MIN:
+    said = f"{count(last, 'event')}, {size(path.stat().st_size)}"
+    found = pace.look(path, datetime.now(config.zone))
+    if found is None or not found.events_per_hour:
+        yield ok("journal", said if found is None else f"{said}; none today")
+        return
+    said += f", {found.bytes_per_event:.0f} bytes each; {found.events_per_hour:.1f} an hour today"
+    said += f", room for {duration(found.hours_left * 3600)}"
+    if found.hours_left < HOURS_MIN:
         yield wrong("journal", said, "make room on the disk, or lower journal.keep_days once events are acknowledged")
     else:
         yield ok("journal", said)
 
 
-def events_per_hour(lines: list[bytes], now: datetime) -> float:
-    """The rate over the last 24 hours, of the newest lines."""
-    since = now - timedelta(days=1)
-    times = sorted(at for line in lines if (at := _at(line)) is not None and since <= at <= now)
-    if not times:
-        return 0.0
-    # All lines within the day: the day holds more than we looked at, so their own span counts.
-    span = (now - times[0]).total_seconds() / 3600 if len(times) >= RATE_EVENTS else 24.0
-    return len(times) / max(span, 1 / 60)
-
-
-def _at(line: bytes) -> datetime | None:
-    try:
-        return datetime.fromisoformat(json.loads(line)["at"]).astimezone(UTC)
-    except (ValueError, KeyError, TypeError):
-        return None  # safe: it only counts
-
-
 def _whitelist(folder: Path) -> Iterator[Finding]:
-    from gated.whitelist import Whitelist  # noqa: PLC0415 - not for a box without a state folder
+    from gated.whitelist import POINTER, Whitelist, verify  # noqa: PLC0415 - not for a box without a state folder
 
+    if (folder / POINTER).exists() and not os.access(folder / POINTER, os.R_OK):
+        yield note("list", f"{folder / POINTER} may not be read by this user", _AS_DAEMON)
+        return
     held = Whitelist(folder)
     try:
         info, trouble = held.info, held.trouble
     finally:
         held.close()
     if trouble:
-        yield wrong("list", trouble, "gated list load FILE")
+        yield wrong("list", trouble, _LOAD)
     if info is None:
         if not trouble:
-            yield wrong("list", "none was ever loaded: every credential is unknown", "gated list load FILE")
+            yield wrong("list", "none was ever loaded: every credential is unknown", _LOAD)
+        return
+    if not trouble and (damage := verify(folder)):
+        yield wrong("list", f"it is damaged: {damage}", f"{_LOAD}; and look at dmesg: the disk may be dying")
         return
     age = (datetime.now(UTC) - datetime.fromisoformat(info.loaded_at)).total_seconds()
-    said = f"{info.entries:,} entries, loaded {duration(max(age, 0))} ago ({info.loaded_at})"
+    said = f"{count(info.entries, 'entry', 'entries')}, loaded {duration(max(age, 0))} ago ({info.loaded_at})"
     yield note("list", said, "it is old: load a newer one") if age > LIST_OLD_S else ok("list", said)
 
 
@@ -179,10 +172,20 @@ def _devices(state: Mapping[str, Any]) -> Iterator[Finding]:
         yield wrong("journal", f"cannot be written ({why}): nothing but exits opens by itself", "see `by hand` below")
     for name, device in _of(state, "devices").items():
         if device.get("online"):
-            yield ok("device", f"{name} is online")
+            yield _online(name, device, state.get("up_s"))
         else:
             do = "see its cable and power, and the port in the configuration"
             yield wrong("device", f"{name} is offline: {device.get('why')}", do)
+
+
+def _online(name: str, device: Mapping[str, Any], up_s: float | None) -> Finding:
+    """A device that is there. A reader that is asked answers all the time: only one that just talks can be unheard."""
+    heard = device.get("heard_s_ago", 0.0)
+    unheard = (up_s or 0.0) if heard is None else heard
+    if unheard < HEARD_S:
+        return ok("device", f"{name} is online")
+    do = "hold a test card before it; if that is not read, see its cable and power"
+    return note("device", f"{name} is online, and has read nothing for {duration(unheard)}", do)
 
 
 def _own_clock(config: "Config") -> Iterator[Finding]:
@@ -201,7 +204,7 @@ def _clock(quality: str) -> Finding:
         return ok("clock", "synced")
     do = (
         "timedatectl status: is there a time server and a way to it? "
-        "Where there is none: set the clock, then gated clock accept"
+        "Where there is none: set the clock, then sudo -u gated gated clock accept"
     )
     if quality == "holdover":
         return note("clock", "holdover: it was right earlier in this boot, and nobody says so now", do)

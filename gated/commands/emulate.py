@@ -14,6 +14,8 @@ from gated.commands.output import Failure, Status, complain, say_now
 if TYPE_CHECKING:
     from drivers.emulated.host import PtyHost, TcpHost
 
+FREE: Final = 0
+PORT_MAX: Final = 65_535
 PRESENT_S: Final = 0.5
 DEVICES: Final = {
     "em4100": "a tag's 10 hex digits: it is held before the reader for half a second",
@@ -31,11 +33,20 @@ def add(subparsers: Subparsers) -> None:
         subparsers,
         "emulate",
         "Run one emulated device on a new pty or TCP port, and feed it by lines.",
-        f"gated emulate em4100 --link /tmp/walk-in    # then type 0A00A1B2C3\n\nlines it takes:\n{words}",
+        "gated emulate em4100 --link /tmp/walk-in    # then type 0A00A1B2C3\n"
+        "gated emulate uhf18 --tcp                   # on a free TCP port, which it prints\n"
+        f"gated emulate uhf18 --tcp 6000\n\nlines it takes:\n{words}",
     )
     parser.add_argument("driver", choices=sorted(DEVICES), metavar="DRIVER", help=", ".join(sorted(DEVICES)))
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--tcp", action="store_true", help="on a TCP port of this machine instead of a pty")
+    where.add_argument(
+        "--tcp",
+        nargs="?",
+        type=_port,
+        const=FREE,
+        metavar="PORT",
+        help="on this TCP port of this machine instead of a pty; without PORT, on a free one, which it prints",
+    )
     where.add_argument("--link", type=Path, metavar="PATH", help="a symlink that stands for the pty")
     parser.add_argument("--file", type=Path, metavar="FILE", help="take the lines from here instead of the keyboard")
     parser.set_defaults(run=run)
@@ -62,10 +73,25 @@ async def _emulate(args: argparse.Namespace, source: int) -> None:
     device = emulated(args.driver)
     if isinstance(device, EmulatedLcus):
         device.on_change = lambda channel, on: say_now(f"relay {channel} {'closed' if on else 'open'}")
-    async with TcpHost(device) if args.tcp else PtyHost(device, args.link) as host:
+    host = PtyHost(device, args.link) if args.tcp is None else TcpHost(device, args.tcp)
+    try:
+        await host.plug()
+    except OSError as error:
+        where = args.link if args.tcp is None else f"TCP port {args.tcp}"
+        why = os.strerror(error.errno or 0)
+        raise Failure(f"{where or 'a pty'} cannot be had: {why}", Status.UNREACHABLE) from error
+    async with host:
         say_now(f'{{ driver = "{args.driver}", port = "{host.port}" }}')
         async for line in _lines(source):
             await _feed(device, host, line)
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdigit() and 0 < int(text) <= PORT_MAX:
+        return int(text)
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is no TCP port; 1 to {PORT_MAX} would be right, and DRIVER before --tcp"
+    )
 
 
 async def _feed(device: object, host: "PtyHost | TcpHost", line: str) -> None:
@@ -99,7 +125,8 @@ async def _lines(source: int) -> AsyncIterator[str]:
     """Lines without blanks, from a terminal, a pipe or a file, none of which may block the device."""
     import asyncio  # noqa: PLC0415 - not for --help
 
-    if stat.S_ISREG(os.fstat(source).st_mode):
+    mode = os.fstat(source).st_mode
+    if stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and not os.isatty(source)):  # such as /dev/null: none tells of input
         for line in os.fdopen(os.dup(source)).read().splitlines():
             if line.strip():
                 yield line.strip()

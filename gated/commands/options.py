@@ -38,12 +38,12 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the result as JSON, for another program")
 
 
-def configuration(args: argparse.Namespace, *, check_state: bool = False) -> "Config":
-    """The configuration that `-c` names; raises Failure with all that is wrong with it."""
+def configuration(args: argparse.Namespace) -> "Config":
+    """The configuration that `-c` names; raises Failure with all that is wrong with it, but for the state folder."""
     from gated.config import ConfigError, ConfigUnreadableError, load  # noqa: PLC0415 - not for --help
 
     try:
-        return load(args.config, check_state=check_state)
+        return load(args.config, check_state=False)
     except ConfigError as error:
         status = Status.UNREACHABLE if isinstance(error, ConfigUnreadableError) else Status.USAGE
         raise Failure(f"the configuration cannot be used:\n{error}", status) from error

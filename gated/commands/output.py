@@ -67,27 +67,16 @@ def say_now(text: str) -> None:
     sys.stdout.flush()
 
 
-def say_tree(result: Mapping[str, object], indent: str = "") -> None:
-    """A nested result as indented lines: `key: value`."""
+def say_tree(result: Mapping[str, object]) -> None:
+    """A result as lines: `key: value`."""
     for key, value in result.items():
-        label = str(key).replace("_", " ")
-        if isinstance(value, Mapping) and value:
-            say(f"{indent}{label}:")
-            say_tree(value, indent + "  ")
-        elif isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
-            say(f"{indent}{label}:")
-            say_table(value, indent + "  ")
-        else:
-            say(f"{indent}{label}: {plain(value)}")
+        say(f"{str(key).replace('_', ' ')}: {plain(value)}")
 
 
-def say_table(rows: Sequence[Mapping[str, object]], indent: str = "") -> None:
-    """Rows with the same keys, in columns."""
-    columns = list(dict.fromkeys(str(key) for row in rows for key in row))
-    lines = [columns, *([plain(row.get(column)) for column in columns] for row in rows)]
-    widths = [max(_width(line[number]) for line in lines) for number in range(len(columns))]
-    for line in lines:
-        say((indent + "  ".join(padded(cell, width) for cell, width in zip(line, widths, strict=True))).rstrip())
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The rows as lines, their cells in columns."""
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def plain(value: object) -> str:
@@ -106,6 +95,11 @@ def padded(text: str, width: int) -> str:
     return text + " " * (width - _width(text))
 
 
+def count(number: int, one: str, many: str = "") -> str:
+    """So many of something."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def size(count: float) -> str:
     """A number of bytes in words."""
     for unit in ("bytes", "KiB", "MiB"):
@@ -117,7 +111,7 @@ def size(count: float) -> str:
 
 def duration(seconds: float) -> str:
     """A length of time in words."""
-    for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+    for unit, length in (("years", 365 * 86_400), ("days", 86_400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
     return f"{seconds:.0f} seconds"

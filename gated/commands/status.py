@@ -3,7 +3,7 @@
 import argparse
 
 from gated.commands.options import Subparsers, add_config, add_json, command, configuration
-from gated.commands.output import Status, say_json, say_tree
+from gated.commands.output import Status, say, say_json
 
 
 def add(subparsers: Subparsers) -> None:
@@ -21,11 +21,13 @@ def add(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask the daemon and print what it says."""
-    from gated.commands.daemon import ask  # noqa: PLC0415 - not for --help
+    from gated.commands import status_text  # noqa: PLC0415 - not for --help
+    from gated.commands.daemon import ask  # noqa: PLC0415 - the same
 
     state = ask(configuration(args).state, {"op": "status"})
     if args.json:
         say_json(state)
     else:
-        say_tree(state)
+        for line in status_text.lines(state):
+            say(line)
     return Status.OK

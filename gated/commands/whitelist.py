@@ -3,15 +3,17 @@
 import argparse
 import sys
 import time
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from gated.commands.options import Subparsers, add_config, add_json, command, configuration
-from gated.commands.output import Failure, Status, complain, say, say_json, say_tree
+from gated.commands.output import Failure, Status, complain, count, say, say_json, say_tree
 
 if TYPE_CHECKING:
     from gated.listload import ListRefused
+    from gated.whitelist import Whitelist
 
 IN_FORCE_S: Final = 2.0
 _BAR: Final = 30
@@ -47,32 +49,33 @@ def add(subparsers: Subparsers) -> None:
 
 
 def load(args: argparse.Namespace) -> int:
-    """Load a list and wait until it is in force."""
+    """Load a list and wait until it is in force. Raises PermissionError where the state folder is another user's."""
     from gated import listload  # noqa: PLC0415 - not for --help
 
-    config = configuration(args, check_state=True)
-    if not config.state.is_dir():
-        raise Failure(f"there is no state folder {config.state}; start the daemon once, or make the folder")
+    config = configuration(args)
+    try:
+        config.state.stat()
+    except FileNotFoundError as error:
+        why = f"there is no state folder {config.state}; start the daemon once, or make the folder"
+        raise Failure(why) from error
     listload.step_back()
     progress = _Progress(quiet=args.json)
     now = datetime.now(config.zone).isoformat(timespec="seconds")
     try:
-        result = listload.load(
-            config.state,
-            args.file,
-            progress,
-            now,
-            shrink=args.shrink,
-            known_whens=frozenset(config.schedules) | {"always"},
-            known_lanes=frozenset(config.lanes),
-        )
+        with progress:
+            result = listload.load(
+                config.state,
+                args.file,
+                progress,
+                now,
+                shrink=args.shrink,
+                known_whens=frozenset(config.schedules) | {"always"},
+                known_lanes=frozenset(config.lanes),
+            )
     except listload.ListRefused as refused:
-        progress.end()
         return _refused(args, refused)
     except listload.LoadError as error:
-        progress.end()
         raise Failure(str(error)) from error
-    progress.end()
     said = _in_force(config.state, result.version)
     found = {
         "version": result.version,
@@ -87,14 +90,14 @@ def load(args: argparse.Namespace) -> int:
         say_json(found)
     else:
         counts = f"{result.added:,} added, {result.removed:,} removed, {result.changed:,} changed"
-        say(f"{result.entries:,} entries, {counts}")
+        say(f"{count(result.entries, 'entry', 'entries')}, {counts}")
         say(f"{result.version}: {said}")
     return Status.OK if said != _LATE else Status.FAILED
 
 
 def show(args: argparse.Namespace) -> int:
     """Print one entry; status 1 where the list has none."""
-    from gated.whitelist import Whitelist  # noqa: PLC0415 - not for --help
+    from gated.whitelist import WhitelistError  # noqa: PLC0415 - not for --help
     from protocol.credential import CredentialError, canonical  # noqa: PLC0415 - the same
     from protocol.whitelist import encode  # noqa: PLC0415 - the same
 
@@ -102,10 +105,12 @@ def show(args: argparse.Namespace) -> int:
         credential = canonical(args.credential)
     except CredentialError as error:
         raise Failure(str(error), Status.USAGE) from error
-    held = Whitelist(configuration(args).state)
+    held = _held(configuration(args).state)
     try:
         entry = held.entry(credential)
         version = held.info.version if held.info is not None else None
+    except WhitelistError as error:
+        raise Failure(str(error)) from error
     finally:
         held.close()
     if entry is None:
@@ -117,9 +122,7 @@ def show(args: argparse.Namespace) -> int:
 
 def info(args: argparse.Namespace) -> int:
     """Print which list is in force; status 1 where there is none or it is in trouble."""
-    from gated.whitelist import Whitelist  # noqa: PLC0415 - not for --help
-
-    held = Whitelist(configuration(args).state)
+    held = _held(configuration(args).state)
     found, trouble = held.info, held.trouble
     held.close()
     if found is None:
@@ -136,6 +139,15 @@ def info(args: argparse.Namespace) -> int:
     else:
         say_tree(described)
     return Status.FAILED if trouble else Status.OK
+
+
+def _held(folder: Path) -> "Whitelist":
+    """The list in force. Raises PermissionError where this user may not read it: that is no trouble of the list."""
+    from gated.whitelist import POINTER, Whitelist  # noqa: PLC0415 - not for --help
+
+    with suppress(FileNotFoundError):
+        (folder / POINTER).open("rb").close()
+    return Whitelist(folder)
 
 
 _LATE: Final = "not in force yet; look at: gated doctor"
@@ -179,13 +191,19 @@ class _Progress:
         self._stage = ""
         self._shown = -1
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Show how far a stage is."""
         if self._quiet:
             return
         percent = 100 * done // total if total else 100
         if stage != self._stage:
-            self.end()
+            self._end()
             self._stage = stage
             if not self._terminal:
                 complain(f"{_STAGES.get(stage, stage)} …")
@@ -197,7 +215,7 @@ class _Progress:
             sys.stderr.write(f"\r{_STAGES.get(stage, stage):10} {bar:░<{_BAR}} {percent:3} %")
             sys.stderr.flush()
 
-    def end(self) -> None:
+    def _end(self) -> None:
         """Leave the bar's line."""
         if self._terminal and self._stage and not self._quiet:
             sys.stderr.write("\n")

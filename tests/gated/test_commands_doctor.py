@@ -1,13 +1,21 @@
 """`gated doctor` finds what is wrong with a box, says what to do, and changes nothing."""
 
 import json
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gated import listload
 from gated.__main__ import main
 from gated.commands.doctor_box import has_reset_bug
-from gated.commands.doctor_gate import filesystem
+from gated.commands.doctor_gate import HEARD_S, filesystem
+from gated.store import FILE_NAME, Store
+from protocol.event import ClockQuality, Kind, Stamp, body
+from tests.gated.answering import daemon
 
 CONFIG = """
 site = "shenhang"
@@ -21,16 +29,28 @@ readers = [ {{ driver = "em4100", port = "{port}" }} ]
 """
 
 
-def _doctor(tmp_path: Path, capsys: pytest.CaptureFixture[str], port: str) -> tuple[int, dict[str, list[str]]]:
-    """The exit status, and what is wrong, by what it is about."""
+def _doctor(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], port: str = "/dev/null", grade: str = "wrong"
+) -> tuple[int, dict[str, list[str]]]:
+    """The exit status, and what has that grade, by what it is about."""
     config = tmp_path / "gated.toml"
     config.write_text(CONFIG.format(state=tmp_path / "state", port=port))
     status = main(["doctor", "-c", str(config), "--json"])
-    wrong: dict[str, list[str]] = {}
+    found: dict[str, list[str]] = {}
     for finding in json.loads(capsys.readouterr().out)["findings"]:
-        if finding["grade"] == "wrong":
-            wrong.setdefault(finding["about"], []).append(finding["said"] + " → " + finding["do"])
-    return status, wrong
+        if finding["grade"] == grade:
+            found.setdefault(finding["about"], []).append(finding["said"] + " → " + finding["do"])
+    return status, found
+
+
+def _loaded(state: Path) -> Path:
+    """The file of a list in force."""
+    state.mkdir()
+    source = state.parent / "list.jsonl"
+    source.write_text("".join(f'{{"c":"em:{number:010X}","h":"h{number:02}"}}\n' for number in range(50)))
+    listload.load(state, source, lambda *_: None, datetime.now(UTC).isoformat(timespec="seconds"))
+    (file,) = state.glob("list-*.db")
+    return file
 
 
 def test_a_box_on_which_nothing_ran_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -58,6 +78,69 @@ def test_a_damaged_journal_that_was_set_aside(tmp_path: Path, capsys: pytest.Cap
     assert "journal-damaged-2026-11-24T081502.db" in wrong["journal"][0]
     assert "gated list load FILE" in wrong["list"][0]
     assert "port" not in wrong
+
+
+def test_a_list_that_was_altered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The whole list is checked against what was loaded: one letter of one entry is found, and what to do is said."""
+    file = _loaded(tmp_path / "state")
+    assert "list" not in _doctor(tmp_path, capsys)[1]
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE entry SET h = 'h99' WHERE c = 'em:0000000007'")
+    (said,) = _doctor(tmp_path, capsys)[1]["list"]
+    assert "does not hold what was loaded" in said
+    assert "sudo -u gated gated list load FILE" in said
+
+
+def test_a_list_whose_pages_are_damaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A page that no lookup has met yet is found as well."""
+    file = _loaded(tmp_path / "state")
+    whole = file.read_bytes()
+    at = whole.rindex(b"h07")
+    file.write_bytes(whole[:at] + b"\xff\xff\xff" + whole[at + 3 :])
+    assert "it is damaged" in _doctor(tmp_path, capsys)[1]["list"][0]
+
+
+def test_the_journal_of_today(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """How many events, how many an hour today, and for how long there is room."""
+    (tmp_path / "state").mkdir()
+    now = datetime.now(UTC)
+    with closing(Store(tmp_path / "state" / FILE_NAME)) as store:
+        store.begin_epoch(board="serial:a", began="", why="a new journal")
+        for at in (now - timedelta(days=2), now):
+            store.commit([body(Kind.TEST, Stamp(at.isoformat(), ClockQuality.SYNCED, "9f2c", 1.0), {})])
+    (said,) = _doctor(tmp_path, capsys, grade="ok")[1]["journal"]
+    assert said.startswith("2 events, ")
+    assert "an hour today, room for " in said
+
+
+@pytest.mark.parametrize(
+    ("device", "noted"),
+    [
+        ({"online": True, "heard_s_ago": HEARD_S - 1}, ""),
+        ({"online": True, "heard_s_ago": 31 * 3600.0}, "has read nothing for 31 hours → hold a test card before it"),
+        ({"online": True, "heard_s_ago": None}, "has read nothing for 3 days → hold a test card before it"),
+        ({"online": True}, ""),
+        ({"online": False, "why": "unplugged", "heard_s_ago": 31 * 3600.0}, ""),
+    ],
+)
+def test_a_reader_that_reads_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], device: dict[str, Any], noted: str
+) -> None:
+    """A port that is open says little of a reader that only talks: after a day it is worth a try, and not wrong."""
+    (tmp_path / "state").mkdir()
+    said = {"up_s": 3 * 86_400, "devices": {"walk-in/0": {"what": "reader", **device}}}
+    with daemon(tmp_path / "state", {"status": said}):
+        _, notes = _doctor(tmp_path, capsys, grade="note")
+        _, wrong = _doctor(tmp_path, capsys)
+    assert ("walk-in/0 is online, and " + noted in "".join(notes.get("device", []))) if noted else "device" not in notes
+    assert ("device" in wrong) is not device["online"]
+
+
+def test_a_daemon_that_does_not_say_how_long_it_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One that is older than this command is no reader's fault."""
+    (tmp_path / "state").mkdir()
+    with daemon(tmp_path / "state", {"status": {"devices": {"walk-in/0": {"online": True, "heard_s_ago": None}}}}):
+        assert "device" not in _doctor(tmp_path, capsys, grade="note")[1]
 
 
 def test_a_broken_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

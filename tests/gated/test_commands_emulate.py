@@ -1,6 +1,7 @@
 """`gated emulate`: a device without hardware, which real drivers understand."""
 
 import os
+import socket
 import subprocess
 import sys
 import tomllib
@@ -58,6 +59,73 @@ def test_em4100(tmp_path: Path) -> None:
     assert frames[0].tag == bytes.fromhex("0A00A1B2C3")
 
 
+def connected(port: str) -> socket.socket:
+    """The host's end of a TCP port."""
+    scheme, _, rest = port.partition("://")
+    assert scheme == "socket"
+    host, _, number = rest.rpartition(":")
+    return socket.create_connection((host, int(number)), timeout=30)
+
+
+def without_keyboard(*words: str) -> "subprocess.CompletedProcess[str]":
+    """The command run to its end, with nothing to read."""
+    return subprocess.run(
+        [*COMMAND, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+def free_port() -> int:
+    """The number of a TCP port that nobody has."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        number: int = server.getsockname()[1]
+    return number
+
+
+def test_tcp_without_a_number() -> None:
+    """A free port is taken and printed, another one for each; a tag comes through it."""
+    with emulated("em4100", "--tcp") as (keyboard, _, port), emulated("em4100", "--tcp") as (_, _, other):
+        assert port != other
+        assert not port.endswith(":0")
+        with connected(port) as line:
+            keyboard.write("0A00A1B2C3\n")
+            keyboard.flush()
+            codec = Em4100Codec()
+            while not (frames := codec.feed(line.recv(64))):
+                pass
+    assert frames[0].tag == bytes.fromhex("0A00A1B2C3")
+
+
+def test_tcp_with_a_number() -> None:
+    """That port, so that a configuration stays right; one that is taken is no traceback."""
+    number = free_port()
+    with emulated("lcus", "--tcp", str(number)) as (_, printed, port):
+        assert port == f"socket://127.0.0.1:{number}"
+        with connected(port) as line:
+            line.sendall(Switch(2, True).to_bytes())
+            assert printed.readline().split()[:2] == ["relay", "2"]
+        words = [*COMMAND, "lcus", "--tcp", str(number)]
+        second = subprocess.run(
+            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False
+        )
+    assert second.returncode == 3
+    assert second.stderr == f"gated: TCP port {number} cannot be had: Address already in use\n"
+
+
+def test_its_help_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """What --tcp does without a number is in --help."""
+    with pytest.raises(SystemExit, match="0"):
+        main(["emulate", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "--tcp [PORT]" in said
+    assert "without PORT, on a free one, which it prints" in said
+
+
+def test_without_a_keyboard() -> None:
+    """Nothing to read ends it, without a complaint."""
+    done = without_keyboard("em4100")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_lcus() -> None:
     """Each change of a relay is printed."""
     with emulated("lcus") as (_, printed, port):
@@ -77,9 +145,12 @@ def test_contact() -> None:
         os.close(descriptor)
 
 
-@pytest.mark.parametrize("words", [["emulate", "nothing"], ["emulate"], ["emulate", "em4100", "--tcp", "--link", "/x"]])
+@pytest.mark.parametrize(
+    "words",
+    [["nothing"], [], ["em4100", "--tcp", "--link", "/x"], ["em4100", "--tcp", "0"], ["--tcp", "em4100"]],
+)
 def test_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """An unknown device: status 2, and which there are."""
+    """An unknown device, or no port: status 2, and which there are."""
     with pytest.raises(SystemExit, match="2"):
-        main(words)
+        main(["emulate", *words])
     assert "usage" in capsys.readouterr().err

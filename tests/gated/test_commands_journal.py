@@ -2,8 +2,6 @@
 
 import csv
 import json
-import os
-import pwd
 import signal
 import sqlite3
 import subprocess
@@ -165,38 +163,6 @@ def test_follow(config: Path, state: Path) -> None:
             assert process.wait(timeout=30) == 130
         finally:
             process.kill()
-
-
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
-def test_not_ours(config: Path, tmp_path: Path) -> None:
-    """Without the right to read the folder: status 3, and the command that has it."""
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.owner() == "root" and folder != Path("/") and str(folder).startswith("/tmp/pytest"):  # noqa: S108
-            folder.chmod(0o755)
-    (tmp_path / "state").chmod(0o700)
-    said = tmp_path / "said"
-    status = _as_nobody(["journal", "list", "-c", str(config)], said)
-    assert status == 3, said.read_text()
-    assert "sudo -u gated gated journal list" in said.read_text()
-
-
-def _as_nobody(words: list[str], said: Path) -> int:
-    """Run a command as another user, in a fork: that user may have no right to this interpreter's files."""
-    assert main(["journal", "verify", *words[2:]]) == 0  # whatever is imported late is there by now
-    nobody = pwd.getpwnam("nobody")
-    out = said.open("w")
-    child = os.fork()
-    if child == 0:
-        os.setgroups([])
-        os.setgid(nobody.pw_gid)
-        os.setuid(nobody.pw_uid)
-        sys.stderr = out
-        code = main(words)
-        out.flush()
-        os._exit(code)
-    out.close()
-    _, ended = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(ended)
 
 
 @pytest.mark.parametrize(

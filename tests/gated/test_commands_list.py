@@ -1,16 +1,12 @@
 """`gated list`, `gated status`, `gated clock`, `gated doctor`, with and without a daemon."""
 
 import json
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from gated import control
 from gated.__main__ import main
+from tests.gated.answering import daemon
 
 Captured = pytest.CaptureFixture[str]
 LINES = ('{"c":"em:0A00A1B2C3","h":"h1"}', '{"c":"epc:E28011700000020F12345678","h":"h2","when":"workdays"}')
@@ -41,49 +37,6 @@ def source(tmp_path: Path) -> Path:
     path = tmp_path / "list.jsonl"
     path.write_text("\n".join(LINES) + "\n")
     return path
-
-
-def listens(folder: Path) -> bool:
-    """Whether something answers on the control socket."""
-    try:
-        return "error" in control.ask(folder, {})
-    except control.NotRunning:
-        return False
-
-
-@contextmanager
-def daemon(folder: Path, answers: Mapping[str, object]) -> Iterator[list[dict[str, Any]]]:
-    """A daemon as far as the control socket goes: an answer an op; yields what it was asked."""
-    asked: list[dict[str, Any]] = []
-    ready, ended = threading.Event(), threading.Event()
-
-    async def handle(request: Mapping[str, Any]) -> Mapping[str, object]:
-        asked.append(dict(request))
-        answer = answers[request["op"]]
-        return answer() if callable(answer) else answer  # type: ignore[return-value]
-
-    def live() -> None:
-        import asyncio  # noqa: PLC0415 - the daemon's side only
-
-        async def serve() -> None:
-            task = asyncio.create_task(control.serve(folder, handle))
-            while not await asyncio.to_thread(listens, folder):  # noqa: ASYNC110 - nothing tells
-                await asyncio.sleep(0.01)
-            ready.set()
-            await asyncio.to_thread(ended.wait)
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-        asyncio.run(serve())
-
-    thread = threading.Thread(target=live)
-    thread.start()
-    try:
-        assert ready.wait(30)
-        yield asked
-    finally:
-        ended.set()
-        thread.join(30)
 
 
 def test_load_without_a_daemon(config: Path, source: Path, capsys: Captured) -> None:
@@ -152,18 +105,6 @@ def test_what_cannot_be_done(config: Path, capsys: Captured, words: list[str], s
     """What cannot be done says why, and the status tells whose turn it is."""
     assert main([*words, "-c", str(config)]) == status
     assert said in capsys.readouterr().err
-
-
-def test_status(config: Path, state: Path, capsys: Captured) -> None:
-    """What the daemon says of itself, for a person or a program."""
-    said = {"mode": "automatic", "lanes": {"walk-in": {"arm": "down", "held": []}}, "journal": {"ok": True, "seq": 7}}
-    with daemon(state, {"status": said}):
-        assert main(["status", "-c", str(config)]) == 0
-        text = capsys.readouterr().out
-        assert main(["status", "--json", "-c", str(config)]) == 0
-        assert json.loads(capsys.readouterr().out) == said
-    assert text.splitlines()[:4] == ["mode: automatic", "lanes:", "  walk-in:", "    arm: down"]
-    assert "  ok: yes" in text
 
 
 def test_clock_accept(config: Path, state: Path, capsys: Captured) -> None:

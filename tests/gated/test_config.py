@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gated import config_check
+from gated import config_check, rights
 from gated.config import ConfigError, ConfigUnreadableError, load, warnings
 from gated.config_problem import Problem, lines_of
 
@@ -316,6 +316,7 @@ class TestWrong:
         """The same with a real folder and a real other user."""
         folder = Path("/root")
         monkeypatch.setenv("STATE_DIRECTORY", str(folder / "gated"))
+        monkeypatch.setattr(rights, "USER", "no-such-user")  # whose rights would count for root
         path = written(tmp_path, MINIMAL)
         child = os.fork()
         if child == 0:

@@ -4,7 +4,7 @@ import asyncio
 import io
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ from gated.journal import Journal, JournalTrouble
 from gated.post import Post
 from gated.whitelist import Whitelist, WhitelistError
 from protocol.credential import Credential, masked
-from protocol.event import Kind
+from protocol.event import Kind, Stamp
 from protocol.sighting import Sighting
 from protocol.whitelist import Entry
 
@@ -87,6 +87,26 @@ def test_words_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not said.startswith("{")
 
 
+@pytest.mark.parametrize("level", ["", "debug"])
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_traceback_shows_no_values(terminal: bool, level: str, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001 - a parameter
+    """Where it happened, and what; not what the variables held, credentials among them."""
+    log, stderr = configured(monkeypatch, terminal=terminal, level=level)
+
+    def fail(credential: str) -> None:
+        kept = [credential]
+        raise LookupError(len(kept))
+
+    try:
+        fail(str(LISTED))
+    except LookupError:
+        log.exception("failed")
+    said = stderr.getvalue()
+    assert "LookupError: 1" in said
+    assert "in fail" in said
+    assert LISTED.partition(":")[2] not in said
+
+
 @pytest.mark.parametrize(("level", "said"), [("", 0), ("info", 0), ("debug", 1), ("DEBUG", 1)])
 def test_debug_only_when_asked(level: str, said: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """`GATED_LOG=debug`, in any case; nothing else."""
@@ -120,15 +140,13 @@ class Disk:
         self._works = works
         self._seq = 0
 
-    def append(self, *_: object) -> asyncio.Future[int]:
+    def write(self, _kind: Kind, _stamp: Stamp, _fields: object, told: Callable[[int | JournalTrouble], None]) -> None:
         """See Journal."""
-        written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._seq += 1
-        if self._works:
-            written.set_result(self._seq)
-        else:
-            written.set_exception(JournalTrouble("disk full"))
-        return written
+        asyncio.get_running_loop().call_soon(told, self._seq if self._works else JournalTrouble("disk full"))
+
+    def note(self, *_: object) -> None:
+        """See Journal."""
 
     def keep(self, *_: object) -> None:
         """See Journal."""

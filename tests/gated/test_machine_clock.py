@@ -3,15 +3,17 @@
 import json
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
 
 from gated import machine_clock
 from gated.clock import Remembered
-from gated.machine_clock import FRESH_S, MachineClock, boot_id, recall, remember
+from gated.machine_clock import CHRONY_FRESH_S, FRESH_S, MachineClock, boot_id, recall, remember
 
-TRACKING = "C0A80001,ntp.example,3,1795564800.1,0.000001,0.0000002,0.00002,-1.2,0.0,0.05,0.02,0.001,64.2,{leap}"
+SERVER = "C0A80001,ntp.example"
+TRACKING = "{who},3,{at},0.000001,0.0000002,0.00002,-1.2,0.0,0.05,0.02,0.001,64.2,{leap}"
 KEPT = Remembered(1_795_564_800.0, 12.5, "b1", synced=True)
 
 
@@ -22,6 +24,11 @@ def chronyc(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> Machi
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     return MachineClock("chrony", folder / "none", folder)
+
+
+def tracking(leap: str = "Normal", age: float = 30.0, *, who: str = SERVER, at: str = "") -> str:
+    """What chronyc prints in a shell, of a server last heard that many seconds ago."""
+    return f"echo '{TRACKING.format(who=who, at=at or f'{time.time() - age:.9f}', leap=leap)}'"
 
 
 def test_timesyncd_says_so_by_a_file(tmp_path: Path) -> None:
@@ -56,10 +63,11 @@ async def test_it_is_asked_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("script", "synced"),
     [
-        (f"echo '{TRACKING.format(leap='Normal')}'", True),
-        (f"echo '{TRACKING.format(leap='Insert second')}'", True),
-        (f"echo '{TRACKING.format(leap='Not synchronised')}'", False),
-        (f"echo '{TRACKING.format(leap='Normal')}'; exit 1", False),
+        (tracking(), True),
+        (tracking("Insert second"), True),
+        (tracking("Not synchronised"), False),
+        (tracking("Not synchronised", who="00000000,", at="0.000000000"), False),
+        (f"{tracking()}; exit 1", False),
         ("echo '506 Cannot talk to daemon'; exit 1", False),
         ("echo '506 Cannot talk to daemon'", False),
         ("printf '\\377\\376,'", False),
@@ -70,6 +78,30 @@ async def test_chrony_is_asked(tmp_path: Path, script: str, synced: bool, monkey
     """Its last column counts, if it is there and the command went well."""
     clock = chronyc(tmp_path, f'test "$*" = "-c tracking" || exit 9; {script}', monkeypatch)
     assert not clock.synced()
+    await clock.ask()
+    assert clock.synced() is synced
+
+
+@pytest.mark.parametrize(
+    ("said", "synced"),
+    [
+        (tracking(age=CHRONY_FRESH_S - 600), True),
+        (tracking(age=CHRONY_FRESH_S + 60), False),
+        (tracking(age=-CHRONY_FRESH_S - 600), False),  # the wall clock was set back since
+        (tracking(at="0.000000000"), False),
+        (tracking(at="nan"), False),
+        (tracking(at="Tue Nov 24 08:15:02 2026"), False),
+        (tracking(who="7F7F0101,"), False),
+    ],
+)
+async def test_chrony_must_have_heard_somebody(
+    tmp_path: Path,
+    said: str,
+    synced: bool,  # noqa: FBT001 - a parameter
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its leap status stays Normal long after the last answer, and with `local` it follows nobody but itself."""
+    clock = chronyc(tmp_path, said, monkeypatch)
     await clock.ask()
     assert clock.synced() is synced
 

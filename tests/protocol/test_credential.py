@@ -40,7 +40,7 @@ def test_canonical(text: str, how_strong: Strength) -> None:
     ],
 )
 def test_plates(plate: str) -> None:
-    """A private car's, an electric one's, a school's, the police's, a trailer's, a consulate's, a foreign one, the army's."""
+    """A car's, an electric one's, a school's, the police's, a trailer's, a consulate's, a foreign one, the army's."""
     assert canonical(f"plate:{plate}") == f"plate:{plate}"
 
 
