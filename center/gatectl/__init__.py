@@ -1,0 +1,1 @@
+"""`gatectl`: the site's tool for technicians and the committee. One module a family of commands."""

@@ -1,0 +1,117 @@
+"""`gatectl gate`: the site's gates: let one in, give it a new box, shut one out."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from center.gatectl.options import Subparsers, add_json, command, now, opened
+from center.gatectl.output import Status, complain, say, say_json, say_table
+
+if TYPE_CHECKING:
+    from center.site.gates import Issued
+
+
+def add(subparsers: Subparsers) -> None:
+    """The family's own part of the command line."""
+    parser = command(subparsers, "gate", "Set up the site's gates.", "gatectl gate add north")
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    adding = command(
+        actions,
+        "add",
+        "Let a new gate in: writes its enrolment file, and prints the passphrase that opens it, once.",
+        "gatectl gate add north -o /media/stick/north.enrolment\n"
+        "# at the gate's box:  sudo gated setup /media/stick/north.enrolment",
+    )
+    adding.set_defaults(run=add_gate)
+    replacing = command(
+        actions,
+        "replace",
+        "Give a gate a new box: a new enrolment file and password; the old box is let in no more.",
+        "gatectl gate replace north",
+    )
+    replacing.set_defaults(run=replace)
+    removing = command(actions, "remove", "Let a gate in no more.", "gatectl gate remove north")
+    removing.set_defaults(run=remove)
+    for action in (adding, replacing, removing):
+        action.add_argument("name", metavar="NAME", help="the gate: small letters, digits and -")
+    for action in (adding, replacing):
+        action.add_argument(
+            "-o", "--output", type=Path, metavar="FILE", help="the enrolment file (default: in the site's folder)"
+        )
+    listing = command(actions, "list", "Print the gates that are let in.", "gatectl gate list --json")
+    listing.set_defaults(run=list_)
+    for action in (adding, replacing, removing, listing):
+        add_json(action)
+
+
+def add_gate(args: argparse.Namespace) -> int:
+    """Let a new gate in."""
+    from center.gatectl.registry import registry  # noqa: PLC0415 - not for --help
+    from center.site import gates  # noqa: PLC0415 - the same
+
+    site = opened(args)
+    _issued(args, gates.add(site, args.name, registry(site), now(), output=args.output))
+    return Status.OK
+
+
+def replace(args: argparse.Namespace) -> int:
+    """Give a gate a new box."""
+    from center.gatectl.registry import registry  # noqa: PLC0415 - not for --help
+    from center.site import gates  # noqa: PLC0415 - the same
+
+    site = opened(args)
+    _issued(args, gates.replace(site, args.name, registry(site), now(), output=args.output))
+    return Status.OK
+
+
+def remove(args: argparse.Namespace) -> int:
+    """Let a gate in no more."""
+    from center.site import gates  # noqa: PLC0415 - not for --help
+
+    gates.remove(opened(args), args.name)
+    if args.json:
+        say_json({"gate": args.name})
+    else:
+        say(f"The gate {args.name} is removed. Its keys stay in force until the signers sign a list without it.")
+        broker_next()
+    return Status.OK
+
+
+def list_(args: argparse.Namespace) -> int:
+    """Print the gates."""
+    found = [
+        {"gate": name, "since": account.since, "enrolment until": account.until}
+        for name, account in opened(args).accounts.of("gate").items()
+    ]
+    if args.json:
+        say_json([{key.replace(" ", "_"): value for key, value in row.items()} for row in found])
+    elif found:
+        say_table(
+            [
+                {key: f"{value:%Y-%m-%d %H:%M}" if key != "gate" else value for key, value in row.items()}
+                for row in found
+            ]
+        )
+    else:
+        say("There is no gate yet; let one in with: gatectl gate add NAME")
+    return Status.OK
+
+
+def broker_next() -> None:
+    """What the broker must be told after accounts have changed."""
+    complain("Then let the broker know:")
+    complain("  sudo gatectl -s DIR site broker /etc/mosquitto/gated && sudo systemctl reload mosquitto")
+
+
+def _issued(args: argparse.Namespace, issued: "Issued") -> None:
+    if args.json:
+        say_json(
+            {"gate": args.name, "file": issued.file, "passphrase": issued.passphrase, "until": issued.until.isoformat()}
+        )
+        return
+    say(f"enrolment file: {issued.file}")
+    say(f"passphrase:     {issued.passphrase}")
+    complain("")
+    complain("The passphrase is shown this once and kept nowhere. Do not carry it with the file: tell it by telephone.")
+    complain(f"The file serves once, until {issued.until:%Y-%m-%d %H:%M}. At the box:  sudo gated setup FILE")
+    broker_next()

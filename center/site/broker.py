@@ -1,0 +1,109 @@
+"""The broker's files, as text: its configuration, who may read and write what, and the passwords.
+
+For mosquitto 2.0 and later. The rules are the point; another broker is given the same ones:
+
+- a gate writes its own `status`, `events`, `whitelist` and `reply/+`, and reads its own `ack` and `command` and the
+  whitelist; of another gate it learns nothing;
+- the center writes what gates read, and reads what gates write;
+- a technician reads how gates are and what became of commands, and gives commands. Not `events`: a look at who passed
+  where goes through the center, which writes it down;
+- nobody else is let in.
+
+The broker is trusted with delivery only: everything that counts is signed, and is checked where it arrives.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from protocol import topics
+
+CENTER: Final = "center"
+"""The name of the center's own account."""
+_MESSAGE_MAX_BYTES: Final = 4 * 1024 * 1024
+"""The largest is the whitelist's metadata with every root since the first; a batch takes up to 256 KiB."""
+
+_CONFIGURATION: Final = """\
+# The broker of the site {site}: mosquitto 2.0 or later.
+# Made by gatectl, which makes it anew: change `gatectl site` options rather than this file.
+
+# Nobody without a name and a password, and each only where the rules let them.
+allow_anonymous false
+password_file {folder}/passwords
+acl_file {folder}/mosquitto.acl
+
+# TLS only, with the certificate that the site's own authority has made (renewed by: gatectl site renew-certificate).
+# server.pem holds the certificate and its key, so that the two are always replaced together.
+listener {port}
+certfile {folder}/server.pem
+keyfile {folder}/server.pem
+tls_version tlsv1.2
+
+# What gates last said, and the whitelist, outlive a restart and a power cut: written after each change.
+persistence true
+persistence_location {state}/
+autosave_on_changes true
+autosave_interval 1
+
+# The largest message is the whitelist's metadata.
+message_size_limit {limit}
+"""
+_PLAIN: Final = """\
+# No TLS: passwords cross the wire in clear. Only for a trial on one machine, and it listens to this machine only.
+listener {port} 127.0.0.1
+"""
+_RULES_HEAD: Final = """\
+# Who may read and write what at the broker of the site {site}.
+# Made by gatectl, which makes it anew with each `gatectl gate add`: not to be changed by hand.
+# What is not named here is refused; a user who is not named may nothing.
+"""
+
+
+def configuration(site: str, *, folder: Path, state: Path, port: int, tls: bool) -> str:
+    """mosquitto.conf, for files in `folder`; `state` is where the broker keeps what outlives a restart."""
+    text = _CONFIGURATION
+    if not tls:
+        start, end = text.index("# TLS only"), text.index("# What gates last said")
+        text = text[:start] + _PLAIN + "\n" + text[end:]
+    return text.format(site=site, folder=folder, state=state, port=port, limit=_MESSAGE_MAX_BYTES)
+
+
+def rules(site: str, *, gates: Iterable[str], technicians: Iterable[str]) -> str:
+    """mosquitto.acl."""
+    parts = [_RULES_HEAD.format(site=site), _center(site)]
+    parts.extend(_gate(site, gate) for gate in gates)
+    parts.extend(_technician(site, name) for name in technicians)
+    return "\n".join(parts)
+
+
+def password_file(hashes: Mapping[str, str]) -> str:
+    """The password file, of names and hashes."""
+    return "".join(f"{name}:{kept}\n" for name, kept in hashes.items())
+
+
+def _center(site: str) -> str:
+    reads = [of(site, "+") for of in (topics.status, topics.events, topics.whitelist)]
+    writes = [topics.ack(site, "+"), topics.command(site, "+"), f"{topics.ROOT}/{site}/whitelist/#"]
+    return _user(
+        "the center",
+        CENTER,
+        [*(f"read {topic}" for topic in (*reads, topics.reply(site, "+", "+"))), *(f"readwrite {t}" for t in writes)],
+    )
+
+
+def _gate(site: str, gate: str) -> str:
+    writes = [of(site, gate) for of in (topics.status, topics.events, topics.whitelist)]
+    writes.append(topics.reply(site, gate, "+"))
+    reads = [topics.ack(site, gate), topics.command(site, gate), f"{topics.ROOT}/{site}/whitelist/#"]
+    return _user(f"the gate {gate}", gate, [*(f"write {topic}" for topic in writes), *(f"read {t}" for t in reads)])
+
+
+def _technician(site: str, name: str) -> str:
+    reads = [of(site, "+") for of in (topics.status, topics.ack, topics.whitelist)]
+    reads += [topics.reply(site, "+", "+"), topics.repository(site)]
+    lines = [*(f"read {topic}" for topic in reads), f"write {topics.command(site, '+')}"]
+    return _user(f"the technician {name}", name, lines)
+
+
+def _user(who: str, name: str, lines: Iterable[str]) -> str:
+    return "\n".join((f"# {who}", f"user {name}", *(f"topic {line}" for line in lines), ""))

@@ -1,0 +1,121 @@
+"""A site's gates and technicians: who is let in at the broker, and what a gate's box is given to begin with."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final, Protocol
+
+from center.site import files, keys, passwords
+from center.site.files import SiteError
+from center.site.folder import Account, Site
+from protocol import broker_url
+from protocol.enrolment import Enrolment, new_passphrase, seal
+from protocol.signature import public_bytes
+from protocol.topics import NAME_PATTERN
+
+VOUCHER_TIME: Final = timedelta(days=7)
+
+
+class Registry(Protocol):
+    """Where the center keeps which one-time key speaks for which gate."""
+
+    def add_gate(self, name: str, voucher_key: bytes, voucher_until: datetime) -> None:
+        """From now on this key vouches for the gate's keys, once; a gate that is known already gets it anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """An enrolment file, and the passphrase that opens it, which is kept nowhere."""
+
+    file: Path
+    passphrase: str
+    until: datetime
+
+
+def add(site: Site, name: str, registry: Registry, now: datetime, *, output: Path | None = None) -> Issued:
+    """A new gate. Raises SiteError where the name is taken."""
+    with site.changing():
+        _refuse_taken(site, name)
+        return _issue(site, name, registry, now, output)
+
+
+def replace(site: Site, name: str, registry: Registry, now: datetime, *, output: Path | None = None) -> Issued:
+    """A new box for a gate that there is. The old box's password ends when the broker reads its files again."""
+    with site.changing():
+        _account(site, name, "gate")
+        return _issue(site, name, registry, now, output)
+
+
+def remove(site: Site, name: str) -> None:
+    """The gate is let in no more. Raises SiteError where there is none of this name."""
+    with site.changing():
+        _account(site, name, "gate")
+        files.remove(site.folder / "gates" / f"{name}.enrolment")
+        site.save_accounts(site.accounts.without(name))
+
+
+def add_technician(site: Site, name: str, now: datetime) -> str:
+    """A technician's account; its password, which is kept nowhere. Raises SiteError where the name is taken."""
+    with site.changing():
+        _refuse_taken(site, name)
+        password = passwords.new_password()
+        account = Account(kind="technician", password=passwords.hashed(password), since=now)
+        site.save_accounts(site.accounts.with_(name, account))
+        return password
+
+
+def remove_technician(site: Site, name: str) -> None:
+    """The technician is let in no more. Raises SiteError where there is none of this name."""
+    with site.changing():
+        _account(site, name, "technician")
+        site.save_accounts(site.accounts.without(name))
+
+
+def _issue(site: Site, name: str, registry: Registry, now: datetime, output: Path | None) -> Issued:
+    """The database first, then the file, then the account: what fails on the way can be done again."""
+    voucher, password, passphrase = keys.generate(), passwords.new_password(), new_passphrase()
+    until = (now + VOUCHER_TIME).replace(microsecond=0)
+    address = broker_url.parse(site.facts.broker)
+    content = Enrolment(
+        site=site.name,
+        gate=name,
+        broker=site.facts.broker,
+        username=name,
+        password=password,
+        ca=site.authority.certificate.decode() if address.tls else "",
+        center=site.keys.center,
+        root=site.root,
+        pepper=site.pepper,
+        voucher=voucher.private_bytes_raw().hex(),
+        until=until,
+    )
+    sealed = seal(content, passphrase)
+    registry.add_gate(name, public_bytes(voucher), until)
+    file = output or site.folder / "gates" / f"{name}.enrolment"
+    files.write(file, sealed)
+    account = Account(
+        kind="gate",
+        password=passwords.hashed(password),
+        since=now,
+        voucher=keys.public_hex(voucher),
+        until=until,
+    )
+    site.save_accounts(site.accounts.with_(name, account))
+    return Issued(file, passphrase, until)
+
+
+def _refuse_taken(site: Site, name: str) -> None:
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise SiteError(f"{name!r} is no name: 1 to 40 small letters, digits and - would be right")
+    taken = site.accounts.accounts.get(name)
+    if taken is not None:
+        again = f"; for a new box: gatectl gate replace {name}" if taken.kind == "gate" else "; take another"
+        raise SiteError(f"the {taken.kind} {name} is there already{again}")
+
+
+def _account(site: Site, name: str, kind: str) -> Account:
+    known = site.accounts.of(kind)
+    if name not in known:
+        raise SiteError(f"there is no {kind} {name}; there are: {', '.join(known) or 'none'}")
+    return known[name]
