@@ -63,7 +63,7 @@ class Entry:
 
 def parse(line: bytes | str) -> Entry:
     """The entry that `line` writes; raises LineError, and nothing else, for whatever is not one."""
-    values = _object(line)
+    values = read_object(line)
     for key in values:
         if key not in _KEYS:
             raise LineError(f"unknown key {_shown(key)}; known are {', '.join(_KEYS)}")
@@ -86,9 +86,9 @@ def encode(entry: Entry) -> bytes:
     if entry.holder:
         line["h"] = entry.holder
     if entry.begins is not None:
-        line["from"] = _rfc3339(entry.begins)
+        line["from"] = write_time(entry.begins)
     if entry.ends is not None:
-        line["until"] = _rfc3339(entry.ends)
+        line["until"] = write_time(entry.ends)
     if entry.when != "always":
         line["when"] = entry.when
     if entry.lanes != ("*",):
@@ -104,15 +104,16 @@ def _rarer(entry: Entry) -> dict[str, object]:
     if entry.partner is not None:
         rest["with"] = entry.partner
     if entry.since is not None:
-        rest["since"] = _rfc3339(entry.since)
+        rest["since"] = write_time(entry.since)
     if entry.signed is not None:
-        rest["signed"] = _rfc3339(entry.signed)
+        rest["signed"] = write_time(entry.signed)
     if entry.gone:
         rest["gone"] = True
     return rest
 
 
-def _object(line: bytes | str) -> dict[str, object]:
+def read_object(line: bytes | str) -> dict[str, object]:
+    """The JSON object that `line` is; no key twice, no number worth having. Raises LineError."""
     if len(line) > LINE_MAX_BYTES:
         raise LineError(f"the line has {len(line)} bytes; at most {LINE_MAX_BYTES} are read")
     try:
@@ -162,7 +163,8 @@ def _holder(key: str, value: object) -> str:
     return value
 
 
-def _time(key: str, value: object) -> float:
+def read_time(key: str, value: object) -> float:
+    """The POSIX seconds that the value of `key` writes. Raises LineError."""
     text = value if isinstance(value, str) else ""
     if not _RFC3339.fullmatch(text):
         raise LineError(
@@ -220,7 +222,8 @@ def _consistent(entry: Entry) -> None:
         raise LineError("signed is more than 72 h after since; a suspension is renewed by the signers, not by itself")
 
 
-def _rfc3339(seconds: float) -> str:
+def write_time(seconds: float) -> str:
+    """The canonical writing of a time: RFC 3339 in UTC."""
     text = (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
     return (text.rstrip("0") if "." in text else text) + "Z"
 
@@ -236,14 +239,14 @@ def _shown(value: object) -> str:
 _KEYS: Final[dict[str, tuple[str, Callable[[str, object], object]]]] = {
     "c": ("credential", _credential),
     "h": ("holder", _holder),
-    "from": ("begins", _time),
-    "until": ("ends", _time),
+    "from": ("begins", read_time),
+    "until": ("ends", read_time),
     "when": ("when", _when),
     "lanes": ("lanes", _lanes),
     "tid": ("tid", _tid),
     "with": ("partner", _credential),
-    "since": ("since", _time),
-    "signed": ("signed", _time),
+    "since": ("since", read_time),
+    "signed": ("signed", read_time),
     "gone": ("gone", _gone),
 }
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_int=_no_int)
