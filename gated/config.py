@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from gated import config_check
+from gated import config_center, config_check
 from gated.config_problem import ConfigError, ConfigUnreadableError, KeyPath, Problem, key_path, located, shown
 from gated.config_words import Fields, model_at, of_pydantic
 from protocol.topics import NAME_PATTERN
@@ -150,6 +150,23 @@ class JournalConfig(_Table):
     """How many days an event is kept, in days."""
 
 
+class CenterConfig(_Table):
+    """How the center is reached; `gated setup` writes this table."""
+
+    broker: Annotated[str, Field(strict=True)]
+    """The broker's address: "mqtts://HOST:8883"."""
+    username: Annotated[str, Field(strict=True, min_length=1, max_length=100)]
+    """The gate's account at the broker."""
+    password: Annotated[str, Field(strict=True)]
+    """Where its password stands: "file:/path" or "credential:NAME"."""
+    ca: Path | None = None
+    """The file of the authority that vouches for the broker. Without it those that the system trusts."""
+    certificate: Path | None = None
+    """The file of a client certificate, where the broker asks for one."""
+    key: Path | None = None
+    """The file of that certificate's key."""
+
+
 class Config(_Table):
     """One gate."""
 
@@ -171,6 +188,8 @@ class Config(_Table):
     """Who says whether the wall clock is right."""
     journal: JournalConfig = JournalConfig()
     """How the journal is kept."""
+    center: CenterConfig | None = None
+    """How the center is reached. Without it the gate runs alone."""
 
     @property
     def zone(self) -> ZoneInfo:
@@ -178,13 +197,15 @@ class Config(_Table):
         return ZoneInfo(self.timezone)
 
 
-def load(path: Path, *, check_state: bool = True) -> Config:
+def load(path: Path, *, check_state: bool = True, check_files: bool = False) -> Config:
     """The configuration in `path`; raises ConfigError with everything that is wrong.
 
     `check_state=False` leaves out whether the state folder could be written: whoever uses it finds that out.
+    `check_files=True` looks for the files that `[center]` names as well; a gate without them still runs, alone.
     """
     text, document = _parsed(path)
     problems = config_check.problems(document, check_state=check_state)
+    problems += config_center.problems(document, check_files=check_files)
     try:
         config = Config.model_validate(document)
     except ValidationError as error:
@@ -203,6 +224,7 @@ def warnings(config: Config) -> list[str]:
         for key, device in lane.devices
         if (port := getattr(device.options, "port", "")).startswith("/") and not Path(port).exists()
     ]
+    found += config_center.warnings(config.center.broker) if config.center is not None else []
     if "timezone" not in config.model_fields_set and config.timezone == config_check.NO_TIMEZONE:
         found.append('timezone: this system has none set, so UTC is used; add timezone = "Asia/Shanghai" or yours')
     return found

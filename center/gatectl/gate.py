@@ -50,7 +50,9 @@ def add_gate(args: argparse.Namespace) -> int:
     from center.site import gates  # noqa: PLC0415 - the same
 
     site = opened(args)
-    _issued(args, gates.add(site, args.name, registry(site), now(), output=args.output))
+    with registry(site) as known:
+        issued = gates.add(site, args.name, known, now(), output=args.output)
+    _issued(args, issued)
     return Status.OK
 
 
@@ -60,7 +62,9 @@ def replace(args: argparse.Namespace) -> int:
     from center.site import gates  # noqa: PLC0415 - the same
 
     site = opened(args)
-    _issued(args, gates.replace(site, args.name, registry(site), now(), output=args.output))
+    with registry(site) as known:
+        issued = gates.replace(site, args.name, known, now(), output=args.output)
+    _issued(args, issued)
     return Status.OK
 
 
@@ -73,7 +77,7 @@ def remove(args: argparse.Namespace) -> int:
         say_json({"gate": args.name})
     else:
         say(f"The gate {args.name} is removed. Its keys stay in force until the signers sign a list without it.")
-        broker_next()
+        broker_next(args.site)
     return Status.OK
 
 
@@ -97,10 +101,10 @@ def list_(args: argparse.Namespace) -> int:
     return Status.OK
 
 
-def broker_next() -> None:
+def broker_next(site: Path) -> None:
     """What the broker must be told after accounts have changed."""
-    complain("Then let the broker know:")
-    complain("  sudo gatectl -s DIR site broker /etc/mosquitto/gated && sudo systemctl reload mosquitto")
+    complain("Let the broker know:")
+    complain(f"  sudo gatectl -s {site} site broker /etc/mosquitto/gated && sudo systemctl reload mosquitto")
 
 
 def _issued(args: argparse.Namespace, issued: "Issued") -> None:
@@ -114,4 +118,4 @@ def _issued(args: argparse.Namespace, issued: "Issued") -> None:
     complain("")
     complain("The passphrase is shown this once and kept nowhere. Do not carry it with the file: tell it by telephone.")
     complain(f"The file serves once, until {issued.until:%Y-%m-%d %H:%M}. At the box:  sudo gated setup FILE")
-    broker_next()
+    broker_next(args.site)

@@ -1,22 +1,41 @@
-"""Where `gatectl` registers gates: the one place that a database is named.
+"""Where `gatectl` registers gates: the center's database, opened for the length of a command."""
 
-accounts.json in the site's folder has each gate's voucher anyway; that is all there is for a site without a database.
-"""
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 
-from datetime import datetime
-
+from center.database import DatabaseAwayError, DatabaseVersionError
+from center.gatectl.output import Failure, Status
 from center.site.folder import Site
 from center.site.gates import Registry
+from center.store import GateError, Store
 
 
-class FolderOnly:
-    """No database: the site's folder has the vouchers, and whoever looks there finds them."""
+class StoreRegistry:
+    """The center's store as `center.site.gates` needs it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     def add_gate(self, name: str, voucher_key: bytes, voucher_until: datetime) -> None:
-        """Nothing more to keep."""
+        """From now on this key vouches for the gate's keys, once; those of a gate that is known count no more."""
+        until, now = voucher_until.timestamp(), datetime.now(UTC).timestamp()
+        try:
+            self._store.add_gate(name, voucher_key, until, now)
+        except GateError:
+            self._store.replace_gate(name, voucher_key, until, now)
 
 
-def registry(site: Site) -> Registry:
-    """The registry of this site."""
-    del site
-    return FolderOnly()
+@contextmanager
+def registry(site: Site) -> Iterator[Registry]:
+    """The registry of this site. Raises Failure where its database cannot be used."""
+    try:
+        store = Store.open(site.database, site.name)
+        try:
+            yield StoreRegistry(store)
+        finally:
+            store.close()
+    except DatabaseAwayError as error:
+        raise Failure(f"the database cannot be used just now: {error}", Status.UNREACHABLE) from error
+    except DatabaseVersionError as error:
+        raise Failure(str(error)) from error

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from center.gatectl import passphrases
+from center.gatectl.gate import broker_next
 from center.gatectl.options import Subparsers, add_json, command, now, opened
 from center.gatectl.output import Failure, Status, complain, say, say_json
 
@@ -45,6 +46,9 @@ def _add_init(actions: Subparsers) -> argparse.ArgumentParser:
         default=[],
         metavar="HOST",
         help="another name or address of the broker, for its certificate; may be repeated",
+    )
+    parser.add_argument(
+        "--database", metavar="URL", help="postgresql://… (default: center.db in the site's folder, SQLite)"
     )
     parser.add_argument(
         "--passphrase-file",
@@ -104,6 +108,7 @@ def init(args: argparse.Namespace) -> int:
         signers=tuple(given[: len(signers)]),
         registrars=tuple(given[len(signers) :]),
         hosts=tuple(args.also),
+        database=args.database,
     )
     site = make.make(args.folder, plan, now(), first_root())
     facts = site.facts
@@ -144,8 +149,7 @@ def renew(args: argparse.Namespace) -> int:
         say_json({"until": until.isoformat()})
         return Status.OK
     say(f"The broker's new certificate lasts until {until:%Y-%m-%d}.")
-    complain("Give it to the broker: sudo gatectl -s DIR site broker /etc/mosquitto/gated")
-    complain("Then: sudo systemctl reload mosquitto")
+    broker_next(args.site)
     return Status.OK
 
 

@@ -41,7 +41,7 @@ def add_technician(args: argparse.Namespace) -> int:
     say(f"password: {password}")
     complain("")
     complain("It is shown this once and kept nowhere. Commands are taken only with a key in operators.json besides.")
-    broker_next()
+    broker_next(args.site)
     return Status.OK
 
 
@@ -54,7 +54,7 @@ def remove(args: argparse.Namespace) -> int:
         say_json({"technician": args.name})
     else:
         say(f"The technician {args.name} is removed.")
-        broker_next()
+        broker_next(args.site)
     return Status.OK
 
 

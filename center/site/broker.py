@@ -25,7 +25,7 @@ _MESSAGE_MAX_BYTES: Final = 4 * 1024 * 1024
 
 _CONFIGURATION: Final = """\
 # The broker of the site {site}: mosquitto 2.0 or later.
-# Made by gatectl, which makes it anew: change `gatectl site` options rather than this file.
+# Made by gatectl, which makes it anew: not to be changed by hand.
 
 # Nobody without a name and a password, and each only where the rules let them.
 allow_anonymous false

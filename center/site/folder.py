@@ -10,6 +10,7 @@
     online/          the center's own keys, and its password at the broker
     authority/       the certificate authority
     broker/          the broker's files, made from all this
+    center.db        the center's database, where no other is named
     gates/           enrolment files
 
 One command changes it at a time (`changing`). accounts.json is what counts; the broker's files follow from it.
@@ -51,6 +52,8 @@ class Facts(_File):
     """The names and addresses in the broker's certificate."""
     threshold: Annotated[int, Field(ge=1)]
     """How many signers must sign."""
+    database: str | None = None
+    """The database's URL; without one, center.db in the site's folder."""
 
 
 class Account(_File):
@@ -103,6 +106,11 @@ class Site:
     def name(self) -> str:
         """The site's name."""
         return self.facts.site
+
+    @property
+    def database(self) -> str:
+        """The database's URL."""
+        return self.facts.database or f"sqlite:///{self.folder.absolute() / 'center.db'}"
 
     @property
     def keys(self) -> PublicKeys:

@@ -29,6 +29,8 @@ class Plan:
     registrars: tuple[str, ...]
     hosts: tuple[str, ...] = ()
     """Further names and addresses of the broker, for its certificate."""
+    database: str | None = None
+    """The database's URL, if it is not to be in the site's folder."""
 
     def facts(self) -> Facts:
         """What site.json will say. Raises SiteError."""
@@ -41,7 +43,13 @@ class Plan:
         if not address.tls and not address.local:
             raise SiteError("without TLS (mqtt://) only a broker on this machine will do: mqtt://127.0.0.1")
         hosts = dict.fromkeys((address.host, *self.hosts, "localhost", "127.0.0.1"))
-        return Facts(site=self.site, broker=self.broker, hosts=tuple(hosts), threshold=self.threshold)
+        return Facts(
+            site=self.site,
+            broker=self.broker,
+            hosts=tuple(hosts),
+            threshold=self.threshold,
+            database=self.database,
+        )
 
 
 def make(folder: Path, plan: Plan, now: datetime, first_root: FirstRoot | None = None) -> Site:

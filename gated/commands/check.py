@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from gated.config import ConfigError, ConfigUnreadableError, load, warnings  # noqa: PLC0415 - not for --help
 
     try:
-        config = load(args.config)
+        config = load(args.config, check_files=True)
     except ConfigError as error:
         _wrong(args, error)
         return Status.UNREACHABLE if isinstance(error, ConfigUnreadableError) else Status.USAGE

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 
 def examine(args: argparse.Namespace) -> Iterator[Finding]:
     """Every check, one after the other."""
-    from gated.commands import doctor_box, doctor_gate  # noqa: PLC0415 - not for --help
+    from gated.commands import doctor_box, doctor_center, doctor_gate  # noqa: PLC0415 - not for --help
     from gated.config import ConfigError, ConfigUnreadableError, load  # noqa: PLC0415 - the same
 
     config: Config | None = None
@@ -72,6 +72,7 @@ def examine(args: argparse.Namespace) -> Iterator[Finding]:
                     "configuration", f"{problem.key}: {problem.found}", "look as the daemon: sudo -u gated gated doctor"
                 )
         yield from doctor_gate.examine(config)
+        yield from doctor_center.examine(config)
         yield from doctor_box.ports(config)
     yield from doctor_box.examine()
     yield note("by hand", "there is no guard's page; while the journal cannot be written nothing is admitted", _BY_HAND)
