@@ -4,6 +4,8 @@
 PYTHON ?= python3 /usr/bin/python3 python3.13 python3.12 python3.11
 UV     := 0.13.9
 N      ?= 1000
+SEEDS  ?= 2000
+KIND   ?= all
 ARCH   ?= x86_64
 PY     ?= 3.11
 
@@ -16,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME VIRTUAL_ENV UV_PROJECT_EN
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test bench torture bundle fmt clean
+.PHONY: help venv demo test bench torture simulate bundle fmt clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +41,9 @@ bench: $(STAMP) ## Measure: from tag to open, the journal, the list
 
 torture: $(STAMP) ## Kill the daemon N=1000 times and look for lost or doubled events
 	@$(BIN)/python -m tests.torture --rounds $(N) $(ARGS)
+
+simulate: $(STAMP) ## Every order of faults between gates and center, SEEDS=2000 times (SEED=7: that one)
+	@$(BIN)/python -m tests.simulation --kind $(KIND) --seeds $(SEEDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 bundle: $(STAMP) ## Pack all that a box without internet needs (PY=3.11 ARCH=x86_64)
 	rm -rf $(BUNDLE) && mkdir -p $(BUNDLE)/wheels

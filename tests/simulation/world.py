@@ -1,0 +1,593 @@
+"""Gates, a broker and a center in simulated time: the machines are the real ones, everything around them is here.
+
+One seed is one run. Faults come from the seed until `FAULTS_S`; then they stop, and everything must arrive. What must
+never be is checked at each step (`Broken`): what the center holds of an epoch is a prefix of what was ever durable in
+it, hash for hash; nothing is there twice; nothing is acknowledged that is not stored.
+"""
+
+import hashlib
+import heapq
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from typing import Any, Final, Self
+
+from cryptography.exceptions import InvalidSignature
+
+from center.ingest import Head as Held
+from center.ingest import Heard, NewEvent, Outcome, ingest
+from center.intake import Answer, Arrival, Intake
+from gated.uplink import Acknowledge, Act, BeginEpoch, Head, Publish, Read, Rewind, Rival, Uplink, Us
+from protocol import topics
+from protocol.event import ClockQuality, Stamp
+from protocol.signature import signed, verified
+from tests.simulation.disk import Disk
+
+SITE: Final = "shenhang"
+FAULTS_S: Final = 60.0
+SETTLE_S: Final = 900.0
+BATCH_EVENTS: Final = 3
+_WALL: Final = 1_790_000_000.0
+
+
+class Broken(AssertionError):  # noqa: N818 - what happened
+    """Something is so that must never be."""
+
+
+class Key:
+    """Signs as a real key does, at a hundredth of the cost: the simulation is not about cryptography."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def sign(self, data: bytes) -> bytes:
+        """64 bytes."""
+        return hashlib.sha512(self._secret + data).digest()
+
+    def verify(self, signature: bytes, data: bytes) -> None:
+        """Raise InvalidSignature where it is not ours."""
+        if signature != self.sign(data):
+            raise InvalidSignature
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How often faults happen: chances a message, and mean seconds between the others (0: never)."""
+
+    lost: float
+    doubled: float
+    slow: float
+    gate_crash_s: float
+    center_crash_s: float
+    unlink_s: float
+    disk_s: float
+    restore_s: float
+    broker_s: float
+    trouble: float
+
+
+def rates(rand: random.Random) -> Rates:
+    """A seed's own mix: half of all kinds do not occur in a run, so that each is seen with and without the others."""
+
+    def some(value: float) -> float:
+        return value * rand.uniform(0.3, 1.5) if rand.random() < 0.5 else 0.0
+
+    return Rates(
+        lost=some(0.15),
+        doubled=some(0.15),
+        slow=some(0.3),
+        gate_crash_s=some(12),
+        center_crash_s=some(12),
+        unlink_s=some(10),
+        disk_s=some(25),
+        restore_s=some(30),
+        broker_s=some(30),
+        trouble=some(0.05),
+    )
+
+
+@dataclass
+class Records:
+    """What the center's database holds of one gate."""
+
+    epochs: dict[str, Held] = field(default_factory=dict)
+    rows: dict[object, bytes] = field(default_factory=dict)
+    hashes: set[bytes] = field(default_factory=set)
+    last: Heard | None = None
+
+    def head(self, epoch: str) -> Held | None:
+        """See Ledger."""
+        return self.epochs.get(epoch)
+
+    def holds(self, event_hash: bytes) -> bool:
+        """See Ledger."""
+        return event_hash in self.hashes
+
+    def heard(self) -> Heard | None:
+        """See Ledger."""
+        return self.last
+
+    def write(self, arrival: Arrival, outcome: Outcome) -> None:
+        """What a transaction writes."""
+        header = arrival.batch.header
+        if outcome.head is not None:
+            self.epochs[header.epoch] = outcome.head
+            self.last = Heard(header.epoch, header.board, arrival.received)
+        for event in outcome.events:
+            identity = self.identity(header.epoch, event)
+            if identity in self.rows:
+                continue
+            if event.hash in self.hashes:
+                raise Broken(f"{arrival.gate}: event {event.seq} is there twice")
+            self.rows[identity] = event.hash
+            self.hashes.add(event.hash)
+
+    def identity(self, epoch: str, event: NewEvent) -> object:
+        """What makes an event the same as another; tests override this to plant a bug."""
+        del epoch
+        return event.hash
+
+    def copy(self) -> Self:
+        """A backup."""
+        return type(self)(dict(self.epochs), dict(self.rows), set(self.hashes), self.last)
+
+
+class World:
+    """One run. The parts made by `make_…`, and `judge`, are the real ones unless a test plants a bug."""
+
+    def __init__(self, seed: int, gates: int = 2, workers: int = 2) -> None:
+        self.rand = random.Random(f"sync/{seed}")
+        self.rates = rates(self.rand)
+        self.now = 0.0
+        self.faults = True
+        self.messages = 0
+        self._bound = 0
+        self.wall_step = 0.0
+        self.ever: dict[bytes, tuple[int, bytes]] = {}
+        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = count()
+        self._ids = count(1)
+        self.broker = Broker(self)
+        self.center = self.make_center(workers)
+        self.gates: list[Gate] = []
+        self.key = Key(b"center")
+        for number in range(gates):
+            self.add_gate(f"gate-{number}", f"board-{number}", Disk())
+
+    def add_gate(self, name: str, board: str, disk: Disk) -> None:
+        """One more box, started at once."""
+        gate = self.make_gate(name, board, disk)
+        self.gates.append(gate)
+        gate.start()
+        self._traffic(gate)
+
+    def make_gate(self, name: str, board: str, disk: Disk) -> "Gate":
+        """A box."""
+        return Gate(self, name, board, disk)
+
+    def make_center(self, workers: int) -> "Center":
+        """The center."""
+        return Center(self, workers)
+
+    def make_records(self) -> Records:
+        """What the center's database holds of one gate, at first nothing."""
+        return Records()
+
+    def make_uplink(self, uplink: Uplink) -> Uplink:
+        """A gate's uplink for one life."""
+        return uplink
+
+    def judge(self, arrival: Arrival, records: Records) -> Outcome:
+        """The center's judgement."""
+        return ingest(arrival.batch, records, arrival.received)
+
+    def next_id(self) -> int:
+        """A number never used before in this run."""
+        return next(self._ids)
+
+    def after(self, delay: float, do: Callable[[], None]) -> None:
+        """Do it that much later."""
+        heapq.heappush(self._heap, (self.now + delay, next(self._order), do))
+
+    def soon(self, do: Callable[[], None]) -> None:
+        """Do it a moment later: something else may come in between."""
+        self.after(self.rand.uniform(0.0001, 0.01), do)
+
+    def chance(self, probability: float) -> bool:
+        """Whether a fault happens now."""
+        return self.faults and probability > 0 and self.rand.random() < probability
+
+    def run(self) -> None:
+        """The whole run. Raises Broken."""
+        self._schedule_faults()
+        self._until(FAULTS_S)
+        self.faults = False
+        for gate in self.gates:
+            gate.mend()
+        self.messages, self._bound = 0, 100 + 12 * sum(gate.disk.seq for gate in self.gates)
+        while self.missing():
+            if self.now > FAULTS_S + SETTLE_S:
+                raise Broken(f"never arrives: {self.missing()}")
+            self._until(self.now + 5)
+
+    def message(self) -> None:
+        """Count a message; once the faults have stopped there is a bound on them."""
+        self.messages += 1
+        if self.messages > self._bound and not self.faults:
+            raise Broken(f"more than {self._bound} messages since the faults have stopped; missing: {self.missing()}")
+
+    def missing(self) -> list[str]:
+        """What gates still have and the center does not hold."""
+        return [
+            f"{gate.name} on {gate.board}: event {seq}"
+            for gate in self.gates
+            for seq, event_hash in enumerate(gate.disk.hashes, gate.disk.oldest)
+            if event_hash not in self.center.records(gate.name).hashes
+        ]
+
+    def _until(self, when: float) -> None:
+        while self._heap and self._heap[0][0] <= when:
+            self.now, _, do = heapq.heappop(self._heap)
+            do()
+        self.now = when
+
+    def _traffic(self, gate: "Gate") -> None:
+        if self.faults:
+            gate.record(self.rand.choice((1, 1, 1, 2, 7)))
+            self.after(self.rand.expovariate(1 / 4), lambda: self._traffic(gate))
+
+    def _schedule_faults(self) -> None:
+        kinds: list[tuple[float, Callable[[], None]]] = [
+            (self.rates.gate_crash_s, lambda: self._any_gate().crash()),
+            (self.rates.unlink_s, lambda: self._any_gate().unlink()),
+            (self.rates.disk_s, self._disk_fault),
+            (self.rates.center_crash_s, self.center.crash),
+            (self.rates.restore_s, self.center.backup_or_restore),
+            (self.rates.broker_s, self.broker.fault),
+        ]
+        for every_s, do in kinds:
+            if every_s:
+                self._again(every_s, do)
+
+    def _again(self, every_s: float, do: Callable[[], None]) -> None:
+        def happen() -> None:
+            if self.faults:
+                do()
+                self._again(every_s, do)
+
+        self.after(self.rand.expovariate(1 / every_s), happen)
+
+    def _any_gate(self) -> "Gate":
+        return self.rand.choice(self.gates)
+
+    def _disk_fault(self) -> None:
+        self.wall_step += self.rand.choice((0.0, -3600.0, 86400.0))
+        self._any_gate().disk_fault()
+
+
+class Broker:
+    """Delivers as far as it likes."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._life = 0
+        self.retained: dict[str, bytes] = {}
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Take a message; it may be lost, doubled or late."""
+        world = self._world
+        world.message()
+        if retain:
+            self.retained[topic] = payload
+        if world.chance(world.rates.lost):
+            return
+        for _ in range(2 if world.chance(world.rates.doubled) else 1):
+            delay = world.rand.uniform(0.001, 0.05)
+            if world.chance(world.rates.slow):
+                delay = world.rand.expovariate(1 / 8)
+            world.after(delay, self._delivery(topic, payload))
+
+    def fault(self) -> None:
+        """Forget what is retained, or everything under way as well."""
+        self.retained.clear()
+        if self._world.rand.random() < 0.5:
+            self._life += 1
+            for gate in self._world.gates:
+                gate.unlink()
+
+    def _delivery(self, topic: str, payload: bytes) -> Callable[[], None]:
+        life = self._life
+
+        def deliver() -> None:
+            if life != self._life:
+                return
+            if topic.endswith("/events"):
+                self._world.center.take(topic, payload)
+            for gate in self._world.gates:
+                if topic == topics.ack(SITE, gate.name):
+                    gate.answered(payload, retained=False)
+
+        return deliver
+
+
+class Center:
+    """The center's workers and their one database."""
+
+    def __init__(self, world: World, workers: int) -> None:
+        self.world = world
+        self._database: dict[str, Records] = {}
+        self._backup: dict[str, Records] | None = None
+        self._life = 0
+        self._count = workers
+        self._start()
+        self.lost: set[bytes] = set()
+
+    def records(self, gate: str) -> Records:
+        """What the database holds of that gate."""
+        if gate not in self._database:
+            self._database[gate] = self.world.make_records()
+        return self._database[gate]
+
+    def take(self, topic: str, payload: bytes) -> None:
+        """A message reaches one of the workers."""
+        worker = self.world.rand.choice(self._workers)
+        worker.take(topic, payload, received=self._wall(), at=self.world.now)
+        self.world.soon(self.alive(lambda: self._group(worker)))
+
+    def crash(self) -> None:
+        """All workers end; what they have not committed, or committed and not said, is gone."""
+        self._life += 1
+        self._start()
+
+    def backup_or_restore(self) -> None:
+        """Copy the database, or put it back to the copy."""
+        if self._backup is None or self.world.rand.random() < 0.5:
+            self._backup = {name: records.copy() for name, records in self._database.items()}
+            return
+        before = {event for records in self._database.values() for event in records.hashes}
+        self._database = {name: records.copy() for name, records in self._backup.items()}
+        after = {event for records in self._database.values() for event in records.hashes}
+        self.lost |= before - after
+        self.crash()
+
+    def say(self, answer: Answer) -> None:
+        """Publish an answer, as signed as the real one."""
+        topic = topics.ack(SITE, answer.gate)
+        key: Any = self.world.key
+        self.world.broker.publish(topic, signed(topic, answer.ack.to_bytes(), key), retain=True)
+
+    def commit(self, arrival: Arrival, outcome: Outcome) -> None:
+        """Write what one batch comes to, and look whether it may be there."""
+        name = arrival.gate
+        self._check(arrival, outcome)
+        self.records(name).write(arrival, outcome)
+
+    def _start(self) -> None:
+        def keys(gate: str) -> Any:
+            return (Key(gate.encode()),)
+
+        self._workers = [Intake(SITE, keys) for _ in range(self._count)]
+
+    def _group(self, worker: Intake) -> None:
+        world = self.world
+        arrivals = worker.group(world.now)
+        if world.chance(world.rates.trouble):
+            worker.failed()
+            return
+        for arrival in arrivals:
+            outcome = world.judge(arrival, self.records(arrival.gate))
+            if worker.judged(arrival, outcome, world.now):
+                self.commit(arrival, outcome)
+        for answer in worker.answers():
+            world.soon(self.alive(partial(self.say, answer)))
+        if not worker.idle:
+            world.after(worker.due(world.now) + 0.001, self.alive(lambda: self._group(worker)))
+
+    def alive(self, do: Callable[[], None]) -> Callable[[], None]:
+        """Do it only if the center has not crashed meanwhile."""
+        life = self._life
+        return lambda: do() if life == self._life else None
+
+    def _wall(self) -> float:
+        return _WALL + self.world.now + self.world.wall_step
+
+    def _check(self, arrival: Arrival, outcome: Outcome) -> None:
+        held = self.records(arrival.gate)
+        header = arrival.batch.header
+        head = held.epochs.get(header.epoch)
+        before = head.hash if head is not None and not outcome.gap else bytes.fromhex(header.root)
+        if outcome.gap and outcome.gap.last >= header.begins:
+            before = bytes.fromhex(header.prev)
+        for event in outcome.events:
+            if self.world.ever.get(event.hash) != (event.seq, before):
+                raise Broken(f"{arrival.gate}: event {event.seq} of {header.epoch} was never durable there")
+            before = event.hash
+
+
+class Gate:
+    """One box: its disk outlives it, its uplink does not."""
+
+    def __init__(self, world: World, name: str, board: str, disk: Disk) -> None:
+        self.name = name
+        self.board = board
+        self.disk = disk
+        self.rivals = 0
+        self._world = world
+        self._life = 0
+        self._image: Disk | None = None
+        self._link = 0
+        self._uplink: Uplink | None = None
+
+    def _make_uplink(self) -> Uplink:
+        mine: Any = Key(self.name.encode())
+        center: Any = self._world.key
+        uplink = Uplink(
+            Us(SITE, self.name, self.board),
+            sign=lambda topic, message: signed(topic, message, mine),
+            verify=lambda topic, message: verified(topic, message, (center,)),
+        )
+        return self._world.make_uplink(uplink)
+
+    def start(self) -> None:
+        """Power on."""
+        self._life += 1
+        if not self.disk.epochs or self.disk.epoch.board != self.board:
+            self._begin_epoch()
+        uplink = self._uplink = self._make_uplink()
+        uplink.ours([epoch.id for epoch in self.disk.epochs])
+        self._do(uplink.journal(self._head(), self._world.now))
+        self._tick()
+        self._world.after(self._world.rand.uniform(0.05, 2), self._alive(self._connect))
+
+    def crash(self) -> None:
+        """Power off, and on again a little later."""
+        self._off()
+        self._world.after(self._world.rand.uniform(0.1, 5), self._alive(self.start))
+
+    def mend(self) -> None:
+        """No more faults: it is on and linked."""
+        if self._uplink is None:
+            self.start()
+        elif not self._link:
+            self._connect()
+
+    def unlink(self) -> None:
+        """The link to the broker goes, and comes back a little later."""
+        if self._uplink is None or not self._link:
+            return
+        self._link = 0
+        self._uplink.disconnected()
+        self._world.after(self._world.rand.uniform(0.1, 8), self._alive(self._connect))
+
+    def record(self, number: int) -> None:
+        """Passages: durable at once, or not at all while the power is off."""
+        if self._uplink is None:
+            return
+        for _ in range(number):
+            self._write("passage")
+        self._do(self._uplink.journal(self._head(), self._world.now))
+
+    def answered(self, payload: bytes, *, retained: bool) -> None:
+        """A message from the ack topic."""
+        if self._uplink is not None and self._link:
+            self._do(self._uplink.answered(payload, self._world.now, retained=retained))
+
+    def disk_fault(self) -> None:
+        """Something befalls the disk while the power is off."""
+        self._off()
+        rand = self._world.rand
+        kind = rand.choice(("new", "image", "image", "damage", "prune", "clone", "board"))
+        if kind == "new":
+            self.disk = Disk()
+        elif kind == "image" and self._image is not None:
+            self.disk = self._image.image()
+        elif kind == "image":
+            self._image = self.disk.image()
+        elif kind == "damage" and self.disk.lines:
+            self._damage()
+        elif kind == "prune":
+            self.disk.prune(rand.randrange(1, 10))
+        elif kind == "clone" and len(self._world.gates) < 4:
+            self._world.add_gate(self.name, f"clone-{self._world.next_id()}", self.disk.image())
+        elif kind == "board":
+            self.board = f"board-{self._world.next_id()}"
+        self._world.after(rand.uniform(0.1, 3), self._alive(self.start))
+
+    def _damage(self) -> None:
+        behind = self.disk.damage(self._world.rand.randrange(self.disk.oldest, self.disk.seq + 1))
+        self._begin_epoch()
+        for _ in behind:
+            self._write("salvaged")
+
+    def _off(self) -> None:
+        self._life += 1
+        self._link = 0
+        self._uplink = None
+        self.disk.crash()
+
+    def _connect(self) -> None:
+        if self._uplink is None or self._link:
+            return
+        self._link = self._world.next_id()
+        self._do(self._uplink.connected(self._world.now))
+        retained = self._world.broker.retained.get(topics.ack(SITE, self.name))
+        if retained is not None:
+            self._world.soon(self._linked(lambda: self.answered(retained, retained=True)))
+
+    def _tick(self) -> None:
+        if self._uplink is not None:
+            self._do(self._uplink.tick(self._world.now))
+            self._world.after(1.0, self._alive(self._tick))
+
+    def _do(self, acts: list[Act]) -> None:
+        for act in acts:
+            self._world.soon(self._alive(partial(self._act, act)))
+
+    def _act(self, act: Act) -> None:
+        uplink, world = self._uplink, self._world
+        if uplink is None:
+            return
+        match act:
+            case Publish(payload):
+                if self._link:
+                    world.broker.publish(topics.events(SITE, self.name), payload)
+            case Read(after):
+                found = None if world.chance(world.rates.trouble) else self.disk.read(after, BATCH_EVENTS)
+                stamp = Stamp("2026-11-25T08:00:00.000+08:00", ClockQuality.SYNCED, "boot", world.now)
+                acts = uplink.unread(world.now) if found is None else uplink.read(after, *found, stamp, world.now)
+                self._do(acts)
+            case Rival():
+                self.rivals += 1
+            case _:
+                self._change(uplink, act)
+
+    def _change(self, uplink: Uplink, act: Acknowledge | Rewind | BeginEpoch) -> None:
+        if self._world.chance(self._world.rates.trouble):
+            uplink.unchecked()
+            return
+        match act:
+            case Acknowledge(seq, event_hash, keep):
+                fits = self.acknowledge(seq, event_hash, keep=keep)
+                self._check_acked()
+                self._do(uplink.checked(seq, self._world.now, fits=fits))
+            case Rewind(seq, anew):
+                self.disk.rewind(seq)
+                if anew:
+                    self._begin_epoch()
+            case BeginEpoch():
+                self._begin_epoch()
+        self._do(uplink.journal(self._head(), self._world.now))
+
+    def acknowledge(self, seq: int, event_hash: bytes, *, keep: bool) -> bool:
+        """The journal's word; tests override this to plant a bug."""
+        return self.disk.acknowledge(seq, event_hash, keep=keep)
+
+    def _check_acked(self) -> None:
+        acked = self.disk.hash_at(self.disk.acked)
+        center = self._world.center
+        held = center.records(self.name).hashes
+        if self.disk.acked > self.disk.pruned and acked not in held and acked not in center.lost:
+            raise Broken(f"{self.name}: event {self.disk.acked} is acknowledged and not stored")
+
+    def _begin_epoch(self) -> None:
+        self.disk.begin_epoch(f"E{self._world.next_id()}", self.board)
+        self._write("alarm")
+
+    def _write(self, kind: str) -> None:
+        before = self.disk.hash_at(self.disk.seq) or b""
+        _, event_hash = self.disk.append(b'{"kind":"%s","id":%d}' % (kind.encode(), self._world.next_id()))
+        self._world.ever[event_hash] = (self.disk.seq, before)
+
+    def _head(self) -> Head:
+        disk, epoch = self.disk, self.disk.epoch
+        return Head(epoch.id, epoch.first, epoch.root, disk.seq, disk.acked, disk.oldest)
+
+    def _alive(self, do: Callable[[], None]) -> Callable[[], None]:
+        life = self._life
+        return lambda: do() if life == self._life else None
+
+    def _linked(self, do: Callable[[], None]) -> Callable[[], None]:
+        link = self._link
+        return lambda: do() if link == self._link else None
