@@ -1,0 +1,54 @@
+"""Alarms: the same one, while it is open, is counted; one gate cannot fill the table.
+
+An alarm is open until somebody acknowledges it. One that stands for a condition (`LASTING`) is there as long as the
+condition: its end is written down, and while it lasts no second one is raised, acknowledged or not.
+"""
+
+from typing import Final
+
+from sqlalchemy import Connection, and_, func, or_, select, update
+
+from center.tables import alarm
+
+SILENT: Final = "silent"
+LASTING: Final = frozenset({SILENT})
+OPEN_MAX: Final = 20
+"""Of one gate and kind. What comes after is counted on the newest, which then says it."""
+
+
+def raised(connection: Connection, gate_id: int, kind: str, text: str, now: float) -> None:
+    """Raise an alarm, or count it where it is open already. Under the lock of its gate."""
+    mine = select(alarm.c.id, alarm.c.text).where(alarm.c.gate_id == gate_id, alarm.c.kind == kind)
+    mine = mine.where((alarm.c.ended if kind in LASTING else alarm.c.acknowledged).is_(None))
+    known = connection.execute(mine.order_by(alarm.c.id)).all()
+    same = [row.id for row in known if row.text == text or kind in LASTING]
+    if not same and len(known) >= OPEN_MAX:
+        same = [known[-1].id]
+    if same:
+        again = {"text": text, "last_seen": now, "count": alarm.c.count + 1}
+        connection.execute(update(alarm).where(alarm.c.id == same[0]).values(**again))
+        return
+    row = {"gate_id": gate_id, "kind": kind, "text": text, "first_seen": now, "last_seen": now, "count": 1}
+    connection.execute(alarm.insert(), row)
+
+
+def ended(connection: Connection, gate_id: int, kind: str, now: float) -> None:
+    """Note that a condition has ended."""
+    lasting = and_(alarm.c.gate_id == gate_id, alarm.c.kind == kind, alarm.c.ended.is_(None))
+    connection.execute(update(alarm).where(lasting).values(ended=now))
+
+
+def lasts(connection: Connection, gate_id: int, kind: str) -> bool:
+    """Whether such a condition is noted and has not ended."""
+    lasting = select(func.count()).where(alarm.c.gate_id == gate_id, alarm.c.kind == kind, alarm.c.ended.is_(None))
+    return bool(connection.execute(lasting).scalar_one())
+
+
+def acknowledged(connection: Connection, id_: int, now: float) -> bool:
+    """Acknowledge an alarm; False if there is none of that number that was open."""
+    open_ = update(alarm).where(alarm.c.id == id_, alarm.c.acknowledged.is_(None)).values(acknowledged=now)
+    return connection.execute(open_).rowcount > 0
+
+
+OPEN: Final = or_(alarm.c.acknowledged.is_(None), and_(alarm.c.kind.in_(LASTING), alarm.c.ended.is_(None)))
+"""What is shown: not acknowledged, or still the case."""

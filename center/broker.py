@@ -1,0 +1,122 @@
+"""The connection to the MQTT broker: the only module that knows which library speaks MQTT.
+
+- One client for each connection, with a clean session: no broker holds batches back, and no library sends again by
+  itself what is no longer meant.
+- A message is acknowledged to the broker when `done` says so, in the order of arrival. Until then the broker counts it
+  as under way and slows down; that is all the acknowledgement is good for, since gates wait for the center's own word.
+- Every trouble is a `BrokerAwayError`.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+import aiomqtt
+
+CONNECT_S: Final = 10.0
+KEEPALIVE_S: Final = 30
+_QOS: Final = 1
+_REFUSED: Final = 0x80
+_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
+
+
+class BrokerAwayError(Exception):
+    """The broker cannot be reached, refuses us, or the connection has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Which broker, and who we are there. `url` is mqtt(s)://host:port, `ca` a file for the latter."""
+
+    url: str
+    username: str | None = None
+    password: str | None = None
+    ca: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as it arrived; `mid` and `qos` are for acknowledging it."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+    mid: int
+    qos: int
+
+
+class Link:
+    """One connection, for as long as it lasts."""
+
+    def __init__(self, client: aiomqtt.Client) -> None:
+        self._client = client
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """What arrives. Ends only by BrokerAwayError."""
+        try:
+            async for message in self._client.messages:
+                yield Message(message.topic.value, bytes(message.payload), message.retain, message.mid, message.qos)
+        except aiomqtt.MqttError as error:
+            raise BrokerAwayError(_said(error)) from error
+
+    def done(self, message: Message) -> None:
+        """Acknowledge a message to the broker; of a connection that has ended it means nothing."""
+        if message.qos:
+            self._client._client.ack(message.mid, message.qos)  # noqa: SLF001 - aiomqtt has no manual acknowledgement
+
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Publish a message; returns when the broker has it. Raises BrokerAwayError."""
+        try:
+            await self._client.publish(topic, payload, qos=_QOS, retain=retain)
+        except aiomqtt.MqttError as error:
+            raise BrokerAwayError(_said(error)) from error
+
+
+@asynccontextmanager
+async def connected(account: Account, subscriptions: Sequence[str]) -> AsyncIterator[Link]:
+    """A new connection with these subscriptions. Raises BrokerAwayError."""
+    parts = urlsplit(account.url)
+    client = aiomqtt.Client(
+        parts.hostname or "",
+        parts.port or _PORTS[parts.scheme],
+        username=account.username,
+        password=account.password,
+        clean_session=True,
+        keepalive=KEEPALIVE_S,
+        timeout=CONNECT_S,
+        tls_context=await asyncio.to_thread(_tls, account) if parts.scheme == "mqtts" else None,
+        logger=_quiet(),
+    )
+    client._client.manual_ack_set(True)  # noqa: SLF001 - aiomqtt has no manual acknowledgement
+    try:
+        async with client:
+            for topic in subscriptions:
+                granted = await client.subscribe(topic, qos=_QOS)
+                if any(code == _REFUSED for code in granted):
+                    raise BrokerAwayError(f"the broker refuses a subscription to {topic}")
+            yield Link(client)
+    except (aiomqtt.MqttError, OSError) as error:
+        raise BrokerAwayError(_said(error)) from error
+
+
+def _tls(account: Account) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=account.ca)
+    except OSError as error:
+        raise BrokerAwayError(f"{account.ca}: {error.strerror or error}") from error
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _quiet() -> logging.Logger:
+    """The library's own remarks: what matters of them comes as exceptions."""
+    logger = logging.getLogger("center.broker")
+    logger.setLevel(logging.CRITICAL)
+    return logger
