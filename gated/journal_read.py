@@ -125,6 +125,34 @@ def tail(path: Path, count: int) -> list[bytes]:
     return [bytes(row[0]) for row in reversed(rows)]
 
 
+def following(path: Path, after: int, most_bytes: int) -> tuple[bytes, list[bytes]]:
+    """The hash of the event `after`, and the lines behind it: up to that many bytes, at least one if there is one.
+
+    Raises JournalUnreadable, also where that event is neither there nor the last that was pruned.
+    """
+    with _reading(path) as connection:
+        found: list[bytes] = []
+        size = 0
+        for _, line, _ in _rows(connection, after):
+            size += len(line)
+            if found and size > most_bytes:
+                break
+            found.append(line)
+        row = connection.execute("SELECT CAST(hash AS BLOB) FROM event WHERE seq = ?", (after,)).fetchone()
+        if row is None:
+            meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
+            row = (meta["pruned_hash"],) if meta["pruned_seq"] == after else None
+    if row is None:
+        raise JournalUnreadable(f"{path}: event {after} is not there")
+    return bytes(row[0]), found
+
+
+def epochs(path: Path) -> list[str]:
+    """The ids of all epochs, oldest first. Raises JournalUnreadable."""
+    with _reading(path) as connection:
+        return [Epoch(*row).id for row in connection.execute(SELECT_EPOCHS)]
+
+
 def head(path: Path) -> int:
     """The last seq."""
     with _reading(path) as connection:

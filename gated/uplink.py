@@ -9,7 +9,7 @@ read from the journal each time, so that being offline, slow and just started ar
 - Only the center's own word, for our epoch and signed, counts. The journal compares its hash with its own before it
   takes it; where that does not fit, or lies beyond our end, our disk has gone back in time: a new epoch.
 - `want` puts the cursor and what is acknowledged back; before our epoch's beginning, a new epoch from there. Many
-  batches under way can each be answered so: the same `want` again, with nothing acknowledged since, is no news.
+  batches under way can each be answered so: the same `want` again is no news while what it asks for is under way.
 - An idle gate says where its chain ends, at connect and each minute: the center may have lost what it once said.
 - Word about an epoch that was never ours, said just now: another box speaks under our name.
 """
@@ -69,7 +69,7 @@ class Acknowledge:
 
 @dataclass(frozen=True, slots=True)
 class Rewind:
-    """What counts as acknowledged goes back to this seq. With `anew` a new epoch begins there; answer `journal`."""
+    """What counts as acknowledged goes back to this seq. With `anew` a new epoch begins there; answer `changed`."""
 
     seq: int
     anew: str = ""
@@ -77,7 +77,7 @@ class Rewind:
 
 @dataclass(frozen=True, slots=True)
 class BeginEpoch:
-    """Begin a new epoch after what is acknowledged; answer `journal`."""
+    """Begin a new epoch after what is acknowledged; answer `changed`."""
 
     why: str
 
@@ -144,12 +144,19 @@ class Uplink:
         return frozenset(self._rivals)
 
     def journal(self, head: Head, now: float) -> list[Act]:
-        """Take the journal's own word on how it is: after each commit, and after each change asked for here."""
+        """Take the journal's own word on how it is, whenever it has grown or begun anew."""
         before, self._head = self._head, head
         self._ours.add(head.epoch)
-        if before is None or before.epoch != head.epoch or self._changing:
-            self._changing = False
+        if before is None or before.epoch != head.epoch:
             self._start_over(now)
+        return self._go(now)
+
+    def changed(self, head: Head, now: float) -> list[Act]:
+        """Take the journal's word on how it is after a `Rewind` or a `BeginEpoch`."""
+        self._changing = False
+        self._head = head
+        self._ours.add(head.epoch)
+        self._start_over(now)
         return self._go(now)
 
     def ours(self, epochs: list[str]) -> None:
@@ -269,7 +276,8 @@ class Uplink:
     def _want(self, ack: Ack, head: Head, now: float) -> list[Act]:
         if ack.seq < head.first - 1:
             return self._change([Rewind(ack.seq, f"the center lacks what came before event {head.first}")])
-        if self._wanted == ack.seq or ack.seq >= head.seq:
+        under_way = bool(self._window) or self._reading is not None
+        if (self._wanted == ack.seq and under_way) or ack.seq >= head.seq:
             return self._go(now)
         self._wanted = ack.seq
         return self._change([Rewind(ack.seq)])

@@ -1,0 +1,304 @@
+"""The line to the center: one connection to the broker at a time, and everything that is said over it.
+
+The thin shell around the uplink, and the way in for all else that talks with the center (`Talk`): flash and commands.
+What is read of the journal is read in a thread, what is asked of it goes to its writer: the loop waits for no disk.
+
+Said at each connect, on each change and each minute: how the gate is (`status`). The broker says the rest when we are
+gone, by a last will that was signed at connect and can say nothing but that.
+"""
+
+import asyncio
+import random
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from drivers.link import backoff
+from gated import journal_read
+from gated.clock import Timekeeper
+from gated.journal import Journal, JournalTrouble
+from gated.journal_read import JournalUnreadable
+from gated.keys import Keys
+from gated.logs import FilteringBoundLogger
+from gated.mqtt import Account, BrokerAway, Connection, Incoming, Will, connected
+from gated.uplink import Acknowledge, Act, BeginEpoch, Head, Publish, Read, Rewind, Rival, Uplink, Us
+from protocol import topics
+from protocol.batch import BATCH_MAX_BYTES
+from protocol.message import Message, Offline, Sent, Status
+from protocol.signature import signed, verified
+
+TICK_S: Final = 0.5
+STATUS_S: Final = 60.0
+CONFIRMED_S: Final = 24 * 3600.0
+SESSION_BYTES: Final = 9
+
+Describe = Callable[["Line"], Awaitable[Status]]
+
+
+class Talk(Protocol):
+    """Something else that talks with the center over this line."""
+
+    subscriptions: Sequence[str]
+    """Topics that are asked for at each connect."""
+
+    async def run(self, connection: Connection) -> None:
+        """Talk for as long as this connection lasts; cancelled at its end."""
+        ...
+
+    def hear(self, message: Incoming) -> bool:
+        """Take a message; False if it is none of ours."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Who we are and whom we talk to."""
+
+    site: str
+    gate: str
+    board: str
+    account: Account
+    journal: Path
+
+
+class Line:
+    """The gate's end. `run` it once; `session` is new at each start."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        keys: Keys,
+        *,
+        journal: Journal,
+        keeper: Timekeeper,
+        describe: Describe,
+        rival: Callable[[str], None],
+        log: FilteringBoundLogger,
+        talks: Sequence[Talk] = (),
+    ) -> None:
+        self.session = secrets.token_urlsafe(SESSION_BYTES)
+        self.connection_number = 0
+        self.status_number = 0
+        self.away = "not connected yet"
+        self._settings = settings
+        self._keys = keys
+        self._journal = journal
+        self._keeper = keeper
+        self._describe = describe
+        self._rival = rival
+        self._log = log
+        self._talks = talks
+        self._connection: Connection | None = None
+        self._said: Status | None = None
+        us = Us(settings.site, settings.gate, settings.board)
+        self.uplink = Uplink(us, sign=self.sign, verify=self._verify)
+        self._grown = asyncio.Event()
+        self._acts: asyncio.Queue[Act] = asyncio.Queue()
+        self._asks: asyncio.Queue[Act] = asyncio.Queue()
+
+    def sign(self, topic: str, message: bytes) -> bytes:
+        """The message with the gate's signature."""
+        return signed(topic, message, self._keys.sign)
+
+    @property
+    def online(self) -> bool:
+        """Whether there is a connection to the broker now."""
+        return self._connection is not None
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the center has confirmed within a day what counts as acknowledged: only then is it pruned."""
+        at = self.uplink.confirmed_at
+        return at is not None and self._mono() - at <= CONFIRMED_S
+
+    def sent(self) -> Sent:
+        """The time, as messages bear it."""
+        stamp = self._keeper.stamp()
+        return Sent(at=stamp.at, mono=max(stamp.mono, 0.0), boot=stamp.boot, clock=stamp.clock)
+
+    async def say(self, topic: str, message: Message, *, retain: bool = False) -> None:
+        """Sign and publish a message, if there is a connection. Raises BrokerAway."""
+        if self._connection is not None:
+            await self._connection.publish(topic, self.sign(topic, message.to_bytes()), retain=retain)
+
+    async def run(self) -> None:
+        """Talk with the center until cancelled."""
+        self._journal.on_grown = self._grown.set
+        self.uplink.ours(await asyncio.to_thread(journal_read.epochs, self._settings.journal))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow(), name="line.follow")
+            group.create_task(self._ask(), name="line.ask")
+            group.create_task(self._tick(), name="line.tick")
+            await self._connect()
+
+    # The connection
+
+    async def _connect(self) -> None:
+        attempt, told = 0, ""
+        while True:
+            began = self._mono()
+            try:
+                await self._hold()
+            except* BrokerAway as group:
+                self.away = "; ".join(dict.fromkeys(str(error) for error in _leaves(group)))
+            if self.away != told:
+                told = self.away
+                self._log.warning("center.away", why=told)
+            attempt = 0 if self._mono() - began > STATUS_S else attempt + 1
+            await asyncio.sleep(backoff(attempt, random.random))
+
+    async def _hold(self) -> None:
+        """One connection, until it is lost."""
+        site, gate = self._settings.site, self._settings.gate
+        self.connection_number += 1
+        status = topics.status(site, gate)
+        gone = Offline(session=self.session, connection=self.connection_number)
+        wanted = [topics.ack(site, gate), *(topic for talk in self._talks for topic in talk.subscriptions)]
+        async with connected(
+            self._settings.account,
+            client_id=f"{site}-{gate}-{self.session}",
+            will=Will(status, self.sign(status, gone.to_bytes())),
+            subscriptions=wanted,
+        ) as connection:
+            self._connection = connection
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._hear(connection), name="line.hear")
+                    group.create_task(self._tell(), name="line.status")
+                    group.create_task(self._send(connection, group), name="line.send")
+                    for talk in self._talks:
+                        group.create_task(talk.run(connection), name=f"line.{type(talk).__name__.lower()}")
+                    self._log.info("center.connected", broker=self._settings.account.broker.host)
+                    self.away = ""
+                    self._do(self.uplink.connected(self._mono()))
+            finally:
+                self._connection = None
+                self.uplink.disconnected()
+
+    async def _hear(self, connection: Connection) -> None:
+        ack = topics.ack(self._settings.site, self._settings.gate)
+        async for message in connection.messages():
+            if message.topic == ack:
+                refused = self.uplink.refused
+                self._do(self.uplink.answered(message.payload, self._mono(), retained=message.retained))
+                if self.uplink.refused > refused == 0:
+                    self._log.warning("center.answer-refused", why="it is not signed by the center's key")
+            elif not any(talk.hear(message) for talk in self._talks):
+                self._log.debug("center.passed-over", topic=message.topic)
+
+    async def _send(self, connection: Connection, group: asyncio.TaskGroup) -> None:
+        """Read and publish, in the order in which the uplink says so; never wait for the broker in between."""
+        while not self._acts.empty():
+            self._acts.get_nowait()  # of the connection before
+        while True:
+            match await self._acts.get():
+                case Publish(payload):
+                    topic = topics.events(self._settings.site, self._settings.gate)
+                    group.create_task(connection.publish(topic, payload), name="line.publish")
+                case Read(after):
+                    self._do(await self._read(after))
+                case _:
+                    raise AssertionError("only what is read and sent is queued here")
+
+    # How the gate is
+
+    async def _tell(self) -> None:
+        """Say how the gate is: now, then on each change and each minute."""
+        said_at = -STATUS_S
+        while True:
+            status = await self._describe(self)
+            now = self._mono()
+            if now - said_at >= STATUS_S or self._changed(status):
+                said_at, self._said = now, status
+                await self.say(topics.status(self._settings.site, self._settings.gate), status, retain=True)
+            await asyncio.sleep(TICK_S * 2)
+
+    def _changed(self, status: Status) -> bool:
+        before = self._said
+        return before is None or _lasting(before) != _lasting(status)
+
+    # The uplink's wishes
+
+    def _do(self, acts: list[Act]) -> None:
+        for act in acts:
+            match act:
+                case Publish() | Read():
+                    self._acts.put_nowait(act)
+                case Rival(epoch):
+                    self._rival(epoch)
+                case _:
+                    self._asks.put_nowait(act)
+
+    async def _read(self, after: int) -> list[Act]:
+        try:
+            prev, lines = await asyncio.to_thread(
+                journal_read.following, self._settings.journal, after, BATCH_MAX_BYTES
+            )
+        except JournalUnreadable:
+            return self.uplink.unread(self._mono())
+        return self.uplink.read(after, prev, lines, self._keeper.stamp(), self._mono())
+
+    async def _ask(self) -> None:
+        """What the uplink asks of the journal, one after the other."""
+        while True:
+            act = await self._asks.get()
+            try:
+                match act:
+                    case Acknowledge(seq, event_hash, keep):
+                        fits = await self._journal.acknowledge(seq, event_hash, keep=keep)
+                        self._do(self.uplink.checked(seq, self._mono(), fits=fits))
+                        continue
+                    case Rewind(seq, anew):
+                        await (self._journal.begin_epoch(anew, after=seq) if anew else self._journal.rewind(seq))
+                    case BeginEpoch(why):
+                        self._log.error("journal.went-back", why=why)
+                        await self._journal.begin_epoch(why)
+                self._do(self.uplink.changed(self._head(), self._mono()))
+            except JournalTrouble:
+                self.uplink.unchecked()  # the journal tells its trouble itself; the center's next word comes soon
+
+    async def _follow(self) -> None:
+        while True:
+            self._grown.clear()
+            head = self._head()
+            if head.epoch:
+                self._do(self.uplink.journal(head, self._mono()))
+            await self._grown.wait()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._do(self.uplink.tick(self._mono()))
+
+    def _head(self) -> Head:
+        state = self._journal.state
+        return Head(state.epoch, state.first, state.root, state.seq, state.acked, state.oldest)
+
+    def _verify(self, topic: str, message: bytes) -> bytes | None:
+        return verified(topic, message, self._keys.center)
+
+    def _mono(self) -> float:
+        return self._keeper.now().mono
+
+
+def _lasting(status: Status) -> tuple[object, ...]:
+    """What of a status is news when it changes."""
+    devices = {name: (device.online, device.why) for name, device in status.devices.items()}
+    return (
+        status.connection,
+        status.mode,
+        status.epoch,
+        status.list.version,
+        status.list.trouble,
+        status.rivals,
+        devices,
+    )
+
+
+def _leaves(group: BaseExceptionGroup[BrokerAway]) -> list[BrokerAway]:
+    found: list[BrokerAway] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
