@@ -22,20 +22,24 @@ from typing import Any, Final
 
 from drivers.port import Condition, Input, Level, Output, Quiet, Reader
 from drivers.registry import Ports, make_input, make_output, make_reader
-from gated import __version__, board, control, folder, logs, machine_clock, schedule
+from gated import __version__, board, control, folder, keys, line, logs, machine_clock, schedule, status_message, store
 from gated.barrier import Barrier
 from gated.clock import Timekeeper
 from gated.config import Config, LaneConfig, OutputConfig
 from gated.decide import Direction, LaneKind, LaneRule, Policy
 from gated.journal import Journal, JournalTrouble
 from gated.journal_read import JournalUnreadable
+from gated.line import Line
 from gated.logs import FilteringBoundLogger
+from gated.mqtt import Account
 from gated.notify import Notifier
 from gated.post import Post
 from gated.state import Describer
 from gated.watchdog import Watchdog
 from gated.whitelist import Whitelist
+from protocol import broker_url
 from protocol.event import Kind
+from protocol.message import Status
 from protocol.sighting import Sighting
 
 TICK_S: Final = 0.25
@@ -103,11 +107,13 @@ class _Gate:
             keeper=self._keeper,
             whitelist=self._whitelist,
             readers=self._readers,
+            center=self._describe_line,
         )
         self._ports = Ports()
         self._tasks: list[Task] = []
         for name, lane in config.lanes.items():
             self._add_lane(name, lane)
+        self._line: Line | None = None
         self._watchdog = Watchdog(self._notifier, [name for name, _ in self._tasks])
 
     async def live(self) -> int:
@@ -159,6 +165,9 @@ class _Gate:
                 group.create_task(self._keep_clock(), name="clock")
                 group.create_task(self._serve(), name="control")
                 group.create_task(self._prune(), name="prune")
+                self._line = self._make_line()
+                if self._line is not None:
+                    group.create_task(self._line.run(), name="line")
                 group.create_task(self._stop(stop), name="stop")
                 self._notifier("READY=1", f"STATUS={len(self._config.lanes)} lanes")
         except* _Stopping:
@@ -262,7 +271,7 @@ class _Gate:
         while True:
             await asyncio.sleep(PRUNE_S)
             before = self._keeper.prune_before(self._config.journal.keep_days * DAY_S)
-            if before is None:
+            if before is None or self._line is None or not self._line.confirmed:
                 continue
             try:
                 removed = await self._journal.prune(before)
@@ -270,6 +279,62 @@ class _Gate:
                 continue  # it is told where it happens; tomorrow is soon enough
             if removed:
                 self._log.info("journal.pruned", events=removed)
+
+    def _make_line(self) -> Line | None:
+        """The line to the center, where there is one."""
+        center = self._config.center
+        if center is None:
+            return None
+        try:
+            held = keys.load(self._config.state, site=self._config.site, gate=self._config.gate)
+            password = keys.broker_password(center.password)
+        except keys.KeysError as error:
+            self._log.error("center.no-keys", why=str(error))
+            self._post.note(Kind.ALARM, {"what": "center-keys", "why": str(error)})
+            return None
+        account = Account(
+            broker_url.parse(center.broker), center.username, password, center.ca, center.certificate, center.key
+        )
+        us = board.identity()
+        settings = line.Settings(
+            self._config.site, self._config.gate, us, account, self._config.state / store.FILE_NAME
+        )
+
+        async def describe(of: Line) -> Status:
+            return status_message.status(await self._describe(), of, held, us, self._list_age())
+
+        return Line(
+            settings,
+            held,
+            journal=self._journal,
+            keeper=self._keeper,
+            describe=describe,
+            rival=self._rival,
+            confirmed=lambda: keys.settle(self._config.state),
+            log=self._log,
+        )
+
+    def _rival(self, epoch: str) -> None:
+        self._log.error("center.rival", epoch=epoch, effect="another box speaks under this gate's name")
+        self._post.note(Kind.ALARM, {"what": "rival", "epoch": epoch})
+
+    def _list_age(self) -> float | None:
+        info = self._whitelist.info
+        return None if info is None or info.as_of is None else max(self._keeper.now().validity - info.as_of, 0.0)
+
+    def _describe_line(self) -> Mapping[str, object] | None:
+        if self._line is None:
+            return None
+        uplink = self._line.uplink
+        told = uplink.confirmed_at
+        return {
+            "online": self._line.online,
+            "why": self._line.away,
+            "session": self._line.session,
+            "backlog": uplink.backlog,
+            "confirmed_s_ago": None if told is None else round(self._keeper.now().mono - told, 1),
+            "rivals": sorted(uplink.rivals),
+        }
 
     async def _serve(self) -> None:
         said = ""

@@ -64,7 +64,10 @@ class Settings:
 
 
 class Line:
-    """The gate's end. `run` it once; `session` is new at each start."""
+    """The gate's end. `run` it once; `session` is new at each start.
+
+    `rival` hears of another box under our name, `confirmed` that the center has taken something of ours: the keys work.
+    """
 
     def __init__(
         self,
@@ -75,6 +78,7 @@ class Line:
         keeper: Timekeeper,
         describe: Describe,
         rival: Callable[[str], None],
+        confirmed: Callable[[], None],
         log: FilteringBoundLogger,
         talks: Sequence[Talk] = (),
     ) -> None:
@@ -88,6 +92,7 @@ class Line:
         self._keeper = keeper
         self._describe = describe
         self._rival = rival
+        self._when_confirmed = confirmed
         self._log = log
         self._talks = talks
         self._connection: Connection | None = None
@@ -268,9 +273,13 @@ class Line:
             await self._grown.wait()
 
     async def _tick(self) -> None:
+        told = False
         while True:
             await asyncio.sleep(TICK_S)
             self._do(self.uplink.tick(self._mono()))
+            if self.uplink.confirmed_at is not None and not told:
+                told = True
+                self._when_confirmed()
 
     def _head(self) -> Head:
         state = self._journal.state

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -19,10 +19,15 @@ from gated.whitelist import Whitelist
 
 PACE_S: Final = 0.5
 """Who asks how the gate fares does not wait longer than this for the disk."""
+PACE_KEPT_S: Final = 5.0
+"""So long an answer does for whoever asks again."""
 
 
 class Describer:
-    """Gathers the state. `readers` are those of all lanes, by device; they may be filled in later."""
+    """Gathers the state. `readers` are those of all lanes, by device; they may be filled in later.
+
+    `center` says how the line to the center fares, None where there is none.
+    """
 
     def __init__(
         self,
@@ -33,6 +38,7 @@ class Describer:
         keeper: Timekeeper,
         whitelist: Whitelist,
         readers: Mapping[str, Reader],
+        center: Callable[[], Mapping[str, object] | None] = lambda: None,
     ) -> None:
         self._config = config
         self._post = post
@@ -40,9 +46,11 @@ class Describer:
         self._keeper = keeper
         self._whitelist = whitelist
         self._readers = readers
+        self._center = center
         self._started = keeper.now().mono
         self._since = keeper.stamp().at
         self._asked: asyncio.Future[Pace | None] | None = None
+        self._asked_at = 0.0
 
     async def __call__(self) -> dict[str, object]:
         """The state now."""
@@ -59,6 +67,7 @@ class Describer:
             "lanes": {name: self._lane(station) for name, station in post.stations.items()},
             "devices": {name: self._device(name, device) for name, device in post.devices.items()},
             "journal": self._describe_journal(found),
+            "center": self._center(),
             "list": self._describe_list(),
             "clock": self._describe_clock(),
             "figures": self._figures(),
@@ -103,7 +112,9 @@ class Describer:
 
         One question at a time: on a disk that hangs, each further one would take another thread.
         """
-        if self._asked is None or self._asked.done():
+        mono = self._keeper.now().mono
+        if self._asked is None or (self._asked.done() and mono - self._asked_at >= PACE_KEPT_S):
+            self._asked_at = mono
             now = datetime.fromisoformat(self._keeper.stamp().at).astimezone(self._config.zone)
             self._asked = asyncio.ensure_future(asyncio.to_thread(pace.look, self._config.state / FILE_NAME, now))
         asked = self._asked

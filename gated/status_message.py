@@ -1,0 +1,51 @@
+"""How the gate is, as the center is told: the state that `gated status` shows, cut down to what the center needs.
+
+No credential is in it, and nobody who waits at a lane.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gated.keys import Keys
+from gated.line import Line
+from protocol.message import DeviceStatus, ListStatus, Rivals, Status
+
+_WHY_MAX = 1000
+
+
+def status(state: Mapping[str, Any], line: Line, keys: Keys, board: str, list_age_s: float | None) -> Status:
+    """The message; `state` as `gated.state.Describer` gives it."""
+    journal, whitelist = state["journal"], state["list"] or {}
+    line.status_number += 1
+    return Status(
+        session=line.session,
+        connection=max(line.connection_number, 1),
+        number=line.status_number,
+        sent=line.sent(),
+        version=state["version"],
+        board=board,
+        epoch=journal["epoch"],
+        mode=state["mode"],
+        backlog=line.uplink.backlog,
+        hours_left=journal["hours_left"],
+        free_bytes=journal["free_bytes"],
+        list=ListStatus(
+            version=whitelist.get("version"),
+            entries=whitelist.get("entries"),
+            age_s=list_age_s,
+            trouble=whitelist.get("trouble", "")[:_WHY_MAX],
+        ),
+        devices={
+            name: DeviceStatus(
+                what=device["what"],
+                online=device["online"],
+                why=device["why"][:_WHY_MAX],
+                heard_s_ago=device.get("heard_s_ago"),
+            )
+            for name, device in state["devices"].items()
+        },
+        rivals=tuple(Rivals(epoch=epoch) for epoch in sorted(line.uplink.rivals)),
+        key=keys.sign_public.hex(),
+        seal=keys.seal_public.hex(),
+        voucher=keys.voucher,
+    )
