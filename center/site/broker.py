@@ -22,6 +22,8 @@ CENTER: Final = "center"
 """The name of the center's own account."""
 _MESSAGE_MAX_BYTES: Final = 4 * 1024 * 1024
 """The largest is the whitelist's metadata with every root since the first; a batch takes up to 256 KiB."""
+_QUEUED_MAX_BYTES: Final = 256 * 1024 * 1024
+"""For each client that reads slowly."""
 
 _CONFIGURATION: Final = """\
 # The broker of the site {site}: mosquitto 2.0 or later.
@@ -45,8 +47,11 @@ persistence_location {state}/
 autosave_on_changes true
 autosave_interval 1
 
-# The largest message is the whitelist's metadata.
+# The largest message is the whitelist's metadata. Whoever reads slowly may lag behind by this much; what is dropped
+# then is sent again, since no gate forgets an event before the center has answered for it.
 message_size_limit {limit}
+max_queued_messages 10000
+max_queued_bytes {queued}
 """
 _PLAIN: Final = """\
 # No TLS: passwords cross the wire in clear. Only for a trial on one machine, and it listens to this machine only.
@@ -65,7 +70,7 @@ def configuration(site: str, *, folder: Path, state: Path, port: int, tls: bool)
     if not tls:
         start, end = text.index("# TLS only"), text.index("# What gates last said")
         text = text[:start] + _PLAIN + "\n" + text[end:]
-    return text.format(site=site, folder=folder, state=state, port=port, limit=_MESSAGE_MAX_BYTES)
+    return text.format(site=site, folder=folder, state=state, port=port, limit=_MESSAGE_MAX_BYTES, queued=_QUEUED_MAX_BYTES)
 
 
 def rules(site: str, *, gates: Iterable[str], technicians: Iterable[str]) -> str:
