@@ -1,6 +1,6 @@
 """Blobs: what the whitelist repository publishes, in pieces that any broker carries, compressed with zstd.
 
-A blob's name is its sha256. Its pieces are `PIECE_BYTES` long, the last one what remains; a blob has at least one.
+A blob's name is its sha256. Its pieces are `PIECE_BYTES` long, the last one what remains; none is empty, and neither is a blob.
 Nobody who reads one trusts its sender with memory: `decompress` stops at the length it is given and at a window of
 `_WINDOW_LOG`, whatever the data says of itself.
 """
@@ -40,7 +40,9 @@ def piece_bytes(length: int, piece: int) -> int:
 
 
 def pieces(data: bytes) -> list[bytes]:
-    """The blob in pieces."""
+    """The blob in pieces. Raises BlobError for an empty one: a retained message without content is none."""
+    if not data:
+        raise BlobError("a blob cannot be empty")
     return [data[n * PIECE_BYTES : (n + 1) * PIECE_BYTES] for n in range(piece_count(len(data)))]
 
 

@@ -22,6 +22,7 @@ ADDED_A_DAY: Final = 100
 SUSPENSIONS_LEAST: Final = 50
 SUSPENSIONS_SHARE: Final = 0.01
 SUSPENSION_ALARM_S: Final = 48 * 3600.0
+REMEMBER_S: Final = 30 * 86400.0
 THRESHOLDS: Final = {"enrolments": 2, "suspensions": 1, "expected": 1}
 """The fewest keys by which a gate takes a delegation for one."""
 
@@ -104,3 +105,12 @@ def write_suspension(suspension: Suspension) -> bytes:
         "signed": write_time(suspension.signed),
     }
     return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def remembered(since: float, as_of: float, now: float) -> bool:
+    """Whether a credential's first `since` still stands for each later suspension of it.
+
+    It does for `REMEMBER_S`, or until the signers publish a list of a later date: they have then had their say. Else
+    whoever holds the online key could suspend one card for ever, 72 hours at a time.
+    """
+    return as_of <= since and now < since + REMEMBER_S

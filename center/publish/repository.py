@@ -1,0 +1,408 @@
+"""A site's whitelist repository: what is in force, what is proposed, and what the broker is to carry.
+
+    propose(changes) → Bundle → sign(bundle, key), k of n times → accept(bundle)
+    suspend, restore          at once, by the online key
+    propose_enrolments        → Bundle, signed by two registrars → accept
+    renew                     hourly: timestamp; daily: snapshot and suspensions
+    publications              what is to be retained at the broker, and which topics are to be cleared
+
+Whatever is written is written so that `timestamp.json` comes last: if it breaks off, the repository is what it was.
+Time comes from outside. One process at a time changes a repository.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
+
+from center.publish import bundle as bundles
+from center.publish import daily, lists
+from center.publish.bundle import Bundle
+from center.publish.diff import treatments, unequal
+from center.publish.lists import Published
+from center.publish.metadata import (
+    Keyring,
+    PublishError,
+    delegations,
+    make_root,
+    make_snapshot,
+    make_timestamp,
+    read,
+    signer,
+    until,
+)
+from center.publish.vault import Vault
+from protocol import blob, topics
+from protocol import repository as names
+from protocol.credential import Credential
+from protocol.roles import Enrolment, Suspension
+
+OFFLINE_ALARM: Final = timedelta(days=60)
+_RENEW_AFTER: Final = timedelta(days=1)
+_TIMESTAMP: Final = "timestamp.json"
+_PUBLISHED: Final = "published.json"
+_REMEMBERED: Final = "remembered.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Online:
+    """The center's own private keys."""
+
+    repository: Ed25519PrivateKey = field(repr=False)
+    suspensions: Ed25519PrivateKey = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is to be different. None leaves something as it is.
+
+    `lines` are all lines of the new list, which writes down the state of affairs at `as_of`. `shrinks` and `unequal`
+    are the explicit word that a loss of more than a tenth, or a different treatment of categories, is meant.
+    """
+
+    lines: Iterable[bytes | str] | None = None
+    as_of: datetime | None = None
+    documents: Mapping[str, bytes] = field(default_factory=dict)
+    keyring: Keyring | None = None
+    categories: Mapping[str, str] = field(default_factory=dict)
+    shrinks: bool = False
+    unequal: bool = False
+
+
+@dataclass(frozen=True)
+class Publications:
+    """What the broker is to hold: `retain` in this order, then `clear` with empty messages."""
+
+    retain: list[tuple[str, bytes]]
+    clear: list[str]
+    blobs: dict[str, int]
+    """What `published` needs to know: each blob with its number of pieces."""
+
+
+class Repository:
+    """The repository of a site, in a vault. It must hold `1.root.json` (`create`)."""
+
+    def __init__(self, site: str, vault: Vault, online: Online) -> None:
+        self._site = site
+        self._vault = vault
+        self._online = online
+
+    @classmethod
+    def create(cls, site: str, vault: Vault, online: Online, root: bytes) -> "Repository":
+        """A new repository that starts from this signed root."""
+        read(Root, root)
+        vault.put({"1.root.json": root})
+        return cls(site, vault, online)
+
+    @property
+    def roots(self) -> list[bytes]:
+        """Every root since the first."""
+        found: list[bytes] = []
+        while (data := self._vault.get(f"{len(found) + 1}.root.json")) is not None:
+            found.append(data)
+        if not found:
+            raise PublishError("there is no repository yet: it starts with a signed root")
+        return found
+
+    @property
+    def held(self) -> dict[str, bytes]:
+        """`targets` and the delegated roles in force."""
+        data = self._current(Snapshot.type)
+        if data is None:
+            return {}
+        meta = read(Snapshot, data).signed.meta
+        found = {name.removesuffix(".json"): self._vault.get(f"{one.version}.{name}") for name, one in meta.items()}
+        if lost := [role for role, file in found.items() if file is None]:
+            raise PublishError(f"the repository is damaged: {', '.join(lost)} is lost")
+        return {role: file for role, file in found.items() if file is not None}
+
+    @property
+    def whitelist(self) -> Published | None:
+        """The list in force."""
+        data = self.held.get(Targets.type)
+        return lists.of(read(Targets, data).signed, self._blob) if data is not None else None
+
+    @property
+    def keyring(self) -> Keyring | None:
+        """Whose signatures count; None before the first targets."""
+        data = self.held.get(Targets.type)
+        if data is None:
+            return None
+        return daily.keyring(read(Root, self.roots[-1]).signed, read(Targets, data).signed)
+
+    def propose(self, changes: Changes, now: datetime) -> Bundle:
+        """The bundle that makes these changes once enough signers have signed it. Raises PublishError."""
+        root, held = self.roots[-1], self.held
+        trusted = {Root.type: root} | {role: data for role, data in held.items() if role == Targets.type}
+        proposed: dict[str, bytes] = {}
+        if changes.keyring is not None and daily.changes_root(read(Root, root).signed, changes.keyring):
+            version = read(Root, root).signed.version + 1
+            proposed[Root.type] = make_root(changes.keyring, version, now).to_bytes()
+        targets, blobs = self._targets(changes, now)
+        proposed[Targets.type] = targets.to_bytes()
+        return Bundle(self._site, trusted, proposed, blobs, dict(changes.categories))
+
+    def propose_enrolments(self, added: Iterable[Enrolment], now: datetime) -> Bundle:
+        """The bundle that adds these entries once two registrars have signed it. Raises PublishError."""
+        held = self.held
+        if Targets.type not in held:
+            raise PublishError("there is no signed list yet that entries could be added to")
+        current = self._lines(held, names.ENROLMENTS)
+        listed = self.whitelist.lines() if self.whitelist is not None else ()
+        data = daily.enrolments(current, added, listed, now)
+        made = self._role(held, names.ENROLMENTS, data, until(now, names.TARGETS_LIFE_S))
+        return Bundle(
+            self._site,
+            {Root.type: self.roots[-1], Targets.type: held[Targets.type]},
+            {names.ENROLMENTS: made.to_bytes()},
+            {blob.sha256(data): data} if data else {},
+        )
+
+    def enrol(self, added: Iterable[Enrolment], by: Iterable[Ed25519PrivateKey], now: datetime) -> None:
+        """Add entries at once, where the registrars' keys are at hand."""
+        proposal = self.propose_enrolments(added, now)
+        for key in by:
+            proposal = bundles.sign(proposal, key)
+        self.accept(proposal, now)
+
+    def accept(self, bundle: Bundle, now: datetime) -> None:
+        """Put into force what enough have signed. Raises PublishError, and then nothing has changed."""
+        root, held = self.roots[-1], self.held
+        if bundle.site != self._site:
+            raise PublishError(f"the bundle is of the site {bundle.site}")
+        if root not in {bundle.trusted[Root.type], bundle.proposed.get(Root.type)} or (
+            held.get(Targets.type) != bundle.trusted.get(Targets.type)
+        ):
+            raise PublishError("something else was accepted since this was proposed; propose it again")
+        bundles.check(bundle)
+        files = {f"blob-{name}": data for name, data in bundle.blobs.items()}
+        for role, data in bundle.proposed.items():
+            if role != Root.type:
+                self._complete(role, data, held, bundle)
+                held[role] = data
+            version = (read(Root, data) if role == Root.type else read(Targets, data)).signed.version
+            files[f"{version}.{role}.json"] = data
+        files |= self._refresh_suspensions(
+            held, now, anew=names.SUSPENSIONS not in held or Root.type in bundle.proposed
+        )
+        self._publish(files, held, now, root=bundle.proposed.get(Root.type, root))
+
+    def suspend(self, credential: Credential, now: datetime) -> None:
+        """Take a credential out of force at once. Raises PublishError where that needs the signers."""
+        found = self.whitelist
+        if found is None:
+            raise PublishError("there is no signed list yet that anything could be suspended from")
+        remembered = json.loads(self._vault.get(_REMEMBERED) or b"{}")
+        suspensions = daily.suspend(self.suspensions, credential, found.target, remembered, now)
+        remembered[credential] = next(one.since for one in suspensions if one.credential == credential)
+        self._vault.put({_REMEMBERED: json.dumps(remembered).encode()})
+        self._write_suspensions(suspensions, now)
+
+    def restore(self, credential: Credential, now: datetime) -> None:
+        """Take back a suspension."""
+        self._write_suspensions([one for one in self.suspensions if one.credential != credential], now)
+
+    @property
+    def suspensions(self) -> list[Suspension]:
+        """What is suspended by the online key."""
+        return daily.read_suspensions(self._lines(self.held, names.SUSPENSIONS))
+
+    @property
+    def enrolments(self) -> list[Enrolment]:
+        """What registrars have added."""
+        return daily.read_enrolments(self._lines(self.held, names.ENROLMENTS))
+
+    def renew(self, now: datetime) -> None:
+        """Sign again what the center signs: to be done hourly, and after a start."""
+        held = self.held
+        if not held:
+            return
+        self._publish(self._refresh_suspensions(held, now), held, now, root=self.roots[-1])
+
+    def alarms(self, now: datetime) -> list[str]:
+        """What people must do something about."""
+        found = [text for one in self.suspensions if (text := daily.overdue(one, now))]
+        offline: dict[str, Root | Targets] = {Root.type: read(Root, self.roots[-1]).signed}
+        offline |= {role: read(Targets, data).signed for role, data in self.held.items() if role != names.SUSPENSIONS}
+        for role, signed in offline.items():
+            if signed.expires - now.astimezone(UTC) < OFFLINE_ALARM:
+                found.append(f"{role} runs out on {signed.expires:%Y-%m-%d}; its signers must sign it again")
+        return found
+
+    def message(self) -> bytes:
+        """What is said on `whitelist/repo`. Raises PublishError before the first list."""
+        timestamp, snapshot = self._vault.get(_TIMESTAMP), self._current(Snapshot.type)
+        if timestamp is None or snapshot is None:
+            raise PublishError("nothing is in force yet")
+        files = {f"{number}.root.json": data for number, data in enumerate(self.roots, start=1)}
+        files[_TIMESTAMP] = timestamp
+        files[f"{read(Snapshot, snapshot).signed.version}.snapshot.json"] = snapshot
+        files |= {f"{read(Targets, data).signed.version}.{role}.json": data for role, data in self.held.items()}
+        return names.encode(files)
+
+    def publications(self) -> Publications:
+        """What the broker is to hold now. When it does, say `published`."""
+        retain: list[tuple[str, bytes]] = []
+        blobs: dict[str, int] = {}
+        for data in self.held.values():
+            for target in read(Targets, data).signed.targets.values():
+                name = target.hashes["sha256"]
+                content = self._blob(name)
+                if content is None:
+                    raise PublishError(f"the repository is damaged: the file of {target.path} is lost")
+                blobs[name] = blob.piece_count(len(content))
+                parts = enumerate(blob.pieces(content))
+                retain.extend((topics.blob(self._site, name, number), part) for number, part in parts)
+        retain.append((topics.repository(self._site), self.message()))
+        before: dict[str, int] = json.loads(self._vault.get(_PUBLISHED) or b"{}")
+        clear = [
+            topics.blob(self._site, name, number)
+            for name, count in before.items()
+            if name not in blobs
+            for number in range(count)
+        ]
+        return Publications(retain, clear, blobs)
+
+    def published(self, publications: Publications) -> None:
+        """Take word that the broker holds this, and nothing that was to be cleared."""
+        self._vault.put({_PUBLISHED: json.dumps(publications.blobs).encode()})
+
+    def _targets(self, changes: Changes, now: datetime) -> tuple[Metadata[Targets], dict[str, bytes]]:
+        data = self.held.get(Targets.type)
+        old = read(Targets, data).signed if data is not None else None
+        keyring = changes.keyring or self.keyring
+        if keyring is None:
+            raise PublishError("the first proposal says whose signatures are to count: give it a keyring")
+        if unknown := set(changes.documents) - set(names.DOCUMENTS):
+            raise PublishError(f"no gate knows a document {min(unknown)}")
+        files: dict[str, TargetFile] = dict(old.targets) if old is not None else {}
+        blobs: dict[str, bytes] = {}
+        if changes.lines is not None:
+            files = {name: file for name, file in files.items() if name in names.DOCUMENTS}
+            made, blobs = self._list(changes, now)
+            files |= made
+        for name, content in changes.documents.items():
+            if not 0 < len(content) <= names.DOCUMENT_MAX_BYTES:
+                raise PublishError(f"{name} has {len(content)} bytes; gates take 1 to {names.DOCUMENT_MAX_BYTES}")
+            files[name] = lists.target_file(name, content)
+            blobs[blob.sha256(content)] = content
+        targets = Targets(
+            version=old.version + 1 if old is not None else 1,
+            expires=until(now, names.TARGETS_LIFE_S),
+            targets=files,
+            delegations=delegations(keyring),
+        )
+        return Metadata(targets), blobs
+
+    def _list(self, changes: Changes, now: datetime) -> tuple[dict[str, TargetFile], dict[str, bytes]]:
+        lines = lists.canonical(changes.lines or ())
+        if unequal(treatments(lines, changes.categories)) and not changes.unequal:
+            raise PublishError(
+                "categories of holders are treated differently; if that is meant, say that it is unequal"
+            )
+        as_of = changes.as_of or now
+        earlier = self._earlier()
+        made, blobs = lists.make(lines, earlier, as_of=as_of, shrinks=changes.shrinks, unequal=changes.unequal)
+        for old in earlier[:1]:  # for the diff
+            blobs[blob.sha256(old.data)] = old.data
+        return made, blobs
+
+    def _earlier(self) -> list[Published]:
+        """The lists that gates may still have, newest first."""
+        data = self.held.get(Targets.type)
+        number = read(Targets, data).signed.version if data is not None else 0
+        found: dict[int, Published] = {}
+        while number > 0 and len(found) < lists.DELTAS and (data := self._vault.get(f"{number}.targets.json")):
+            published = lists.of(read(Targets, data).signed, self._blob)
+            if published is None and found:
+                break
+            if published is not None:
+                found.setdefault(published.target.version, published)
+            number -= 1
+        return list(found.values())
+
+    def _complete(self, role: str, data: bytes, held: Mapping[str, bytes], bundle: Bundle) -> None:
+        """Raises PublishError where metadata does not follow what is in force, or a file of it is missing."""
+        new = read(Targets, data).signed
+        version = read(Targets, held[role]).signed.version if role in held else 0
+        if new.version != version + 1:
+            raise PublishError(f"{role} {new.version} does not follow {role} {version}; propose it again")
+        for target in new.targets.values():
+            name = target.hashes["sha256"]
+            if name not in bundle.blobs and self._blob(name) is None:
+                raise PublishError(f"the file of {target.path} is missing")
+
+    def _write_suspensions(self, suspensions: list[Suspension], now: datetime) -> None:
+        held = self.held
+        files = self._suspensions(held, suspensions, now)
+        self._publish(files, held, now, root=self.roots[-1])
+
+    def _refresh_suspensions(self, held: dict[str, bytes], now: datetime, *, anew: bool = False) -> dict[str, bytes]:
+        """Sign suspensions again, as far as they may be, where that is due."""
+        current = daily.read_suspensions(self._lines(held, names.SUSPENSIONS))
+        renewed = daily.renewed(current, now)
+        data = held.get(names.SUSPENSIONS)
+        expires = read(Targets, data).signed.expires if data is not None else now
+        due = expires - now.astimezone(UTC) < timedelta(seconds=names.SNAPSHOT_LIFE_S) - _RENEW_AFTER
+        return self._suspensions(held, renewed, now) if anew or due or renewed != current else {}
+
+    def _suspensions(self, held: dict[str, bytes], lines: list[Suspension], now: datetime) -> dict[str, bytes]:
+        data = daily.write_suspensions(lines)
+        made = self._role(held, names.SUSPENSIONS, data, until(now, names.SNAPSHOT_LIFE_S))
+        made.sign(signer(self._online.suspensions))
+        held[names.SUSPENSIONS] = made.to_bytes()
+        files = {f"blob-{blob.sha256(data)}": data} if data else {}
+        return files | {f"{made.signed.version}.{names.SUSPENSIONS}.json": held[names.SUSPENSIONS]}
+
+    def _role(self, held: Mapping[str, bytes], role: str, data: bytes, expires: datetime) -> Metadata[Targets]:
+        """A delegated role's metadata with its only file; with none where there is not a line in it."""
+        version = read(Targets, held[role]).signed.version + 1 if role in held else 1
+        name = names.FILE_OF[role]
+        files = {name: lists.target_file(name, data)} if data else {}
+        return Metadata(Targets(version=version, expires=expires, targets=files))
+
+    def _publish(self, files: dict[str, bytes], held: Mapping[str, bytes], now: datetime, *, root: bytes) -> None:
+        """Sign snapshot, where anything in it is new, and timestamp; write all of it, the timestamp last."""
+        old_snapshot, old_timestamp = self._current(Snapshot.type), self._vault.get(_TIMESTAMP)
+        snapshot = read(Snapshot, old_snapshot) if old_snapshot is not None else None
+        new = make_snapshot(held, snapshot.signed.version + 1 if snapshot else 1, now)
+        aged = snapshot is None or new.signed.expires - snapshot.signed.expires > _RENEW_AFTER
+        if snapshot is None or aged or files or snapshot.signed.meta != new.signed.meta:
+            self._sign(new, root)
+            old_snapshot = new.to_bytes()
+            files[f"{new.signed.version}.snapshot.json"] = old_snapshot
+        assert old_snapshot is not None  # noqa: S101 - for mypy: one is there or was made
+        version = read(Timestamp, old_timestamp).signed.version + 1 if old_timestamp is not None else 1
+        timestamp = make_timestamp(old_snapshot, version, now)
+        self._sign(timestamp, root)
+        files[_TIMESTAMP] = timestamp.to_bytes()
+        self._vault.put(files)
+
+    def _sign(self, metadata: Metadata[Snapshot] | Metadata[Timestamp], root: bytes) -> None:
+        made = signer(self._online.repository)
+        role = read(Root, root).signed.roles[metadata.signed.type]
+        if made.public_key.keyid not in role.keyids:
+            raise PublishError("the center's repository key is not the one that the root names; give it the new one")
+        metadata.sign(made)
+
+    def _current(self, role: str) -> bytes | None:
+        timestamp = self._vault.get(_TIMESTAMP)
+        if timestamp is None:
+            return None
+        version = read(Timestamp, timestamp).signed.snapshot_meta.version
+        return self._vault.get(f"{version}.{role}.json")
+
+    def _lines(self, held: Mapping[str, bytes], role: str) -> list[bytes]:
+        """The lines of a delegated role's only file."""
+        if role not in held:
+            return []
+        target = read(Targets, held[role]).signed.targets.get(names.FILE_OF[role])
+        data = self._blob(target.hashes["sha256"]) if target is not None else b""
+        return (data or b"").splitlines()
+
+    def _blob(self, name: str) -> bytes | None:
+        return self._vault.get(f"blob-{name}")
