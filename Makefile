@@ -3,6 +3,7 @@
 
 PYTHON ?= python3 /usr/bin/python3 python3.13 python3.12 python3.11
 UV     := 0.13.9
+PIP    := 26.3
 N      ?= 1000
 SEEDS  ?= 2000
 KIND   ?= all
@@ -14,7 +15,7 @@ STAMP  := .venv/.synced
 BUNDLE  = dist/gated-py$(PY)-$(ARCH)
 
 # Without .pyc, imports take three times as long; a foreign PYTHONPATH or VIRTUAL_ENV leads uv and pytest astray.
-unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME VIRTUAL_ENV UV_PROJECT_ENVIRONMENT
+unexport PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED PYTHONPATH PYTHONHOME VIRTUAL_ENV UV_PROJECT_ENVIRONMENT
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
@@ -52,8 +53,10 @@ bundle: $(STAMP) ## Pack all that a box without internet needs (PY=3.11 ARCH=x86
 	$(BIN)/python -m pip download --quiet --only-binary :all: --no-deps --dest $(BUNDLE)/wheels \
 	    --python-version $(PY) --platform manylinux_2_17_$(ARCH) --platform manylinux2014_$(ARCH) \
 	    --requirement $(BUNDLE)/requirements.txt
+	$(BIN)/python -m pip download --quiet --only-binary :all: --no-deps --dest $(BUNDLE) pip==$(PIP)
+	mv $(BUNDLE)/pip-$(PIP)-*.whl $(BUNDLE)/pip.whl
 	cp -r systemd config docs $(BUNDLE)/
-	tar -C dist -cf $(BUNDLE).tar $(notdir $(BUNDLE))
+	tar -C dist --owner=0 --group=0 --numeric-owner --mode=u+rwX,go=rX -cf $(BUNDLE).tar $(notdir $(BUNDLE))
 	@echo $(BUNDLE).tar
 
 fmt: $(STAMP) ## Format, and mend what the linter can mend

@@ -26,13 +26,18 @@ _TEXT: Final = {
     errno.EADDRNOTAVAIL: "{port} is no address of this machine",
 }
 
+_UNIT: Final = "allow it in a drop-in (systemctl edit gated: DeviceAllow=…), then systemctl restart gated"
+_HIDDEN_GID: Final = 65534  # what a service with PrivateUsers= sees of groups that are not its own
+
 
 def why(port: str, error: BaseException) -> str:
     """What went wrong with `port`, and what to do about it."""
     if isinstance(error, socket.gaierror):
         return f"{port}: the host's name is not known; check the spelling, or write its address"
     number = errno.ETIMEDOUT if isinstance(error, TimeoutError) else getattr(error, "errno", None)
-    if number in (errno.EACCES, errno.EPERM):
+    if number == errno.EPERM:
+        return f"{port}: the service is kept from this kind of device; {_UNIT}"
+    if number == errno.EACCES:
         return forbidden(port)
     if number in _TEXT:
         return _TEXT[number].format(port=port)
@@ -45,6 +50,11 @@ def forbidden(port: str, look: Callable[[str], os.stat_result] = os.stat) -> str
         found = look(port)
     except OSError:
         return f"{port}: permission denied"
+    if found.st_gid == _HIDDEN_GID:
+        return (
+            f"{port}: permission denied; its group cannot be seen from inside the service: stat -c %G {port} names it, "
+            "sudo usermod -aG that group gated, then systemctl restart gated"
+        )
     if not found.st_mode & stat.S_IRGRP or not found.st_mode & stat.S_IWGRP:
         return f"{port}: permission denied; its group may not read and write it: it wants a udev rule"
     try:

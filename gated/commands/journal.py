@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -107,6 +108,7 @@ def run_list(args: argparse.Namespace) -> int:
         if end is not None:
             import asyncio  # noqa: PLC0415 - not for --help
 
+            sys.stdout.flush()  # into a pipe it would stand in the buffer until the next event
             asyncio.run(_follow(source, end, as_json=args.json))
     sys.stdout.buffer.flush()
     return Status.OK
@@ -266,13 +268,19 @@ def _print(line: bytes, source: _Source, *, as_json: bool, now: bool = False) ->
         say(readable(line, source.zone))
 
 
+def _private(path: str, flags: int) -> int:
+    """Who passed when is nobody else's business: a new file is the user's alone."""
+    return os.open(path, flags, 0o600)
+
+
 def _export(args: argparse.Namespace, lines: Iterable[bytes]) -> int:
     from gated import journal_read  # noqa: PLC0415 - not for --help
 
     if args.format == "jsonl":
-        with args.output.open("wb") as file:
+        with open(args.output, "wb", opener=_private) as file:
             return journal_read.export_jsonl(lines, file)
-    with args.output.open("w", encoding="utf-8-sig", newline="") as table:  # the mark tells spreadsheets: UTF-8
+    # The mark tells spreadsheets: UTF-8.
+    with open(args.output, "w", encoding="utf-8-sig", newline="", opener=_private) as table:
         return journal_read.export_csv(lines, table)
 
 

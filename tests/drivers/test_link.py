@@ -89,6 +89,9 @@ def test_permission_denied_names_the_group_and_the_command() -> None:
     closed = cast("os.stat_result", SimpleNamespace(st_mode=0o20600, st_gid=0))
     assert "udev rule" in forbidden("/dev/ttyUSB0", lambda _: closed)
     assert "permission denied" in why("/nowhere", PermissionError(errno.EACCES, "no"))
+    hidden = cast("os.stat_result", SimpleNamespace(st_mode=0o20660, st_gid=65534))
+    assert "stat -c %G /dev/ttyUSB0" in forbidden("/dev/ttyUSB0", lambda _: hidden)
+    assert "DeviceAllow" in why("/dev/ttyUSB0", PermissionError(errno.EPERM, "no"))
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,7 @@ def test_export(config: Path, tmp_path: Path, capfd: Captured) -> None:
     """JSON lines as they are, or a table that a spreadsheet reads."""
     lines, table = tmp_path / "e.jsonl", tmp_path / "e.csv"
     assert main(["journal", "export", "-o", str(lines), "-c", str(config)]) == 0
+    assert lines.stat().st_mode & 0o777 == 0o600
     assert lines.read_bytes().splitlines()[19] == b'{"seq":20,' + rest(20)[1:]
     assert main(["journal", "export", "--format", "csv", "--kind", "passage", "-o", str(table), "-c", str(config)]) == 0
     assert table.read_bytes().startswith(b"\xef\xbb\xbf")
@@ -148,8 +149,9 @@ def test_no_journal(config: Path, state: Path, capsys: Captured) -> None:
     assert "has not run" in capsys.readouterr().err
 
 
-def test_follow(config: Path, state: Path) -> None:
-    """The last events first, then each new one as it is written; Ctrl-C ends it."""
+def test_follow(config: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last events first, then each new one as it is written, also into a pipe; Ctrl-C ends it."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     command = [sys.executable, "-m", "gated", "journal", "list", "--follow", "--last", "1", "--json", "-c", str(config)]
     with closing(Store(state / FILE_NAME)) as store, subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from gated.__main__ import parser
+
 SYSTEMD = Path(__file__).parents[2] / "systemd"
+PAGES = [SYSTEMD.parent / "docs" / name for name in ("install.md", "recover.md")]
 UNIT = SYSTEMD / "gated.service"
 EXPOSURE_MAX = 1.5
 
@@ -59,6 +62,14 @@ def test_serial_ports_are_allowed() -> None:
     assert "dialout" in unit["SupplementaryGroups"][0].split()
     for device in ("ttyS", "ttyUSB", "ttyACM", "ttyAMA", "gpiochip"):
         assert f"char-{device} rw" in unit["DeviceAllow"]
+
+
+def test_ports_that_are_plugged_in_later_are_allowed() -> None:
+    """A DeviceAllow= whose kind the kernel does not know yet is dropped: the modules are loaded before the start."""
+    unit = settings(UNIT)
+    modules = {"modprobe@usbserial.service", "modprobe@cdc_acm.service"}
+    assert modules <= set(" ".join(unit["Wants"]).split())
+    assert modules <= set(" ".join(unit["After"]).split())
 
 
 def test_network_and_unix_sockets_are_allowed() -> None:
@@ -115,11 +126,39 @@ def test_udev_rules_are_well_formed() -> None:
     assert set(re.findall(r'GOTO="(\w+)"', text)) == set(re.findall(r'LABEL="(\w+)"', text))
 
 
+def test_udev_rules_ask_no_parent_what_it_is_not() -> None:
+    """A KEYS!= is true as soon as one parent differs, which one always does: it would skip every port."""
+    text = (SYSTEMD / "70-gated.rules").read_text(encoding="utf-8")
+    rules = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert [rule for rule in rules if re.search(r"\b(?:SUBSYSTEMS|KERNELS|DRIVERS|TAGS|ATTRS\{[^}]*\})!=", rule)] == []
+
+
 def test_adapters_are_told_apart_by_their_socket() -> None:
     """Each name under /dev/gated holds the port's path, so that two equal adapters get two names."""
     names = re.findall(r'SYMLINK\+="([^"]*)"', (SYSTEMD / "70-gated.rules").read_text(encoding="utf-8"))
     assert [name.partition("-")[0] for name in names] == ["gated/ch340", "gated/ftdi", "gated/cp210x"]
     assert all(name.endswith("$env{ID_PATH_TAG}") for name in names)
+
+
+@pytest.mark.parametrize("path", [*PAGES, *SYSTEMD.iterdir()], ids=lambda path: path.name)
+def test_commands_that_are_named_exist(path: Path) -> None:
+    """Whoever follows a page or a comment finds the command that it names."""
+    actions = parser()._subparsers
+    assert actions is not None
+    known = set(actions._group_actions[0].choices or ())
+    named = re.findall(r"(?:`|-u gated |&& )gated ([a-z]+)", path.read_text(encoding="utf-8"))
+    assert set(named) <= known
+
+
+def test_the_bundle_brings_its_own_pip() -> None:
+    """The box needs no package for it: the page installs with what the bundle's recipe packs."""
+    recipe = (SYSTEMD.parent / "Makefile").read_text(encoding="utf-8")
+    page = (SYSTEMD.parent / "docs" / "install.md").read_text(encoding="utf-8")
+    assert "$(BUNDLE)/pip.whl" in recipe
+    installs = re.findall(r"^(.*\bpip\b.* install .*)$", page, re.MULTILINE)
+    assert installs
+    assert all(line.startswith("/opt/gated/bin/python pip.whl/pip install --no-index ") for line in installs)
+    assert "venv --without-pip /opt/gated" in page
 
 
 needs_analyze = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
