@@ -1,0 +1,234 @@
+"""`gated-center`: what the center knows, for a person or a program."""
+
+import argparse
+import json
+import sys
+import time
+from typing import Any
+
+from sqlalchemy import Connection
+
+from center import reading
+from center.cli import Failure, Status, Subparsers, command, iso, opened, say, say_json
+from center.database import AnyRow
+from center.walk import Break, Event, Lost
+
+
+def add(subparsers: Subparsers) -> None:
+    """These commands' part of the command line."""
+    status = command(
+        subparsers,
+        "status",
+        "Print all gates: whether they are there, how far they are held, what they still have to tell; open alarms.",
+        "gated-center status\ngated-center status --json    # status 1 while an alarm is open",
+        run_status,
+    )
+    _add_json(status)
+    alarms = command(
+        subparsers,
+        "alarms",
+        "Print open alarms, or acknowledge one (`ack ID`). Status 1 while one is open.",
+        "gated-center alarms\ngated-center alarms ack 12",
+        run_alarms,
+    )
+    alarms.add_argument("action", nargs="?", choices=["ack"], help="acknowledge the alarm with this number")
+    alarms.add_argument("id", nargs="?", type=int, metavar="ID", help="the alarm's number")
+    alarms.add_argument("--all", action="store_true", help="those that are over as well")
+    _add_json(alarms)
+    quarantine = command(
+        subparsers,
+        "quarantine",
+        "Print what was set apart because it did not fit, or one such batch as it arrived (`show ID`).",
+        "gated-center quarantine\ngated-center quarantine show 3 > batch",
+        run_quarantine,
+    )
+    quarantine.add_argument("action", nargs="?", choices=["show"], help="write out the batch with this number")
+    quarantine.add_argument("id", nargs="?", type=int, metavar="ID", help="the batch's number")
+    _add_json(quarantine)
+    verify = command(
+        subparsers,
+        "verify",
+        "Prove every event of GATE (of all gates) by the chain of hashes: nothing altered, missing or added.",
+        "gated-center verify\ngated-center verify north    # status 1 if anything does not fit",
+        run_verify,
+    )
+    verify.add_argument("gate", nargs="?", metavar="GATE", help="only this gate")
+    _add_json(verify)
+    export = command(
+        subparsers,
+        "export",
+        "Write events as JSON lines, each with its gate, epoch and hash, in the order in which they were stored.",
+        "gated-center export --gate north > north.jsonl\ngated-center export --after 120000 >> all.jsonl",
+        run_export,
+    )
+    export.add_argument("--gate", metavar="GATE", help="only this gate")
+    export.add_argument("--after", type=int, default=0, metavar="ID", help="only what was stored after this `id`")
+
+
+def run_status(args: argparse.Namespace) -> int:
+    """All gates and open alarms."""
+    with opened(args) as store, store.reading() as connection:
+        heads: dict[str, list[AnyRow]] = {}
+        for head in reading.heads(connection):
+            heads.setdefault(head.name, []).append(head)
+        gates = [_gate(row, heads.get(row.name, [])) for row in reading.gates(connection)]
+        alarms = [_alarm(row) for row in reading.alarms(connection)]
+    if args.json:
+        say_json({"gates": gates, "alarms": alarms})
+    else:
+        for gate in gates:
+            say(_gate_line(gate))
+        if not gates:
+            say("no gates yet: gatectl gate add NAME")
+        for alarm in alarms:
+            say(_alarm_line(alarm))
+    return Status.WRONG if alarms else Status.OK
+
+
+def run_alarms(args: argparse.Namespace) -> int:
+    """Open alarms, or one acknowledged."""
+    if args.action == "ack":
+        with opened(args, read_only=False) as store:
+            if not store.acknowledge(_id(args), time.time()):
+                raise Failure(f"no open alarm has the number {args.id}")
+        return Status.OK
+    with opened(args) as store, store.reading() as connection:
+        alarms = [_alarm(row) for row in reading.alarms(connection, everything=args.all)]
+    if args.json:
+        say_json(alarms)
+    else:
+        for alarm in alarms:
+            say(_alarm_line(alarm))
+    return Status.WRONG if any(alarm["open"] for alarm in alarms) else Status.OK
+
+
+def run_quarantine(args: argparse.Namespace) -> int:
+    """What was set apart."""
+    with opened(args) as store, store.reading() as connection:
+        if args.action == "show":
+            batch = reading.quarantined_batch(connection, _id(args))
+            if batch is None:
+                raise Failure(f"nothing in quarantine has the number {args.id}")
+            sys.stdout.buffer.write(batch)
+            return Status.OK
+        rows = reading.quarantined(connection)
+    keys = ("id", "gate", "received", "bytes", "reason")
+    apart = [dict(zip(keys, (row.id, row.name, iso(row.received), row.size, row.reason), strict=True)) for row in rows]
+    if args.json:
+        say_json(apart)
+    else:
+        for one in apart:
+            say(f"{one['id']}  {one['gate']}  {one['received']}  {one['bytes']:,} bytes  {one['reason']}")
+    return Status.OK
+
+
+def run_verify(args: argparse.Namespace) -> int:
+    """All chains, hash by hash."""
+    with opened(args) as store, store.reading() as connection:
+        if args.gate is not None and args.gate not in {row.name for row in reading.gates(connection)}:
+            raise Failure(f"there is no gate {args.gate}")
+        chains = [_verified(connection, head) for head in reading.heads(connection, args.gate)]
+    broken = [chain for chain in chains if chain["breaks"]]
+    if args.json:
+        say_json({"ok": not broken, "chains": chains})
+        return Status.WRONG if broken else Status.OK
+    for chain in chains:
+        say("{gate}  epoch {epoch}: {events:,} events, {first} to {last}, head {head}".format_map(chain))
+        for first, last in chain["lost"]:
+            say(f"  events {first} to {last} were lost before they came here")
+        for first, last in chain["breaks"]:
+            say(f"  events {first} to {last} are not those that the gate sent: altered or removed")
+    say("something does not fit" if broken else "all chains hold")
+    return Status.WRONG if broken else Status.OK
+
+
+def run_export(args: argparse.Namespace) -> int:
+    """Events as JSON lines."""
+    with opened(args) as store, store.reading() as connection:
+        gates = [row for row in reading.gates(connection) if args.gate in (None, row.name)]
+        if args.gate is not None and not gates:
+            raise Failure(f"there is no gate {args.gate}")
+        for gate in gates:
+            for row in reading.stored(connection, gate.id, args.after):
+                say(_exported(gate.name, row))
+    return Status.OK
+
+
+def _exported(gate: str, row: AnyRow) -> str:
+    """One event; its line stands in it byte for byte, as text only if it is no JSON."""
+    said = {"id": row.id, "gate": gate, "epoch": row.epoch, "seq": row.seq, "hash": row.hash.hex()}
+    said |= {"received": iso(row.received), "late": row.late, "same_as": row.same_as}
+    try:
+        text = row.line.decode()
+        json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return json.dumps(said | {"line": row.line.decode("utf-8", "backslashreplace")}, ensure_ascii=False)
+    return f'{json.dumps(said)[:-1]}, "event": {text}}}'
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _verified(connection: Connection, head: AnyRow) -> dict[str, Any]:
+    events, lost, breaks = 0, [], []
+    for item in reading.chain(connection, head):
+        match item:
+            case Event():
+                events += 1
+            case Lost(first, last):
+                lost.append((first, last))
+            case Break(first, last):
+                breaks.append((first, last))
+    said = {"gate": head.name, "epoch": head.epoch, "first": head.first, "last": head.seq, "head": head.hash.hex()}
+    return said | {"events": events, "lost": lost, "breaks": breaks}
+
+
+def _gate(row: AnyRow, heads: list[AnyRow]) -> dict[str, Any]:
+    status = {} if row.message is None else json.loads(row.message)
+    now = next((head for head in heads if head.epoch == row.heard_epoch), None)
+    heard = [at for at in (row.heard_at, row.received) if at is not None]
+    return {
+        "gate": row.name,
+        "enrolled": iso(row.enrolled),
+        "online": bool(row.online),
+        "heard": iso(max(heard)) if heard else None,
+        "epoch": None if now is None else now.epoch,
+        "epochs": len(heads),
+        "seq": None if now is None else now.seq,
+        "hash": None if now is None else now.hash.hex(),
+        "backlog": status.get("backlog"),
+        "status": status,
+    }
+
+
+def _gate_line(gate: dict[str, Any]) -> str:
+    if gate["enrolled"] is None:
+        return f"{gate['gate']}  not set up yet"
+    there = "online" if gate["online"] else "offline"
+    held = "nothing held" if gate["seq"] is None else f"held to event {gate['seq']:,} of epoch {gate['epoch']}"
+    backlog = "" if gate["backlog"] is None else f", {gate['backlog']:,} to tell"
+    return f"{gate['gate']}  {there}, heard {gate['heard'] or 'never'}, {held}{backlog}"
+
+
+def _alarm(row: AnyRow) -> dict[str, Any]:
+    said = {"id": row.id, "gate": row.name, "kind": row.kind, "text": row.text, "count": row.count}
+    said |= {"first_seen": iso(row.first_seen), "last_seen": iso(row.last_seen)}
+    said |= {"acknowledged": iso(row.acknowledged), "ended": iso(row.ended)}
+    return said | {"open": row.acknowledged is None}
+
+
+def _alarm_line(alarm: dict[str, Any]) -> str:
+    times = "" if alarm["count"] == 1 else f", {alarm['count']} times"
+    return f"alarm {alarm['id']}  {alarm['gate']}  {alarm['kind']}: {alarm['text']} ({alarm['last_seen']}{times})"
+
+
+def _id(args: argparse.Namespace) -> int:
+    if args.id is None:
+        raise Failure(f"which one? {args.action} ID", Status.USAGE)
+    number: int = args.id
+    return number
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print it for another program")
