@@ -29,7 +29,10 @@ _DROPPED: Final = "center.dropped"
 
 
 def install(state: Path, content: Enrolment) -> None:
-    """Put the enrolment in force, with new keys of the gate. Raises OSError, and then all is as it was."""
+    """Put the enrolment in force, with new keys of the gate. Raises OSError, and then all is as it was.
+
+    (Where the very last step fails, the folder's fsync, the new set is in force; a power cut may bring the old back.)
+    """
     with suppress(FileNotFoundError):  # what an earlier run left when power failed
         shutil.rmtree(state / _DROPPED)
     for left in state.glob(f".{FOLDER}.*.tmp"):
@@ -113,11 +116,17 @@ def _pem(key: Ed25519PrivateKey | X25519PrivateKey) -> bytes:
 def _swap(state: Path, beside: Path) -> None:
     """Three names, two renames; whatever moment power fails at, `center` or `center.old` is a whole set."""
     new, old, dropped = state / FOLDER, state / OLD, state / _DROPPED
-    if new.is_dir():
-        # An old set that is still there has worked, and the one in force has not.
-        new.rename(dropped if old.is_dir() else old)
-        durable.sync_folder(state)
-    beside.rename(new)
+    # An old set that is still there has worked, and the one in force has not.
+    aside = dropped if old.is_dir() else old
+    there = new.is_dir()
+    if there:
+        new.rename(aside)
+    try:
+        beside.rename(new)
+    except BaseException:
+        if there:
+            aside.rename(new)
+        raise
     durable.sync_folder(state)
     shutil.rmtree(dropped, ignore_errors=True)
 

@@ -48,7 +48,9 @@ def run(args: argparse.Namespace) -> int:
         enrol.install(config.state, content)
     except OSError as error:
         why = f"{error.filename or config.state}: {error.strerror or error}"
-        raise Failure(f"nothing was changed: {why}; run the command with sudo", Status.UNREACHABLE) from error
+        raise Failure(
+            f"it could not be installed: {why}; once that is mended, or with sudo, again", Status.UNREACHABLE
+        ) from error
     wanted = enrol.center_table(config.state, content)
     todo = _configure(args.config, config, wanted)
     if args.json:
