@@ -11,7 +11,11 @@ from center.gatectl.options import Subparsers, add_json, command, now, opened
 from center.gatectl.output import Failure, Status, complain, say, say_json
 
 if TYPE_CHECKING:
-    from center.site.make import FirstRoot
+    from collections.abc import Mapping, Sequence
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from center.site.folder import Facts
 
 BROKER_STATE: Final = Path("/var/lib/mosquitto")
 SIGNERS_MAX: Final = 100
@@ -110,7 +114,7 @@ def init(args: argparse.Namespace) -> int:
         hosts=tuple(args.also),
         database=args.database,
     )
-    site = make.make(args.folder, plan, now(), first_root())
+    site = make.make(args.folder, plan, now(), first_root)
     facts = site.facts
     if args.json:
         say_json({"folder": site.folder, **facts.model_dump(mode="json"), "keys": site.keys.model_dump(mode="json")})
@@ -120,9 +124,21 @@ def init(args: argparse.Namespace) -> int:
     return Status.OK
 
 
-def first_root() -> "FirstRoot | None":
-    """What makes the whitelist repository's first root from the keys that `site init` has made; None: nothing does."""
-    return None
+def first_root(facts: "Facts", made: "Mapping[str, Sequence[Ed25519PrivateKey]]") -> bytes:
+    """The whitelist repository's first root, signed by all signers while their keys are in one place."""
+    from center.publish.metadata import Keyring  # noqa: PLC0415 - not for --help
+    from center.publish.metadata import first_root as signed  # noqa: PLC0415 - the same
+    from center.site.keys import public_hex  # noqa: PLC0415 - the same
+
+    public = {role: tuple(map(public_hex, keys)) for role, keys in made.items()}
+    keyring = Keyring(
+        signers=public["signers"],
+        threshold=facts.threshold,
+        repository=public["repository"],
+        registrars=public["registrars"],
+        suspensions=public["suspensions"],
+    )
+    return signed(keyring, made["signers"], now())
 
 
 def broker(args: argparse.Namespace) -> int:

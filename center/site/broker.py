@@ -70,7 +70,9 @@ def configuration(site: str, *, folder: Path, state: Path, port: int, tls: bool)
     if not tls:
         start, end = text.index("# TLS only"), text.index("# What gates last said")
         text = text[:start] + _PLAIN + "\n" + text[end:]
-    return text.format(site=site, folder=folder, state=state, port=port, limit=_MESSAGE_MAX_BYTES, queued=_QUEUED_MAX_BYTES)
+    return text.format(
+        site=site, folder=folder, state=state, port=port, limit=_MESSAGE_MAX_BYTES, queued=_QUEUED_MAX_BYTES
+    )
 
 
 def rules(site: str, *, gates: Iterable[str], technicians: Iterable[str]) -> str:

@@ -3,7 +3,8 @@
     site.json        its name, its broker, how many must sign
     keys.json        all public keys; center.site.keys says whose
     accounts.json    who has an account at the broker, and each gate's voucher
-    root.json        the whitelist repository's first root, which every box starts from
+    repository/      the whitelist repository: `center.publish` keeps it; its newest N.root.json goes to new boxes
+    center.toml      a configuration for gated-center
     pepper           the site's secret in the hashes of guards' PINs, hex
     signers/N.pem    offline keys, under a passphrase each: to be carried away
     registrars/N.pem the registrars' keys, under a passphrase each
@@ -34,6 +35,7 @@ from protocol.message import Key, Name
 
 VERSION: Final = 1
 STATE: Final = "state"
+REPOSITORY: Final = "repository"
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -134,12 +136,17 @@ class Site:
         return _bytes(self.folder / "pepper").decode().strip()
 
     @property
+    def repository(self) -> Path:
+        """The folder of the whitelist repository."""
+        return self.folder / REPOSITORY
+
+    @property
     def root(self) -> bytes:
-        """The whitelist repository's first root. Raises SiteError."""
-        path = self.folder / "root.json"
-        if not path.exists():
-            raise SiteError(f"{path} is missing: the signers have not signed a first root; gatectl sign --help")
-        return _bytes(path)
+        """The whitelist repository's newest root, from which a new box starts. Raises SiteError."""
+        found = {int(path.name.partition(".")[0]): path for path in self.repository.glob("[0-9]*.root.json")}
+        if not found:
+            raise SiteError(f"{self.repository} has no root: the signers have not signed a first one")
+        return _bytes(found[max(found)])
 
     @property
     def center_password(self) -> str:

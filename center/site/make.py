@@ -1,5 +1,6 @@
 """Making a site's folder: all its keys, its authority, its broker's files. The whole of it or nothing."""
 
+import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from center.site import authority, broker, files, keys, passwords
 from center.site.files import SiteError
-from center.site.folder import STATE, Account, Accounts, Facts, Site, save_accounts, save_facts
+from center.site.folder import REPOSITORY, STATE, Account, Accounts, Facts, Site, save_accounts, save_facts
 from protocol import broker_url
 
 FirstRoot = Callable[[Facts, Mapping[str, Sequence[Ed25519PrivateKey]]], bytes]
@@ -67,8 +68,10 @@ def make(folder: Path, plan: Plan, now: datetime, first_root: FirstRoot | None =
         keys.write_all(beside, offline, made)
         files.write(beside / "pepper", secrets.token_hex(32).encode() + b"\n")
         if first_root is not None:
-            files.write(beside / "root.json", first_root(facts, made))
+            (beside / REPOSITORY).mkdir(mode=files.SECRET_FOLDER)
+            files.write(beside / REPOSITORY / "1.root.json", first_root(facts, made))
         _broker(Site(beside, facts), final, now)
+        files.write(beside / "center.toml", _configuration(Site(final, facts)).encode())
     return Site(final, facts)
 
 
@@ -85,6 +88,25 @@ def _broker(site: Site, final: Path, now: datetime) -> None:
     save_accounts(site.folder, Accounts(accounts={broker.CENTER: account}))
     site.write_rules(site.folder / "broker")
     site.write_configuration(site.folder / "broker", as_folder=final / "broker", state=final / "broker" / STATE)
+
+
+def _configuration(site: Site) -> str:
+    """center.toml. A basic string of TOML takes JSON's escapes."""
+    values = {
+        "site": site.name,
+        "broker": site.facts.broker,
+        "username": broker.CENTER,
+        "password": f"file:{site.folder / 'online' / 'password'}",
+        "key": f"file:{site.folder / 'online' / 'center.pem'}",
+        "state": str(site.folder),
+        "database": site.database,
+    }
+    if broker_url.parse(site.facts.broker).tls:
+        values["ca"] = str(site.folder / "authority" / "ca.pem")
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
+    return "\n".join(
+        ("# The center of this site, as gatectl site init made it: gated-center ingest -c FILE", *lines, "")
+    )
 
 
 def _numbered(passphrases: Sequence[str]) -> dict[str, str]:

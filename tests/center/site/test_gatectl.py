@@ -1,21 +1,23 @@
 """`gatectl site`, `gate`, `technician`: what they print, where, and how they end."""
 
-import base64
 import json
 import time
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tuf.api.metadata import Metadata, Root
 
+from center import config
 from center.gatectl import passphrases
 from center.gatectl.__main__ import main
 from center.gatectl.output import STATUSES, Failure
-from center.site import files
+from center.publish.repository import Online, Repository
+from center.publish.vault import FolderVault
+from center.site import keys
 from center.site.folder import Site
 from center.store import Store
 from protocol.enrolment import unseal, vouch
-from tests.center.site.conftest import ROOT
 
 Captured = pytest.CaptureFixture[str]
 
@@ -27,8 +29,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) ->
     folder = tmp_path / "site"
     words = ["site", "init", str(folder), "--name", "shenhang", "--signers", "3", "--broker", "mqtts://10.0.0.1"]
     assert main([*words, "--also", "mqtt.example", "--passphrase-file", str(tmp_path / "passphrases")]) == 0
-    if not (folder / "root.json").exists():
-        files.write(folder / "root.json", ROOT)
     monkeypatch.setenv("GATED_SITE", str(folder))
     capsys.readouterr()
     return folder
@@ -40,6 +40,32 @@ def test_init(folder: Path) -> None:
     assert site.facts.threshold == 2
     assert site.facts.hosts == ("10.0.0.1", "mqtt.example", "localhost", "127.0.0.1")
     assert site.database == f"sqlite:///{folder}/center.db"
+
+
+def test_the_first_root(folder: Path) -> None:
+    """The whitelist repository begins with a root that the signers have signed and that names the center's key."""
+    site = Site.open(folder)
+    root = Metadata[Root].from_bytes(site.root)
+    root.verify_delegate("root", root)
+    assert root.signed.version == 1
+    assert root.signed.roles["root"].threshold == 2
+    assert len(root.signatures) == 3
+    online = root.signed.keys[root.signed.roles["timestamp"].keyids[0]]
+    assert online.keyval["public"] == site.keys.repository[0]
+    repository = Repository(site.name, FolderVault(site.repository), Online(*(keys.generate() for _ in range(2))))
+    assert repository.roots == [site.root]
+
+
+def test_the_center_runs_with_it(folder: Path) -> None:
+    """The configuration for gated-center is right, with the key, the account and the database of this site."""
+    path = folder / "center.toml"
+    found = config.load(path)
+    site = Site.open(folder)
+    assert found.database_url == site.database
+    assert keys.public_hex(config.online_key(found, path)) == site.keys.center[0]
+    account = config.account(found, path)
+    assert (account.username, account.password) == ("center", site.center_password)
+    assert Path(account.ca or "").read_bytes() == site.authority.certificate
 
 
 def test_init_again(folder: Path, capsys: Captured) -> None:
@@ -72,7 +98,7 @@ def test_gate(folder: Path, capsys: Captured, tmp_path: Path) -> None:
     assert store.all_keys() == {"north": None}
     key, seal = b"k" * 32, b"s" * 32
     one_time = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(content.voucher))
-    voucher = base64.b64decode(vouch(one_time, site="shenhang", gate="north", key=key, seal=seal))
+    voucher = vouch(one_time, site="shenhang", gate="north", key=key, seal=seal)
     assert store.vouch("north", key, seal, voucher, time.time())
     assert store.all_keys() == {"north": key}
     store.close()

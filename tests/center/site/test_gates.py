@@ -138,10 +138,18 @@ def test_half_done_can_be_done_again(site: Site, registry: FakeRegistry, monkeyp
 def test_without_a_root_no_box_is_set_up(tmp_path: Path, registry: FakeRegistry) -> None:
     """A box would have nothing to check lists against; so there is no file for it yet."""
     site = new_site(tmp_path / "site")
-    files.remove(site.folder / "root.json")
-    with pytest.raises(SiteError, match="have not signed a first root"):
+    files.remove(site.repository / "1.root.json")
+    with pytest.raises(SiteError, match="have not signed a first one"):
         gates.add(site, "north", registry, NOW)
     assert registry.known == {}
+
+
+def test_a_new_box_starts_from_the_newest_root(site: Site, registry: FakeRegistry) -> None:
+    """After the signers have changed, a new box trusts the new ones from the start."""
+    for version in (2, 10):
+        files.write(site.repository / f"{version}.root.json", b"root %d" % version)
+    files.write(site.repository / "11.targets.json", b"none")
+    assert opened(gates.add(site, "north", registry, NOW)).root == b"root 10"
 
 
 def _full(*_: object) -> None:
