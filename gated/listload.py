@@ -26,21 +26,24 @@ from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
 from gated import durable
-from gated.whitelist import (
+from gated.listfile import (
     FILES,
+    LAYERS,
+    OVERLAYS,
     POINTER,
     SCHEMA,
     ListInfo,
+    OpenList,
     Pointer,
-    Whitelist,
     WhitelistError,
-    lines,
+    is_gone,
+    line_of,
     pack,
     pointer_text,
-    read_info,
     read_pointer,
     uri,
 )
+from gated.whitelist import Whitelist, read_info
 from protocol.credential import Credential
 from protocol.whitelist import LINE_MAX_BYTES, Entry, LineError, parse
 
@@ -62,7 +65,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 _NAME_DIGITS: Final = 12
 _IOPRIO_SET: Final = {"x86_64": 251, "aarch64": 30}
 _IOPRIO_IDLE: Final = 3 << 13
-_GONE: Final = "({0}.rest IS NOT NULL AND json_extract({0}.rest, '$.gone') IS NOT NULL)"
+_GONE: Final = """({0}.rest IS NOT NULL AND instr({0}.rest, '"gone":true') > 0)"""
 
 
 class LoadError(Exception):
@@ -119,7 +122,7 @@ def load(
     whatever it is, nothing has changed.
     """
     try:
-        with _alone(folder), closing(_memory()) as db:
+        with alone(folder), closing(_memory()) as db:
             _Reader(db, _Known(known_whens, known_lanes)).read(source, progress)
             return _switch(folder, db, progress, now, shrink=shrink)
     except PermissionError as error:
@@ -147,7 +150,7 @@ def step_back() -> None:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, and leave no remains; the kernel lets go of it with the process, however that ends."""
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, durable.DEFAULT_MODE)
     try:
@@ -175,9 +178,8 @@ def _tidy(folder: Path) -> None:
             pointer = read_pointer(folder)
         except WhitelistError:
             return
-        infos = (pointer.now, pointer.before) if pointer else ()
-        names = {info.file for info in infos if info}
-        for path in folder.glob(FILES):
+        names = pointer.files if pointer else ()
+        for path in (path for pattern in (FILES, LAYERS, OVERLAYS) for path in folder.glob(pattern)):
             if path.name not in names:
                 path.unlink()
 
@@ -305,7 +307,7 @@ def _switch(folder: Path, db: sqlite3.Connection, progress: Progress, now: str, 
     image = db.serialize()
     db.close()
     _copy(image, folder / info.file, progress)
-    durable.write(folder / POINTER, pointer_text(Pointer(info, _before(folder, held, info))))
+    durable.write(folder / POINTER, pointer_text(Pointer(info, _before(folder, held, info), _over(folder))))
     return LoadResult(info.version, entries, before.version if before else None, *difference[1:])
 
 
@@ -327,16 +329,30 @@ def _before(folder: Path, held: ListInfo | None, new: ListInfo) -> ListInfo | No
     return pointer.before if pointer and pointer.before != held else None
 
 
+def _over(folder: Path) -> str:
+    """The overlay: it lies over whichever list is in force."""
+    try:
+        pointer = read_pointer(folder)
+    except WhitelistError:
+        return max((path.name for path in folder.glob(OVERLAYS)), default="")
+    return pointer.over if pointer else ""
+
+
 def _compare(db: sqlite3.Connection, folder: Path, before: ListInfo | None, entries: int) -> Difference:
     if before is None:
         return Difference(0, entries, 0, 0)
     try:
+        if before.layer:
+            return _count_above_layer(db, folder, before)
         db.execute("ATTACH ? AS old", (uri(folder / before.file),))
         try:
             return _count_differences(db)
         finally:
             db.execute("DETACH old")
-    except sqlite3.DatabaseError:  # the old list is damaged, one more reason for the new: judge by size
+    except (
+        sqlite3.DatabaseError,
+        WhitelistError,
+    ):  # the old list is damaged, one more reason for the new: judge by size
         more = entries - before.entries
         return Difference(before.entries, max(0, more), max(0, -more), 0)
 
@@ -353,6 +369,22 @@ def _count_differences(db: sqlite3.Connection) -> Difference:
     return Difference(old, new - both, old - both, changed)
 
 
+def _count_above_layer(db: sqlite3.Connection, folder: Path, before: ListInfo) -> Difference:
+    """The same, where the old list is a file and a layer: row by row."""
+    in_force = int(db.execute(f"SELECT count(*) FROM entry n WHERE NOT {_GONE.format('n')}").fetchone()[0])  # noqa: S608 - constants
+    old = both = changed = 0
+    with closing(OpenList(folder, before)) as opened:
+        for credential, holder, rest in opened.rows():
+            if is_gone(rest):
+                continue
+            old += 1
+            row = db.execute("SELECT h, rest FROM entry WHERE c = ?", (credential,)).fetchone()
+            if row is not None and not is_gone(row[1]):
+                both += 1
+                changed += row != (holder, rest)
+    return Difference(old, in_force - both, old - both, changed)
+
+
 def _ask_twice(entries: int, difference: Difference, *, shrink: bool) -> None:
     if shrink:
         return
@@ -365,8 +397,8 @@ def _ask_twice(entries: int, difference: Difference, *, shrink: bool) -> None:
 
 def _sha256(db: sqlite3.Connection, entries: int, progress: Progress) -> str:
     digest = hashlib.sha256()
-    for done, line in enumerate(lines(db), start=1):
-        digest.update(line)
+    for done, row in enumerate(db.execute("SELECT c, h, rest FROM entry ORDER BY c"), start=1):
+        digest.update(line_of(*row).encode() + b"\n")
         if done % _BATCH_LINES == 0:
             progress("compare", done, entries)
             time.sleep(_BATCH_PAUSE_S)

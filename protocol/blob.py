@@ -1,6 +1,6 @@
 """Blobs: what the whitelist repository publishes, in pieces that any broker carries, compressed with zstd.
 
-A blob's name is its sha256. Its pieces are `PIECE_BYTES` long, the last one what remains; none is empty, and neither is a blob.
+A blob's name is its sha256. Its pieces are `PIECE_BYTES` long, the last one what remains; none is empty, nor is a blob.
 Nobody who reads one trusts its sender with memory: `decompress` stops at the length it is given and at a window of
 `_WINDOW_LOG`, whatever the data says of itself.
 """

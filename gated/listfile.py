@@ -1,0 +1,271 @@
+"""A list on the box, as files: which ones there are, what is in them, and the pointer that says which one counts.
+
+    list.json                the pointer: the list in force, the one before it, and the overlay
+    list-SHA.db              a list: SQLite, never changed once it has its name
+    list-SHA.layer           a list that differs from another one's file in a few lines only: those lines
+    list-over-NUMBER.json    the overlay: enrolments and suspensions (`gated.overlay`)
+
+- Files are opened read-only and immutable: no lock, no journal file, no mmap (mmap costs 70 MB and gains nothing).
+- A delta of a few lines does not rewrite a list of a million: it makes a layer, held in memory above the file.
+- `rest` holds the canonical text of what a line has behind `c` and `h`, so that a line is put together again without
+  reading it, and the whole list is hashed in a second; NULL for most.
+
+Version and `sha256` are those of the list's canonical lines sorted by `c`, each with its newline, so that the files
+alone tell whether they still are that list.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from protocol.credential import Credential
+from protocol.whitelist import Entry, encode
+
+POINTER: Final = "list.json"
+FILES: Final = "list-*.db"
+LAYERS: Final = "list-*.layer"
+OVERLAYS: Final = "list-over-*.json"
+SCHEMA: Final = """
+    CREATE TABLE entry (c TEXT PRIMARY KEY, h TEXT NOT NULL, rest TEXT) WITHOUT ROWID;
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+"""
+_LOOKUP: Final = "SELECT h, rest FROM entry WHERE c = ?"
+_ALL: Final = "SELECT c, h, rest FROM entry ORDER BY c"
+
+Row = tuple[str, str, str | None]
+"""c, h, rest."""
+Change = tuple[str, str | None] | None
+"""What a layer says of a credential: h and rest, or that it is off the list."""
+
+
+class WhitelistError(Exception):
+    """The list cannot be read; the message says which and why. For the gate this is no answer, above all no yes."""
+
+
+@dataclass(frozen=True)
+class ListInfo:
+    """Which list this is. `as_of` (POSIX s) is None where nobody vouches for its date; `loaded_at` is RFC 3339."""
+
+    version: str
+    entries: int
+    sha256: str
+    as_of: float | None
+    loaded_at: str
+    file: str
+    layer: str = ""
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """What `list.json` says: the list in force, the one before it, if there is one, and the overlay's file."""
+
+    now: ListInfo
+    before: ListInfo | None
+    over: str = ""
+
+    @property
+    def files(self) -> frozenset[str]:
+        """All files that it names."""
+        infos = [info for info in (self.now, self.before) if info is not None]
+        return frozenset({self.over, *(info.file for info in infos), *(info.layer for info in infos)}) - {""}
+
+
+class OpenList:
+    """A list open for lookups, known to be the one that `info` means. Raises WhitelistError where it is not.
+
+    Use it from the thread that made it.
+    """
+
+    def __init__(self, folder: Path, info: ListInfo) -> None:
+        self.info = info
+        self.base = info.version
+        self.layer: dict[str, Change] = {}
+        if info.layer:
+            self.base, self.layer = read_layer(folder, info)
+        self.db = _connect(folder, info, self.base)
+
+    def row(self, credential: str) -> Change:
+        """What the list says: h and rest. Raises sqlite3.Error."""
+        if credential in self.layer:
+            return self.layer[credential]
+        found: Change = self.db.execute(_LOOKUP, (credential,)).fetchone()
+        return found
+
+    def rows(self) -> Iterator[Row]:
+        """All rows, sorted by `c`. Raises sqlite3.Error."""
+        changes = iter(sorted(self.layer.items()))
+        next_c, change = next(changes, (None, None))
+        for row in self.db.execute(_ALL):
+            while next_c is not None and next_c < row[0]:
+                if change is not None:
+                    yield next_c, *change
+                next_c, change = next(changes, (None, None))
+            if next_c == row[0]:
+                if change is not None:
+                    yield row[0], *change
+                next_c, change = next(changes, (None, None))
+            else:
+                yield row
+        if next_c is not None:
+            yield from _present(next_c, change)
+            for credential, last in changes:
+                yield from _present(credential, last)
+
+    def lines(self) -> Iterator[bytes]:
+        """The list's canonical lines with their newlines, sorted by `c`. Raises sqlite3.Error."""
+        for credential, holder, rest in self.rows():
+            yield line_of(credential, holder, rest).encode() + b"\n"
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.db.close()
+
+
+def read_pointer(folder: Path) -> Pointer | None:
+    """What `list.json` says; None where there is none. Raises WhitelistError where it cannot be read."""
+    try:
+        text = (folder / POINTER).read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise WhitelistError(f"{POINTER} cannot be read ({error.strerror})") from error
+    try:
+        now = json.loads(text)
+        before, over = now.pop("previous", None), now.pop("over", "")
+        return Pointer(as_info(now), as_info(before) if before else None, _name(over))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise WhitelistError(f"{POINTER} is damaged ({error})") from error
+
+
+def pointer_text(pointer: Pointer) -> bytes:
+    """The bytes of `list.json`."""
+    before = asdict(pointer.before) if pointer.before else None
+    return json.dumps({**asdict(pointer.now), "previous": before, "over": pointer.over}, indent=1).encode() + b"\n"
+
+
+def read_layer(folder: Path, info: ListInfo) -> tuple[str, dict[str, Change]]:
+    """The version of the file below a layer, and what the layer changes in it. Raises WhitelistError."""
+    try:
+        value = json.loads((folder / info.layer).read_bytes())
+        if value["version"] != info.version:
+            raise WhitelistError(f"{info.layer} belongs to another list than {info.version}")
+        changes: dict[str, Change] = {c: (h, rest) for c, h, rest in value["rows"]}
+        changes.update(dict.fromkeys(value["gone"]))
+        return value["base"], changes
+    except OSError as error:
+        raise WhitelistError(f"{info.layer} cannot be read ({error.strerror})") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise WhitelistError(f"{info.layer} is damaged ({error})") from error
+
+
+def layer_text(version: str, base: str, layer: dict[str, Change]) -> bytes:
+    """The bytes of a layer's file."""
+    rows = [[c, *change] for c, change in layer.items() if change is not None]
+    gone = [c for c, change in layer.items() if change is None]
+    value = {"version": version, "base": base, "rows": rows, "gone": gone}
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def uri(path: Path) -> str:
+    """The file as SQLite opens it without ever writing near it."""
+    return f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
+
+
+def as_info(value: dict[str, Any]) -> ListInfo:
+    """A list's description. Raises ValueError, TypeError for what is none."""
+    info = ListInfo(**value)
+    if not isinstance(info.version, str):
+        raise TypeError("a version is text")
+    _name(info.file)
+    _name(info.layer)
+    return info
+
+
+def pack(entry: Entry) -> Row:
+    """The entry as its row."""
+    text = encode(entry).decode()
+    rest = text[len(line_of(entry.credential, entry.holder, None)) - 1 : -1]
+    return entry.credential, entry.holder, rest or None
+
+
+def line_of(credential: str, holder: str, rest: str | None) -> str:
+    """The canonical line of a row: nothing in a credential or a holder's name is escaped in JSON."""
+    named = f',"h":"{holder}"' if holder else ""
+    return f'{{"c":"{credential}"{named}{rest or ""}}}'
+
+
+def is_gone(rest: str | None) -> bool:
+    """Whether a row is of a credential that was taken off the list for good."""
+    return rest is not None and '"gone":true' in rest
+
+
+def unpack(credential: Credential, holder: str, rest: str | None) -> Entry:
+    """The entry of a row. Raises ValueError, TypeError or KeyError for a row that `pack` did not make."""
+    if rest is None:
+        return Entry(credential, holder)
+    fields: dict[str, Any] = {}
+    for key, value in json.loads(f"{{{rest[1:]}}}").items():
+        name = _FIELDS[key]
+        if name in _TIMES:
+            fields[name] = datetime.fromisoformat(value).timestamp()
+        else:
+            fields[name] = tuple(value) if name == "lanes" else value
+    return Entry(credential, holder, **fields)
+
+
+def _connect(folder: Path, info: ListInfo, base: str) -> sqlite3.Connection:
+    path = folder / info.file
+    try:
+        db = sqlite3.connect(uri(path), uri=True, isolation_level=None)
+    except sqlite3.Error as error:
+        raise WhitelistError(f"{info.file} cannot be opened ({error})") from error
+    try:
+        _check(db, path, base)
+    except (sqlite3.Error, OSError) as error:
+        db.close()
+        raise WhitelistError(f"{info.file} cannot be opened ({error})") from error
+    except WhitelistError:
+        db.close()
+        raise
+    return db
+
+
+def _check(db: sqlite3.Connection, path: Path, base: str) -> None:
+    """Whole by its size, and the version that it should be; single pages show when they are read, or by `verify`."""
+    pages, page_bytes = (int(db.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "page_size"))
+    if path.stat().st_size != pages * page_bytes:
+        raise WhitelistError(f"{path.name} is cut short or has something appended")
+    version = db.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
+    if version != (base,):
+        raise WhitelistError(f"{path.name} holds another list than {base}")
+    db.execute(_LOOKUP, ("",)).fetchone()  # the way to the first entry can be read
+
+
+def _present(credential: str, change: Change) -> Iterator[Row]:
+    if change is not None:
+        yield credential, *change
+
+
+def _name(name: str) -> str:
+    if "/" in name:
+        raise ValueError(f"{name!r} is no file of this folder")
+    return name
+
+
+_FIELDS: Final = {
+    "from": "begins",
+    "until": "ends",
+    "when": "when",
+    "lanes": "lanes",
+    "tid": "tid",
+    "with": "partner",
+    "since": "since",
+    "signed": "signed",
+    "gone": "gone",
+}
+_TIMES: Final = frozenset({"begins", "ends", "since", "signed"})
