@@ -1,5 +1,7 @@
 """Where `gatectl` registers gates: the center's database, opened for the length of a command."""
 
+import os
+import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -29,6 +31,7 @@ class StoreRegistry:
 @contextmanager
 def registry(site: Site) -> Iterator[Registry]:
     """The registry of this site. Raises Failure where its database cannot be used."""
+    _refuse_root(site)
     try:
         store = Store.open(site.database, site.name)
         try:
@@ -39,3 +42,11 @@ def registry(site: Site) -> Iterator[Registry]:
         raise Failure(f"the database cannot be used just now: {error}", Status.UNREACHABLE) from error
     except DatabaseVersionError as error:
         raise Failure(str(error)) from error
+
+
+def _refuse_root(site: Site) -> None:
+    """What root makes beside the database (SQLite's own files) the center could not write."""
+    owner = site.folder.stat().st_uid
+    if os.geteuid() == 0 and owner != 0:
+        name = pwd.getpwuid(owner).pw_name
+        raise Failure(f"the site belongs to {name}; run the command as that user: sudo -u {name} gatectl …")

@@ -1,6 +1,7 @@
 """`gatectl site`, `gate`, `technician`: what they print, where, and how they end."""
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -149,6 +150,15 @@ def test_a_database_that_is_away(folder: Path, capsys: Captured) -> None:
     assert main(["gate", "add", "north"]) == 3
     assert "database" in capsys.readouterr().err
     assert not (folder / "gates" / "north.enrolment").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
+def test_not_as_root(folder: Path, capsys: Captured) -> None:
+    """On a site of the center's user root makes no database that the center then cannot write."""
+    os.chown(folder, 65534, 65534)
+    assert main(["gate", "add", "north"]) == 1
+    assert "sudo -u nobody gatectl" in capsys.readouterr().err
+    assert not (folder / "center.db").exists()
 
 
 def test_passphrases_on_a_terminal(capsys: Captured) -> None:
