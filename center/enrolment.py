@@ -7,26 +7,21 @@ the same again is believed; whoever says something else is not.
 
 from dataclasses import dataclass
 
-from cryptography.exceptions import InvalidSignature
 from sqlalchemy import Connection, update
 
 from center.database import AnyRow
 from center.tables import gate
-from protocol.signature import KEY_BYTES, public_key
+from protocol.enrolment import vouched
+from protocol.signature import KEY_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class NewKeys:
-    """A gate's public keys (Ed25519 and X25519, 32 bytes each), and the one-time key's signature over both."""
+    """A gate's public keys (Ed25519 and X25519, 32 bytes each), and the one-time key's word for both."""
 
     key: bytes
     seal: bytes
-    voucher: bytes
-
-
-def voucher_text(site: str, gate_name: str, key: bytes, seal: bytes) -> bytes:
-    """What the one-time key signs."""
-    return b"gated voucher\n" + site.encode() + b"\n" + gate_name.encode() + b"\n" + key + seal
+    voucher: str
 
 
 def enrol(connection: Connection, site: str, row: AnyRow, new: NewKeys, now: float) -> bool:
@@ -37,9 +32,7 @@ def enrol(connection: Connection, site: str, row: AnyRow, new: NewKeys, now: flo
         return (row.key, row.seal) == (new.key, new.seal)
     if row.voucher_key is None or row.voucher_until is None or now >= row.voucher_until:
         return False
-    try:
-        public_key(row.voucher_key).verify(new.voucher, voucher_text(site, row.name, new.key, new.seal))
-    except (InvalidSignature, ValueError):
+    if not vouched(row.voucher_key, new.voucher, site=site, gate=row.name, key=new.key, seal=new.seal):
         return False
     connection.execute(update(gate).where(gate.c.id == row.id).values(key=new.key, seal=new.seal, enrolled=now))
     return True

@@ -1,7 +1,7 @@
 """What a gate says of itself, from the bytes of a message: verified with its key, or with the one that it brings.
 
 A gate that is not set up yet has no key at the center. Its status then carries its keys and the one-time key's
-signature over them (`center.enrolment`, 64 bytes in hex); it must itself be signed with the key that it brings.
+signature over them (`protocol.enrolment`); it must itself be signed with the key that it brings.
 """
 
 from collections.abc import Mapping
@@ -46,4 +46,4 @@ def _brought(payload: bytes) -> NewKeys | None:
     said = gate_says(payload)
     if not isinstance(said, Status) or said.key is None or said.seal is None or said.voucher is None:
         return None
-    return NewKeys(bytes.fromhex(said.key), bytes.fromhex(said.seal), bytes.fromhex(said.voucher))
+    return NewKeys(bytes.fromhex(said.key), bytes.fromhex(said.seal), said.voucher)

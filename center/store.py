@@ -37,7 +37,7 @@ class Judged:
 
     outcomes: list[Outcome | None]
     counted: list[bool]
-    enrolled: list[str]
+    enrolled: dict[str, bytes]
 
 
 class Store:
@@ -71,7 +71,7 @@ class Store:
             ledgers.look_up(arrivals)
             outcomes = [self._judge(ledgers, arrival) for arrival in arrivals]
             ledgers.flush()
-            enrolled: list[str] = []
+            enrolled: dict[str, bytes] = {}
             counted = [self._hear(connection, ledgers, one, enrolled) for one in said]
         return Judged(outcomes, counted, enrolled)
 
@@ -119,7 +119,7 @@ class Store:
             self._depart(connection, row.id, now)
             connection.execute(status.delete().where(status.c.gate_id == row.id))
 
-    def vouch(self, name: str, key: bytes, seal: bytes, voucher: bytes, now: float) -> bool:
+    def vouch(self, name: str, key: bytes, seal: bytes, voucher: str, now: float) -> bool:
         """Enrol a gate's keys if its one-time key vouches for them; False if they do not count."""
         with self._locked(name) as (connection, row):
             return enrolment.enrol(connection, self.site, row, NewKeys(key, seal, voucher), now)
@@ -152,7 +152,7 @@ class Store:
         ledgers.write(arrival, outcome)
         return outcome
 
-    def _hear(self, connection: Connection, ledgers: Ledgers, said: Said, enrolled: list[str]) -> bool:
+    def _hear(self, connection: Connection, ledgers: Ledgers, said: Said, enrolled: dict[str, bytes]) -> bool:
         ledger = ledgers.gates.get(said.gate)
         if ledger is None:
             return False
@@ -160,7 +160,7 @@ class Store:
             row = connection.execute(select(gate).where(gate.c.id == ledger.id)).one()
             if not enrolment.enrol(connection, self.site, row, said.new, said.received):
                 return False
-            enrolled.append(said.gate)
+            enrolled[said.gate] = said.new.key
         return self._stand(connection, ledgers, ledger, said)
 
     def _stand(self, connection: Connection, ledgers: Ledgers, ledger: GateLedger, said: Said) -> bool:

@@ -168,6 +168,8 @@ class Line:
             subscriptions=wanted,
         ) as connection:
             self._connection = connection
+            while not self._acts.empty():
+                self._acts.get_nowait()  # of the connection before
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._hear(connection), name="line.hear")
@@ -195,8 +197,6 @@ class Line:
 
     async def _send(self, connection: Connection, group: asyncio.TaskGroup) -> None:
         """Read and publish, in the order in which the uplink says so; never wait for the broker in between."""
-        while not self._acts.empty():
-            self._acts.get_nowait()  # of the connection before
         while True:
             match await self._acts.get():
                 case Publish(payload):

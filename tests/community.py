@@ -1,0 +1,183 @@
+"""A whole community for tests: posts with their real daemons, a real broker, a real center, each its own process.
+
+What is compared in the end is what counts: each gate's journal with what the center holds, hash for hash.
+"""
+
+import asyncio
+import signal
+import sqlite3
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, Self
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from center.store import Store
+from gated import enrol
+from protocol.enrolment import Enrolment
+from protocol.signature import public_bytes
+from tests.broker import Mosquitto
+from tests.gatepost import Gatepost
+
+SITE: Final = "demo"
+WAIT_S: Final = 60.0
+_POLL_S: Final = 0.02
+
+
+class Community:
+    """Enter it for a broker and a center; `add` posts. Leaving it kills what still runs.
+
+    `between` may put something between gates and broker: it takes the broker's port and gives the one that gates use.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str] = ("north",), database: str | None = None) -> None:
+        self.folder = folder
+        self.broker = Mosquitto(folder / "broker")
+        self.port_for_gates = self.broker.port
+        self.posts: dict[str, Gatepost] = {}
+        self.key = Ed25519PrivateKey.generate()
+        self.center_process: asyncio.subprocess.Process | None = None
+        self._names = names
+        self._state = folder / "center"
+        self.database = database or f"sqlite:///{self._state / 'center.db'}"
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._state.mkdir(parents=True)
+        await self._stack.enter_async_context(self.broker)
+        key = self._state / "online.key"
+        key.write_text(self.key.private_bytes_raw().hex())
+        self.config.write_text(
+            f'site = "{SITE}"\nbroker = "{self.broker.url}"\nstate = "{self._state}"\nkey = "file:{key}"\n'
+            f'database = "{self.database}"\n'
+        )
+        for name in self._names:
+            await self.add(name)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.kill_center()
+        await self._stack.aclose()
+
+    @property
+    def config(self) -> Path:
+        """The center's configuration."""
+        return self._state / "center.toml"
+
+    async def add(self, name: str, listed: Sequence[str] = ()) -> Gatepost:
+        """A post that is set up with this center; its daemon does not run yet."""
+        folder = self.folder / name
+        folder.mkdir()
+        post = Gatepost(folder, listed, lambda text: self._with_center(text, name, folder / "state"))
+        self.posts[name] = await self._stack.enter_async_context(post)
+        self.enrol(name, post)
+        return post
+
+    def enrol(self, name: str, post: Gatepost) -> None:
+        """Give the post's box new keys, and let the center know the voucher for them."""
+        voucher, now = Ed25519PrivateKey.generate(), datetime.now(UTC)
+        until = now + timedelta(days=7)
+        content = Enrolment(
+            site=SITE,
+            gate=name,
+            broker=f"mqtt://127.0.0.1:{self.port_for_gates}",
+            username=name,
+            password="unused",  # noqa: S106 - the broker of the tests takes anybody
+            ca="",
+            center=(public_bytes(self.key).hex(),),
+            root=b"{}",
+            pepper=bytes(32).hex(),
+            voucher=voucher.private_bytes_raw().hex(),
+            until=until,
+        )
+        enrol.install(post.state, content)
+        with closing(Store.open(self.database, SITE)) as store:
+            known = name in store.all_keys()
+            put = store.replace_gate if known else store.add_gate
+            put(name, public_bytes(voucher), until.timestamp(), now.timestamp())
+
+    async def start_center(self) -> None:
+        """Start the center's worker."""
+        with (self._state / "center.log").open("ab") as log:
+            self.center_process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "center", "ingest", "-c", str(self.config)), stdout=log, stderr=log
+            )
+
+    async def kill_center(self) -> None:
+        """Kill -9, if it runs."""
+        process, self.center_process = self.center_process, None
+        if process is not None and process.returncode is None:
+            process.send_signal(signal.SIGKILL)
+            await process.wait()
+
+    async def stop_center(self) -> int:
+        """Ask it to end; its exit status."""
+        process, self.center_process = self.center_process, None
+        assert process is not None
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(WAIT_S):
+            return await process.wait()
+
+    def held(self, name: str) -> list[bytes]:
+        """The hashes that the center holds of a gate, in the order in which they were stored."""
+        with closing(Store.open(self.database, SITE, read_only=True)) as store:
+            return store_hashes(store, name)
+
+    async def agreed(self, what: str = "every journal is at the center") -> None:
+        """Return when the center holds every event of every post, each once."""
+        await self.until(self._agree, what)
+
+    async def until(self, predicate: Callable[[], bool | Awaitable[bool]], what: str) -> None:
+        """Return when it holds; fails with what everybody said last."""
+        try:
+            async with asyncio.timeout(WAIT_S):
+                while True:
+                    found = predicate()
+                    if isinstance(found, Awaitable):
+                        found = await found
+                    if found:
+                        return
+                    await asyncio.sleep(_POLL_S)
+        except TimeoutError:
+            raise AssertionError(f"not within {WAIT_S:.0f} s: {what}\n{self.last_words()}") from None
+
+    def last_words(self) -> str:
+        """The ends of all logs."""
+        logs = [self._state / "center.log", *(post.log for post in self.posts.values())]
+        return "\n".join(f"--- {log}\n{log.read_text()[-2000:]}" for log in logs if log.exists())
+
+    async def _agree(self) -> bool:
+        return await asyncio.to_thread(lambda: all(self._holds(name, post) for name, post in self.posts.items()))
+
+    def _holds(self, name: str, post: Gatepost) -> bool:
+        mine, theirs = journal_hashes(post.journal), self.held(name)
+        assert len(theirs) == len(set(theirs)), f"{name}: something is there twice"
+        return set(mine) <= set(theirs)
+
+    def _with_center(self, text: str, name: str, state: Path) -> str:
+        head, _, lanes = text.partition("[schedules]")
+        center = (
+            f'[center]\nbroker = "mqtt://127.0.0.1:{self.port_for_gates}"\nusername = "{name}"\n'
+            f'password = "file:{state / "center" / "password"}"\n'
+        )
+        return f"{head.replace('north', name)}{center}\n[schedules]{lanes}"
+
+
+def journal_hashes(journal: Path) -> list[bytes]:
+    """The hashes of a gate's journal, oldest first."""
+    if not journal.exists():
+        return []
+    with closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as connection:
+        return [bytes(row[0]) for row in connection.execute("SELECT CAST(hash AS BLOB) FROM event ORDER BY seq")]
+
+
+def store_hashes(store: Store, name: str) -> list[bytes]:
+    """The hashes that a center's database holds of a gate."""
+    with store.reading() as connection:
+        rows = connection.exec_driver_sql(
+            f"SELECT event.hash FROM event JOIN gate ON gate.id = event.gate_id WHERE gate.name = '{name}'"  # noqa: S608 - a test's own
+        )
+        return [bytes(row[0]) for row in rows]
