@@ -100,7 +100,7 @@ async def connected(account: Account, subscriptions: Sequence[str]) -> AsyncIter
                 if any(code == _REFUSED for code in granted):
                     raise BrokerAwayError(f"the broker refuses a subscription to {topic}")
             yield Link(client)
-    except (aiomqtt.MqttError, OSError) as error:
+    except aiomqtt.MqttError as error:
         raise BrokerAwayError(_said(error)) from error
 
 

@@ -212,7 +212,7 @@ def _gate_line(gate: dict[str, Any]) -> str:
 
 
 def _alarm(row: AnyRow) -> dict[str, Any]:
-    said = {"id": row.id, "gate": row.name, "kind": row.kind, "text": row.text, "count": row.count}
+    said = {"id": row.id, "gate": row.name, "kind": row.kind, "text": row.text, "count": row.times}
     said |= {"first_seen": iso(row.first_seen), "last_seen": iso(row.last_seen)}
     said |= {"acknowledged": iso(row.acknowledged), "ended": iso(row.ended)}
     return said | {"open": row.acknowledged is None}

@@ -58,7 +58,7 @@ class Database:
                     yield self._connection
             except (DataError, IntegrityError):  # what was to be written is wrong; trying again would not help
                 raise
-            except (SQLAlchemyError, OSError) as error:
+            except SQLAlchemyError as error:
                 self._drop()
                 raise DatabaseAwayError(said(error)) from error
 

@@ -162,10 +162,9 @@ class Worker:
             self._take_outcomes(arrivals, judged)
             for one, counted in zip(said, judged.counted, strict=True):
                 self._tell(one, counted=counted)
-            for name in judged.enrolled:
+            for name, key in judged.enrolled.items():
                 self._log.info("gate.enrolled", gate=name)
-            if judged.enrolled:
-                self._keys_wanted.set()
+                self._take_keys({**self._keys, name: key})
         for link, message in taken:
             if link is self._link:
                 link.done(message)
@@ -197,7 +196,8 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - one bad batch must not stop all gates: it is set apart below
             self._log.error("ingest.round-failed", why=said(error))
         outcomes = [await self._written_alone(arrival) for arrival in arrivals]
-        counted, enrolled = [], []
+        counted: list[bool] = []
+        enrolled: dict[str, bytes] = {}
         for one in said_:
             try:
                 judged = await self._writer.until_done(Store.ingest, [], [one])
@@ -208,7 +208,7 @@ class Worker:
                 counted.append(False)
             else:
                 counted += judged.counted
-                enrolled += judged.enrolled
+                enrolled |= judged.enrolled
         return Judged(outcomes, counted, enrolled)
 
     async def _written_alone(self, arrival: Arrival) -> Outcome | None:

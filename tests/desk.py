@@ -56,7 +56,7 @@ class Desk:
     def alarms(self) -> list[tuple[str, int]]:
         """The kinds of the open alarms, and how often each was raised."""
         with self.store.reading() as connection:
-            return [(row.kind, row.count) for row in reading.alarms(connection)]
+            return [(row.kind, row.times) for row in reading.alarms(connection)]
 
     def chain(self, fake: FakeGate) -> list[Event | Lost | Break]:
         """The gate's present epoch, as it is held."""

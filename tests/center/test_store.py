@@ -247,7 +247,7 @@ def test_an_altered_line_is_found(desk: Desk, north: FakeGate) -> None:
 
 @pytest.mark.parametrize(("gone", "found"), [((4, 5), (4, 6)), ((9, 10), (9, 10)), ((1, 1), (1, 2))])
 def test_a_removed_line_is_found(desk: Desk, north: FakeGate, gone: tuple[int, int], found: tuple[int, int]) -> None:
-    """Also at the beginning and at the end. (What follows the removed ones hangs on a hash that nobody has.)"""
+    """Also at the beginning and at the end; what follows the removed ones hangs on a hash that nobody has."""
     desk.send(north)
     with desk.store.database.transaction() as connection:
         connection.execute(event.delete().where(event.c.seq.between(*gone)))
@@ -271,7 +271,7 @@ def test_nothing_is_written_of_a_group_that_fails(desk: Desk, north: FakeGate, m
     assert desk.lines(north) == north.lines
 
 
-def test_a_gate_that_was_restored_away_gets_no_answer(desk: Desk, north: FakeGate) -> None:
+def test_a_gate_that_was_restored_away_gets_no_answer(desk: Desk) -> None:
     """A batch of a gate that the database does not have stores nothing and stops nobody."""
     stranger = FakeGate(name="south").passages(1)
     desk.intake.keys = lambda _: [stranger.key.public_key()]
@@ -361,7 +361,7 @@ def test_a_database_of_a_newer_program_is_left_alone(url: str, opener: Callable[
     assert migrations.newest() == "0001"
 
 
-def test_reading_changes_nothing(url: str, opener: Callable[[], Store], north: FakeGate) -> None:
+def test_reading_changes_nothing(url: str, north: FakeGate) -> None:
     """A store that is opened to read cannot write, whatever one tries."""
     with closing(Store.open(url, SITE, read_only=True)) as readable:
         assert readable.keys("north") == (north.public,)
