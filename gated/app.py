@@ -18,29 +18,28 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from drivers.port import Condition, Input, Level, Output, Quiet, Reader
 from drivers.registry import Ports, make_input, make_output, make_reader
-from gated import __version__, board, control, folder, keys, line, logs, machine_clock, schedule, status_message, store
+from gated import __version__, board, control, folder, logs, machine_clock, schedule
 from gated.barrier import Barrier
 from gated.clock import Timekeeper
 from gated.config import Config, LaneConfig, OutputConfig
 from gated.decide import Direction, LaneKind, LaneRule, Policy
 from gated.journal import Journal, JournalTrouble
 from gated.journal_read import JournalUnreadable
-from gated.line import Line
 from gated.logs import FilteringBoundLogger
-from gated.mqtt import Account
 from gated.notify import Notifier
 from gated.post import Post
 from gated.state import Describer
 from gated.watchdog import Watchdog
 from gated.whitelist import Whitelist
-from protocol import broker_url
 from protocol.event import Kind
-from protocol.message import Status
 from protocol.sighting import Sighting
+
+if TYPE_CHECKING:
+    from gated.center import Center
 
 TICK_S: Final = 0.25
 OBSERVE_S: Final = 1.0
@@ -51,6 +50,7 @@ OPEN_S: Final = 2.0
 """How long the start waits for the journal; a salvage takes longer, and people must be able to leave meanwhile."""
 TAIL_EVENTS: Final = 1000
 RETRY_S: Final = 5.0
+RETRY_CENTER_S: Final = 30.0
 
 Task = tuple[str, AsyncGenerator[object, None]]
 
@@ -107,13 +107,13 @@ class _Gate:
             keeper=self._keeper,
             whitelist=self._whitelist,
             readers=self._readers,
-            center=self._describe_line,
+            center=lambda: None if self._center is None else self._center.state(),
         )
         self._ports = Ports()
         self._tasks: list[Task] = []
         for name, lane in config.lanes.items():
             self._add_lane(name, lane)
-        self._line: Line | None = None
+        self._center: Center | None = None
         self._watchdog = Watchdog(self._notifier, [name for name, _ in self._tasks])
 
     async def live(self) -> int:
@@ -165,9 +165,7 @@ class _Gate:
                 group.create_task(self._keep_clock(), name="clock")
                 group.create_task(self._serve(), name="control")
                 group.create_task(self._prune(), name="prune")
-                self._line = self._make_line()
-                if self._line is not None:
-                    group.create_task(self._line.run(), name="line")
+                group.create_task(self._talk(), name="center")
                 group.create_task(self._stop(stop), name="stop")
                 self._notifier("READY=1", f"STATUS={len(self._config.lanes)} lanes")
         except* _Stopping:
@@ -271,7 +269,7 @@ class _Gate:
         while True:
             await asyncio.sleep(PRUNE_S)
             before = self._keeper.prune_before(self._config.journal.keep_days * DAY_S)
-            if before is None or self._line is None or not self._line.confirmed:
+            if before is None or self._center is None or not self._center.confirmed:
                 continue
             try:
                 removed = await self._journal.prune(before)
@@ -280,61 +278,31 @@ class _Gate:
             if removed:
                 self._log.info("journal.pruned", events=removed)
 
-    def _make_line(self) -> Line | None:
-        """The line to the center, where there is one."""
-        center = self._config.center
-        if center is None:
+    async def _talk(self) -> None:
+        """Talk with the center. Whatever goes wrong in that is told and tried again: lanes go on without it."""
+        while (center := self._make_center()) is not None:
+            self._center = center
+            try:
+                await center.run()
+            except Exception as error:  # noqa: BLE001 - no fault in talking may stop a gate
+                self._log.exception("center.failed", again_s=RETRY_CENTER_S)
+                self._post.note(Kind.ALARM, {"what": "center-failed", "why": repr(error)[:1000]})
+            await asyncio.sleep(RETRY_CENTER_S)
+
+    def _make_center(self) -> "Center | None":
+        """The center, where there is one; a gate that is not set up with its own runs alone, and says so."""
+        config = self._config
+        if config.center is None:
             return None
+        from gated.center import Center, KeysError, Parts  # noqa: PLC0415 - 15 MB that a gate alone does without
+
+        parts = Parts(config, self._journal, self._post, self._keeper, self._whitelist, self._describe, self._log)
         try:
-            held = keys.load(self._config.state, site=self._config.site, gate=self._config.gate)
-            password = keys.broker_password(center.password)
-        except keys.KeysError as error:
+            return Center(parts, config.center)
+        except KeysError as error:
             self._log.error("center.no-keys", why=str(error))
             self._post.note(Kind.ALARM, {"what": "center-keys", "why": str(error)})
             return None
-        account = Account(
-            broker_url.parse(center.broker), center.username, password, center.ca, center.certificate, center.key
-        )
-        us = board.identity()
-        settings = line.Settings(
-            self._config.site, self._config.gate, us, account, self._config.state / store.FILE_NAME
-        )
-
-        async def describe(of: Line) -> Status:
-            return status_message.status(await self._describe(), of, held, us, self._list_age())
-
-        return Line(
-            settings,
-            held,
-            journal=self._journal,
-            keeper=self._keeper,
-            describe=describe,
-            rival=self._rival,
-            confirmed=lambda: keys.settle(self._config.state),
-            log=self._log,
-        )
-
-    def _rival(self, epoch: str) -> None:
-        self._log.error("center.rival", epoch=epoch, effect="another box speaks under this gate's name")
-        self._post.note(Kind.ALARM, {"what": "rival", "epoch": epoch})
-
-    def _list_age(self) -> float | None:
-        info = self._whitelist.info
-        return None if info is None or info.as_of is None else max(self._keeper.now().validity - info.as_of, 0.0)
-
-    def _describe_line(self) -> Mapping[str, object] | None:
-        if self._line is None:
-            return None
-        uplink = self._line.uplink
-        told = uplink.confirmed_at
-        return {
-            "online": self._line.online,
-            "why": self._line.away,
-            "session": self._line.session,
-            "backlog": uplink.backlog,
-            "confirmed_s_ago": None if told is None else round(self._keeper.now().mono - told, 1),
-            "rivals": sorted(uplink.rivals),
-        }
 
     async def _serve(self) -> None:
         said = ""
