@@ -1,8 +1,43 @@
-"""The center is told: real gates, a real broker, a real center."""
+"""The center is told: real gates, a real broker, a real center, and everything that can happen to them."""
 
+import asyncio
+import random
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 
 from tests.community import Community
+from tests.gatepost import Gatepost
+from tests.proxy import Proxy
+
+
+async def _untold(post: Gatepost) -> int:
+    status = await post.status()
+    return int(status["center"]["backlog"])
+
+
+async def _nothing_untold(post: Gatepost) -> bool:
+    return await _untold(post) == 0
+
+
+@asynccontextmanager
+async def traffic(community: Community) -> AsyncIterator[None]:
+    """People come to every post, one after the other, for as long as this lasts."""
+
+    async def come(post: Gatepost) -> None:
+        for number in count():
+            post.walk_in(f"0A{number:08X}")
+            await asyncio.sleep(0.03)
+
+    tasks = [asyncio.create_task(come(post)) for post in community.posts.values()]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_every_event_arrives(tmp_path: Path) -> None:
@@ -15,9 +50,94 @@ async def test_every_event_arrives(tmp_path: Path) -> None:
         await community.agreed()
         state = await post.status()
         assert state["center"]["online"]
-        await community.until(lambda: _backlog(post), "nothing is left to tell")
+        await community.until(lambda: _nothing_untold(post), "nothing is left to tell")
 
 
-async def _backlog(post: object) -> bool:
-    status = await post.status()  # type: ignore[attr-defined]
-    return bool(status["center"]["backlog"] == 0)
+async def test_a_line_that_tears(tmp_path: Path) -> None:
+    """Connections cut, stalled, half dead: in the end the center holds every journal."""
+    async with Community(tmp_path, names=()) as community, Proxy(community.broker.port, random.Random(5)) as proxy:
+        community.port_for_gates = proxy.port
+        for name in ("north", "south", "east"):
+            await community.add(name)
+        await community.start_center()
+        for post in community.posts.values():
+            await post.start()
+        until = asyncio.get_running_loop().time() + 6
+        async with traffic(community):
+            await proxy.trouble(lambda: asyncio.get_running_loop().time() < until)
+        assert proxy.torn > 10
+        await community.agreed()
+
+
+async def test_everybody_is_killed(tmp_path: Path) -> None:
+    """Kill -9 of gate, center and broker, the broker's memory deleted too: nothing is lost, nothing is there twice."""
+    async with Community(tmp_path, names=("north", "south")) as community:
+        await community.start_center()
+        for post in community.posts.values():
+            await post.start()
+        rand = random.Random(7)
+        async with traffic(community):
+            for _ in range(6):
+                await asyncio.sleep(rand.uniform(0.2, 0.8))
+                match rand.choice(("gate", "center", "broker", "forget")):
+                    case "gate":
+                        post = rand.choice(list(community.posts.values()))
+                        await post.kill()
+                        await post.start(ready=False)
+                    case "center":
+                        await community.kill_center()
+                        await asyncio.sleep(rand.uniform(0, 0.5))
+                        await community.start_center()
+                    case "broker":
+                        community.broker.kill()
+                        community.broker.start()
+                    case _:
+                        community.broker.kill()
+                        community.broker.forget()
+                        community.broker.start()
+        await community.agreed()
+
+
+async def test_weeks_without_the_center(tmp_path: Path) -> None:
+    """What was recorded while there was no center and no broker arrives when they are back."""
+    async with Community(tmp_path) as community:
+        post = community.posts["north"]
+        community.broker.kill()
+        await post.start()
+        async with traffic(community):
+            await community.until(lambda: _many(post), "a hundred events are recorded")
+        assert await _untold(post) >= 100
+        await post.kill()
+        await post.start()
+        community.broker.start()
+        await community.start_center()
+        await community.agreed()
+        await community.until(lambda: _nothing_untold(post), "nothing is left to tell")
+
+
+async def _many(post: Gatepost) -> bool:
+    return len(post.events()) >= 100
+
+
+async def test_yesterdays_backup(tmp_path: Path) -> None:
+    """The center's database is put back to a backup: it asks for what it lacks, and gets it."""
+    async with Community(tmp_path, names=("north", "south")) as community:
+        await community.start_center()
+        for post in community.posts.values():
+            await post.start()
+        await community.agreed()
+        await community.stop_center()
+        database = Path(community.database.removeprefix("sqlite:///"))
+        shutil.copy(database, tmp_path / "backup.db")
+        await community.start_center()
+        async with traffic(community):
+            await asyncio.sleep(1)
+        await community.agreed()
+        await community.kill_center()
+        for left in database.parent.glob("center.db*"):
+            left.unlink()
+        shutil.copy(tmp_path / "backup.db", database)
+        await community.start_center()
+        for post in community.posts.values():
+            post.walk_in("0AFFFFFFFF")
+        await community.agreed()
