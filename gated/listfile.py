@@ -49,7 +49,10 @@ class WhitelistError(Exception):
 
 @dataclass(frozen=True)
 class ListInfo:
-    """Which list this is. `as_of` (POSIX s) is None where nobody vouches for its date; `loaded_at` is RFC 3339."""
+    """Which list this is. `as_of` (POSIX s) is None where nobody vouches for its date; `loaded_at` is RFC 3339.
+
+    `instead` is the version of the signed list in whose place one was loaded by hand.
+    """
 
     version: str
     entries: int
@@ -58,6 +61,7 @@ class ListInfo:
     loaded_at: str
     file: str
     layer: str = ""
+    instead: str = ""
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,8 @@ Progress = Callable[[str, int, int], None]
 """Called with a stage ("read", "compare", "write"), how much of it is done, and of how much."""
 
 LOCK: Final = "list.lock"
+LOCAL: Final = "local:"
+"""Begins the version of every list that is loaded by hand."""
 ERRORS_KEPT: Final = 1000
 LOSS_MAX: Final = 0.1
 _BATCH_LINES: Final = 2000
@@ -302,7 +304,9 @@ def _switch(folder: Path, db: sqlite3.Connection, progress: Progress, now: str, 
     difference = _compare(db, folder, before, entries)
     _ask_twice(entries, difference, shrink=shrink)
     sha256 = _sha256(db, entries, progress)
-    info = ListInfo(f"local:{sha256}", entries, sha256, None, now, f"list-{sha256[:_NAME_DIGITS]}.db")
+    instead = "" if before is None else before.instead if before.version.startswith(LOCAL) else before.version
+    file = f"list-{sha256[:_NAME_DIGITS]}.db"
+    info = ListInfo(f"{LOCAL}{sha256}", entries, sha256, None, now, file, instead=instead)
     _describe(db, info)
     image = db.serialize()
     db.close()

@@ -43,6 +43,11 @@ def put_document(folder: Path, name: str, data: bytes) -> None:
     (folder / _DOCUMENTS / name).write_bytes(data)
 
 
+def drop_document(folder: Path, name: str) -> None:
+    """Take a document out of a folder that is being changed."""
+    (folder / _DOCUMENTS / name).unlink(missing_ok=True)
+
+
 @contextmanager
 def changing(state: Path) -> Iterator[Path]:
     """A copy of the folder that counts from when the block ends; where it ends with an error, all stays as it is.

@@ -67,6 +67,7 @@ class Whitelist:
 
     def refresh(self) -> bool:
         """Take up what the pointer names now; True if another list came into force. Cheap where nothing changed."""
+        stamp: tuple[int, ...] = ()
         try:
             stat = self._pointer.stat()
             stamp = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
@@ -80,6 +81,8 @@ class Whitelist:
             self.trouble = f"{POINTER} is gone; load the list again" if self.info else ""
             return False
         except (OSError, WhitelistError) as error:
+            if self._superseded(stamp):
+                return self.refresh()
             serving = f"; {self.info.version} stays in force" if self.info else ""
             self.trouble = f"{error}{serving}; load the list again"
             return False
@@ -105,6 +108,14 @@ class Whitelist:
         """Let go of the file; lookups raise from here on."""
         if self._list is not None:
             self._list.close()
+
+    def _superseded(self, stamp: tuple[int, ...]) -> bool:
+        """Whether the pointer was switched since, and what it named then has been removed."""
+        try:
+            stat = self._pointer.stat()
+        except OSError:
+            return False
+        return bool(stamp) and stamp != (stat.st_mtime_ns, stat.st_ino, stat.st_size)
 
     def _take(self, opened: OpenList) -> None:
         self.close()

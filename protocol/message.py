@@ -203,6 +203,8 @@ class WhitelistStatus(Message):
     """What the gate does about a newer one."""
     version: Text | None = None
     """The version that it fetches, builds or has refused."""
+    snapshot: int | None = None
+    """The state of the repository that it knows of: with `idle`, all of that is in force."""
     done: int | None = None
     """Bytes fetched so far."""
     total: int | None = None
