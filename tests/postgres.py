@@ -16,7 +16,10 @@ class Postgres:
     """One cluster. Enter it to make and start it; leaving stops and removes it."""
 
     def __init__(self) -> None:
-        self.bin = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+        versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+        if not versions:
+            raise RuntimeError("these tests need a PostgreSQL server: sudo apt-get install postgresql")
+        self.bin = versions[-1].parent
         # A socket's path has 107 bytes, and the folder must be the server's own: neither is so in pytest's tmp_path.
         self.folder = Path(tempfile.mkdtemp(prefix="gated-pg-"))
         self._user = "postgres" if os.geteuid() == 0 else None

@@ -22,7 +22,6 @@ from center.facts import Facts, facts
 from center.store import Store
 from center.worker import Settings, Worker
 from protocol.enrolment import vouch
-from protocol.enrolment import vouch
 from tests.broker import Mosquitto
 from tests.chain import SITE, FakeGate
 from tests.desk import Desk
