@@ -178,6 +178,6 @@ def store_hashes(store: Store, name: str) -> list[bytes]:
     """The hashes that a center's database holds of a gate."""
     with store.reading() as connection:
         rows = connection.exec_driver_sql(
-            f"SELECT event.hash FROM event JOIN gate ON gate.id = event.gate_id WHERE gate.name = '{name}'"  # noqa: S608 - a test's own
+            f"SELECT event.hash FROM event JOIN gate ON gate.id = event.gate_id WHERE gate.name = '{name}' ORDER BY event.id"  # noqa: S608 - a test's own
         )
         return [bytes(row[0]) for row in rows]
