@@ -60,6 +60,7 @@ class Phase(StrEnum):
     BUILDING = "building"
 
 
+_NEWS: Final = ("in_force", "entries", "state", "version", "snapshot", "why")
 _State = Literal["idle", "fetching", "building", "refused"]
 
 
@@ -84,6 +85,7 @@ class Flash:
         self._pending: bytes | None = None
         self._connected = False
         self._status = WhitelistStatus(session=session, number=1, state="idle")
+        self._said = self._status
         self._number = 1
         self._said_at = float("-inf")
         self._checked = Checked()
@@ -172,6 +174,7 @@ class Flash:
         self._troubles = result.troubles
         self._refused += tuple(why for why in result.refused if why not in self._refused)
         acts: list[Act] = [Switched(result.switched, result.documents)] if result.switched or result.documents else []
+        self._status = self._status.model_copy(update={"in_force": result.version, "entries": result.entries})
         if self._pending is not None:
             return [*acts, *self._take(self._pending, now)]
         if result.whole and not self._whole:
@@ -275,17 +278,17 @@ class Flash:
 
     def _say(self, now: Now, *, state: _State | None = None, why: str = "", always: bool = False) -> list[Act]:
         """The status, where it has changed; progress now and then."""
-        before = self._status
-        status = before if state is None else self._told(state, why)
-        news = (status.state, status.version, status.why) != (before.state, before.version, before.why)
-        more = status.done != before.done and now.mono - self._said_at >= SAY_S
-        self._status = status if news or more or always else before
-        if not (news or more or always) or not self._connected:
+        if state is not None:
+            self._status = self._told(state, why)
+        if not self._connected:
             return []
-        self._said_at = now.mono
-        self._status = self._status.model_copy(update={"number": self._number})
+        news = always or any(getattr(self._status, name) != getattr(self._said, name) for name in _NEWS)
+        if not news and (self._status.done == self._said.done or now.mono - self._said_at < SAY_S):
+            return []
+        self._said = self._status = self._status.model_copy(update={"number": self._number})
         self._number += 1
-        return [Publish(self._topic, self._sign(self._topic, self._status.to_bytes()))]
+        self._said_at = now.mono
+        return [Publish(self._topic, self._sign(self._topic, self._said.to_bytes()))]
 
     def _told(self, state: _State, why: str) -> WhitelistStatus:
         busy = state in {"fetching", "building"}

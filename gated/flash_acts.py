@@ -37,6 +37,10 @@ class Built:
     refused: tuple[str, ...] = ()
     whole: bool = False
     """A delta does not fit; the whole list is needed."""
+    version: str | None = None
+    """The list that is in force now."""
+    entries: int | None = None
+    """How many entries it has."""
     switched: bool = False
     """The pointer names something else now."""
     documents: bool = False

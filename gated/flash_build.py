@@ -97,8 +97,15 @@ def build(state: Path, root: bytes, validity: float, floor: float, *, whole: boo
         documents = _take_documents(job)
         info = _take_list(job) or job.held
         switched = info is not None and _switch(job, info)
-    troubles = (*trusted.troubles, *job.troubles)
-    return Built(tuple(job.refused), job.needs_whole, switched, documents, troubles)
+    return Built(
+        refused=tuple(job.refused),
+        whole=job.needs_whole,
+        version=info.version if info else None,
+        entries=info.entries if info else None,
+        switched=switched,
+        documents=documents,
+        troubles=(*trusted.troubles, *job.troubles),
+    )
 
 
 def _job(state: Path, trusted: Trusted, validity: float, floor: float, *, whole: bool) -> _Job:

@@ -23,7 +23,7 @@ from gated.listfile import ListInfo, OpenList, Row, WhitelistError, is_gone, lay
 from gated.listwrite import ListWriter
 from protocol import delta
 from protocol.repository import DeltaTarget, ListTarget
-from protocol.whitelist import Entry, LineError, encode, parse, read_time
+from protocol.whitelist import Entry, LineError, parse, read_time
 
 LAYER_MAX: Final = 4000
 """Changes held in memory above a list's file: 2 MB, read in 10 ms."""
@@ -106,10 +106,11 @@ def _rows(lines: Iterable[bytes]) -> Iterator[Row]:
             raise BuildRefused(f"line {number}: {error}") from error
         if entry.credential <= last:
             raise BuildRefused(f"line {number}: {entry.credential} is out of order")
-        if encode(entry) != line:
+        row = pack(entry)
+        if line_of(*row).encode() != line:
             raise BuildRefused(f"line {number} is not in canonical form")
         last = entry.credential
-        yield pack(entry)
+        yield row
 
 
 def _apply(opened: OpenList, lines: Iterable[bytes]) -> tuple[int, int]:
