@@ -128,7 +128,7 @@ def run_verify(args: argparse.Namespace) -> int:
         if args.gate is not None and args.gate not in {row.name for row in reading.gates(connection)}:
             raise Failure(f"there is no gate {args.gate}")
         chains = [_verified(connection, head) for head in reading.heads(connection, args.gate)]
-    broken = [chain for chain in chains if chain["breaks"]]
+    broken = [chain for chain in chains if chain["breaks"] or chain["added"]]
     if args.json:
         say_json({"ok": not broken, "chains": chains})
         return Status.WRONG if broken else Status.OK
@@ -138,6 +138,8 @@ def run_verify(args: argparse.Namespace) -> int:
             say(f"  events {first} to {last} were lost before they came here")
         for first, last in chain["breaks"]:
             say(f"  events {first} to {last} are not those that the gate sent: altered or removed")
+        if chain["added"]:
+            say(f"  {chain['added']} events stand there that are no part of its chain: somebody has put them there")
     say("something does not fit" if broken else "all chains hold")
     return Status.WRONG if broken else Status.OK
 
@@ -171,17 +173,20 @@ def _no_constant(name: str) -> None:
 
 
 def _verified(connection: Connection, head: AnyRow) -> dict[str, Any]:
-    events, lost, breaks = 0, [], []
+    events, own, lost, breaks = 0, 0, [], []
     for item in reading.chain(connection, head):
         match item:
             case Event():
                 events += 1
+                own += item.own
             case Lost(first, last):
                 lost.append((first, last))
             case Break(first, last):
                 breaks.append((first, last))
     said = {"gate": head.name, "epoch": head.epoch, "first": head.first, "last": head.seq, "head": head.hash.hex()}
-    return said | {"events": events, "lost": lost, "breaks": breaks}
+    # Beside a break they are those of the break, and already told.
+    added = 0 if breaks else reading.own_events(connection, head) - own
+    return said | {"events": events, "lost": lost, "breaks": breaks, "added": added}
 
 
 def _gate(row: AnyRow, heads: list[AnyRow]) -> dict[str, Any]:

@@ -80,6 +80,11 @@ def chain(connection: Connection, of: AnyRow) -> Iterator[Event | Lost | Break]:
     yield from walk.end(of.seq, of.hash)
 
 
+def own_events(connection: Connection, of: AnyRow) -> int:
+    """How many events are stored under an epoch: each of them stands in its chain, or somebody has put it there."""
+    return connection.execute(select(func.count()).where(event.c.epoch_id == of.id)).scalar_one()
+
+
 def _gaps(connection: Connection, of: AnyRow) -> list[Lost]:
     wanted = select(gap).where(gap.c.epoch_id == of.id, gap.c.last >= of.first)
     return [Lost(row.first, row.last, row.hash) for row in connection.execute(wanted)]

@@ -6,7 +6,7 @@ is for tools: gates are added, enrolled and replaced; alarms acknowledged. Readi
 Every method raises DatabaseAwayError where the database cannot be reached or written; then nothing was written.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -63,13 +63,23 @@ class Store:
 
     # What workers do
 
-    def ingest(self, arrivals: Sequence[Arrival], said: Sequence[Said] = (), *, center_synced: bool = True) -> Judged:
-        """Judge batches and statuses in this order, and write what they come to, in one transaction."""
+    def ingest(
+        self,
+        arrivals: Sequence[Arrival],
+        said: Sequence[Said] = (),
+        *,
+        keys: Mapping[str, bytes | None] | None = None,
+        center_synced: bool = True,
+    ) -> Judged:
+        """Judge batches and statuses in this order, and write what they come to, in one transaction.
+
+        `keys` are those that the batches were verified with: where the gate has another by now, its box was replaced.
+        """
         names = {arrival.gate for arrival in arrivals} | {one.gate for one in said}
         with self.database.transaction() as connection:
             ledgers = Ledgers(connection, names, center_synced=center_synced)
             ledgers.look_up(arrivals)
-            outcomes = [self._judge(ledgers, arrival) for arrival in arrivals]
+            outcomes = [self._judge(ledgers, arrival, keys) for arrival in arrivals]
             ledgers.flush()
             enrolled: dict[str, bytes] = {}
             counted = [self._hear(connection, ledgers, one, enrolled) for one in said]
@@ -144,9 +154,9 @@ class Store:
         with self.database.transaction() as connection:
             yield connection
 
-    def _judge(self, ledgers: Ledgers, arrival: Arrival) -> Outcome | None:
+    def _judge(self, ledgers: Ledgers, arrival: Arrival, keys: Mapping[str, bytes | None] | None) -> Outcome | None:
         ledger = ledgers.gates.get(arrival.gate)
-        if ledger is None:
+        if ledger is None or (keys is not None and keys.get(arrival.gate) != ledger.key):
             return None
         outcome = ingest(arrival.batch, ledger, arrival.received)
         ledgers.write(arrival, outcome)

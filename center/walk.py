@@ -15,13 +15,14 @@ from protocol.event import link
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event in its place in a chain."""
+    """One event in its place in a chain; `own` unless it was stored under another epoch."""
 
     seq: int
     hash: bytes
     line: bytes
     received: float
     late: bool
+    own: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class Walk:
         yield from self._mended(self.seq)
         ways: list[_Way] = []
         for way, row in proved:
-            event = Event(row.seq, row.hash, row.line, row.received, row.late)
+            event = Event(row.seq, row.hash, row.line, row.received, row.late, row.epoch_id == self._epoch_id)
             if len(proved) == 1:
                 yield from self._settle(way)
                 yield event

@@ -37,6 +37,7 @@ RECONNECT_MAX_S: Final = 10.0
 KEYS_S: Final = 5.0
 WATCH_S: Final = 10.0
 STOP_S: Final = 5.0
+REFUSED_S: Final = 60.0
 _UNKNOWN_S: Final = 1.0
 _SAY_AT_ONCE: Final = 16
 
@@ -71,6 +72,7 @@ class Worker:
         self._all_said = asyncio.Event()
         self._link: Link | None = None
         self._since: float | None = None
+        self._refused_at: dict[str, float] = {}
         self._stopping = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -184,13 +186,19 @@ class Worker:
         if not message.retained:
             self._intake.take(message.topic, message.payload, received=now, at=time.monotonic())
         if self._intake.refused.signature > refused:
-            self._log.warning("ingest.refused", gate=address.gate, known=address.gate in self._keys)
+            self._tell_refused(address.gate if address.gate in self._keys else "", time.monotonic())
         return None
+
+    def _tell_refused(self, gate: str, now: float) -> None:
+        """Log a message that was not the gate's own; not each of them, and strangers all as one."""
+        if now - self._refused_at.get(gate, -REFUSED_S) >= REFUSED_S:
+            self._refused_at[gate] = now
+            self._log.warning("ingest.refused", gate=gate or None, so_far=self._intake.refused.signature)
 
     async def _written(self, arrivals: list[Arrival], said_: list[Said]) -> Judged:
         """Write a round. What cannot be written although the database is there is found and set apart."""
         try:
-            return await self._writer.until_done(Store.ingest, arrivals, said_)
+            return await self._writer.until_done(Store.ingest, arrivals, said_, keys=self._keys)
         except StoppingError:
             raise
         except Exception as error:  # noqa: BLE001 - one bad batch must not stop all gates: it is set apart below
@@ -213,7 +221,7 @@ class Worker:
 
     async def _written_alone(self, arrival: Arrival) -> Outcome | None:
         try:
-            return (await self._writer.until_done(Store.ingest, [arrival])).outcomes[0]
+            return (await self._writer.until_done(Store.ingest, [arrival], keys=self._keys)).outcomes[0]
         except StoppingError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the batch is kept and somebody is told
@@ -290,7 +298,9 @@ class Worker:
             if self._since is None:
                 continue
             with suppress(DatabaseAwayError):
-                for name in await self._writer.once(Store.look_for_silent, time.time(), since=self._since):
+                # While the database was away nothing was heard either.
+                since = max(self._since, self._writer.back_at)
+                for name in await self._writer.once(Store.look_for_silent, time.time(), since=since):
                     self._log.warning("alarm.silent", gate=name)
 
 

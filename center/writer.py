@@ -1,6 +1,7 @@
 """The one thread that writes, as seen from the event loop: the store in it, and patience while the database is away."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Concatenate, Final, ParamSpec, TypeVar
@@ -31,6 +32,8 @@ class Writer:
         self._store: Store | None = None
         self._stopping = asyncio.Event()
         self._away = False
+        self.back_at = 0.0
+        """When the database was last back after being away (POSIX s)."""
 
     async def once(self, work: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do this work. Raises DatabaseAwayError."""
@@ -49,6 +52,7 @@ class Writer:
             raise
         if self._away:
             self._log.info("database.back")
+            self.back_at = time.time()
         self._away = False
         return result
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -132,6 +133,17 @@ def test_verify(file: Path, desk: Desk, north: FakeGate, capsys: Captured) -> No
     assert run(file, "verify", "nowhere") == 1
 
 
+def test_verify_finds_what_was_put_in(file: Path, desk: Desk, north: FakeGate, capsys: Captured) -> None:
+    """An event that somebody added behind the head is no part of the chain."""
+    with desk.store.database.transaction() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO event (gate_id, epoch_id, seq, hash, late, received, line)"
+            " SELECT gate_id, epoch_id, 11, x'00', 0, received, line FROM event WHERE seq = 10"
+        )
+    assert run(file, "verify", north.name) == 1
+    assert "1 events stand there that are no part of its chain" in capsys.readouterr().out
+
+
 def test_export(file: Path, desk: Desk, north: FakeGate, capsys: Captured) -> None:
     """Each event once, its line in it byte for byte; one that is no JSON as text."""
     north.record_raw(b"{no JSON \xff")
@@ -171,6 +183,17 @@ def test_migrate(file: Path, capsys: Captured) -> None:
     assert "before" not in capsys.readouterr().out
     assert run(file, "status") == 0
     assert "no gates yet" in capsys.readouterr().out
+
+
+def test_a_worker_leaves_a_newer_database_alone(
+    file: Path, desk: Desk, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says what to do, and ends; whoever starts it again in a while finds the same."""
+    monkeypatch.setattr("center.logs.configure", structlog.get_logger)  # its setting would outlive this test
+    with desk.store.database.transaction() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    assert run(file, "ingest") == 1
+    assert "which is newer than this program: update it" in capsys.readouterr().err
 
 
 def test_help_teaches(capsys: Captured) -> None:

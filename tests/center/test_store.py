@@ -278,6 +278,15 @@ def test_a_gate_that_was_restored_away_gets_no_answer(desk: Desk) -> None:
     assert desk.send(stranger) == []
 
 
+def test_a_box_that_was_just_replaced_is_believed_no_more(desk: Desk, north: FakeGate) -> None:
+    """Though its batch was verified with the key that counted a moment ago."""
+    desk.intake.take(north.topic, north.batch(), received=time.time(), at=time.monotonic())
+    keys = desk.store.all_keys()
+    desk.store.replace_gate("north", bytes(32), 0, time.time())
+    assert desk.store.ingest(desk.intake.group(time.monotonic()), keys=keys).outcomes == [None]
+    assert desk.count() == 0
+
+
 def test_many_writers_order_themselves(desk: Desk, north: FakeGate, opener: Callable[[], Store]) -> None:
     """Four workers at one database, each sending everything in its own order: each event is there once."""
     south = desk.add(FakeGate(name="south").passages(40))
