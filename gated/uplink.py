@@ -11,7 +11,8 @@ read from the journal each time, so that being offline, slow and just started ar
 - `want` puts the cursor and what is acknowledged back; before our epoch's beginning, a new epoch from there. Many
   batches under way can each be answered so: the same `want` again is no news while what it asks for is under way.
 - An idle gate says where its chain ends, at connect and each minute: the center may have lost what it once said.
-- Word about an epoch that was never ours, said just now: another box speaks under our name.
+- Word about an epoch that was never ours, said just now: another box speaks under our name. So it is with one that was
+  ours and has long ended: what we sent of it ourselves is answered soon, or never.
 """
 
 from collections import deque
@@ -28,6 +29,8 @@ WINDOW: Final = 8
 RESEND_FIRST_S: Final = 5.0
 RESEND_MAX_S: Final = 60.0
 ASSERT_S: Final = 60.0
+ENDED_S: Final = 30.0
+"""So long after the end of an epoch, or after a reconnect, answers to what we ourselves sent of it may still come."""
 KEEP_S: Final = 5.0
 """What is acknowledged is made durable this often: it only saves sending again, and costs the disk a write."""
 
@@ -124,6 +127,7 @@ class Uplink:
         self._checking: Ack | None = None
         self._heard: Ack | None = None
         self._wanted: int | None = None
+        self._ended_at = 0.0
         self._assert_at = 0.0
         self._resend_s = RESEND_FIRST_S
         self._resend_at = 0.0
@@ -148,12 +152,14 @@ class Uplink:
         before, self._head = self._head, head
         self._ours.add(head.epoch)
         if before is None or before.epoch != head.epoch:
+            self._ended_at = now
             self._start_over(now)
         return self._go(now)
 
     def changed(self, head: Head, now: float) -> list[Act]:
         """Take the journal's word on how it is after a `Rewind` or a `BeginEpoch`."""
         self._changing = False
+        self._ended_at = now
         self._head = head
         self._ours.add(head.epoch)
         self._start_over(now)
@@ -166,6 +172,7 @@ class Uplink:
     def connected(self, now: float) -> list[Act]:
         """Take word that there is a connection to the broker, with our subscriptions made."""
         self._connected = True
+        self._ended_at = now
         self._assert_at = now
         self._resend_s = RESEND_FIRST_S
         self._start_over(now)
@@ -213,7 +220,7 @@ class Uplink:
         if self._head is None:
             return []
         if ack.epoch != self._head.epoch:
-            return self._of_another_epoch(ack, retained=retained)
+            return self._of_another_epoch(ack, now, retained=retained)
         self._heard = ack
         return self._take(now)
 
@@ -287,8 +294,8 @@ class Uplink:
         self._heard = None
         return acts
 
-    def _of_another_epoch(self, ack: Ack, *, retained: bool) -> list[Act]:
-        if retained or ack.epoch in self._ours or ack.epoch in self._rivals:
+    def _of_another_epoch(self, ack: Ack, now: float, *, retained: bool) -> list[Act]:
+        if retained or ack.epoch in self._rivals or (ack.epoch in self._ours and now < self._ended_at + ENDED_S):
             return []
         self._rivals.add(ack.epoch)
         return [Rival(ack.epoch)]

@@ -4,6 +4,7 @@ What is compared in the end is what counts: each gate's journal with what the ce
 """
 
 import asyncio
+import shutil
 import signal
 import sqlite3
 import sys
@@ -14,8 +15,10 @@ from pathlib import Path
 from typing import Final, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import select
 
 from center.store import Store
+from center.tables import event, gate
 from gated import enrol
 from protocol.enrolment import Enrolment
 from protocol.signature import public_bytes
@@ -99,6 +102,17 @@ class Community:
             put = store.replace_gate if known else store.add_gate
             put(name, public_bytes(voucher), until.timestamp(), now.timestamp())
 
+    async def clone(self, name: str, board: str) -> Gatepost:
+        """A second box from the disk image of that post, under the same name, on another board; not started yet."""
+        folder = self.folder / f"{name}-{board}"
+        folder.mkdir()
+        post = Gatepost(folder, (), lambda text: self._with_center(text, name, folder / "state"))
+        await self._stack.enter_async_context(post)
+        shutil.copytree(self.posts[name].state, post.state, ignore=shutil.ignore_patterns("*.sock"), dirs_exist_ok=True)
+        other = f"board.identity = lambda: {board!r}"
+        post.program = ["-c", f"from gated import board, __main__; {other}; raise SystemExit(__main__.main())"]
+        return post
+
     async def start_center(self) -> None:
         """Start the center's worker."""
         with (self._state / "center.log").open("ab") as log:
@@ -177,7 +191,6 @@ def journal_hashes(journal: Path) -> list[bytes]:
 def store_hashes(store: Store, name: str) -> list[bytes]:
     """The hashes that a center's database holds of a gate."""
     with store.reading() as connection:
-        rows = connection.exec_driver_sql(
-            f"SELECT event.hash FROM event JOIN gate ON gate.id = event.gate_id WHERE gate.name = '{name}' ORDER BY event.id"  # noqa: S608 - a test's own
-        )
-        return [bytes(row[0]) for row in rows]
+        joined = select(event.c.hash).join(gate, gate.c.id == event.c.gate_id)
+        rows = connection.execute(joined.where(gate.c.name == name).order_by(event.c.id))
+        return [bytes(row.hash) for row in rows]

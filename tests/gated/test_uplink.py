@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gated.uplink import (
     ASSERT_S,
+    ENDED_S,
     RESEND_FIRST_S,
     WINDOW,
     Acknowledge,
@@ -260,6 +261,16 @@ def test_another_box_under_our_name(box: Box) -> None:
     assert box.rivals == ["F1"]
     assert box.uplink.rivals == {"F1"}
     assert box.asked == []
+
+
+def test_another_box_from_our_own_image(box: Box) -> None:
+    """It goes on in the epoch that we have left: what is said of that long after is not about us."""
+    box.new_epoch(4)
+    box.answer(4, epoch="E1")
+    assert box.rivals == []
+    box.wait(ENDED_S + 1)
+    box.answer(4, epoch="E1")
+    assert box.rivals == ["E1"]
 
 
 def test_confirmed(box: Box) -> None:

@@ -4,11 +4,13 @@ import asyncio
 import random
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from itertools import count
 from pathlib import Path
 
-from tests.community import Community
+from center import reading
+from center.store import Store
+from tests.community import SITE, Community, journal_hashes
 from tests.gatepost import Gatepost
 from tests.proxy import Proxy
 
@@ -141,3 +143,31 @@ async def test_yesterdays_backup(tmp_path: Path) -> None:
         for post in community.posts.values():
             post.walk_in("0AFFFFFFFF")
         await community.agreed()
+
+
+async def test_two_boxes_under_one_name(tmp_path: Path) -> None:
+    """One image on two boards: both go on, neither throws the other out, and it is said at the gate and the center."""
+    async with Community(tmp_path) as community:
+        first = community.posts["north"]
+        await community.start_center()
+        await first.start()
+        await community.agreed()
+        await first.stop()
+        second = await community.clone("north", "serial:second")
+        for post in (first, second):
+            await post.start()
+        async with traffic(community):
+            second.walk_in("0A00000099")
+            await community.until(lambda: "rival" in _alarms(first), "a gate notices the other")
+        await community.agreed()
+        held = set(community.held("north"))
+        assert set(journal_hashes(second.journal)) <= held
+        assert len(first.said("center.connected")) == 2
+        assert len(second.said("center.connected")) == 1
+        with closing(Store.open(community.database, SITE, read_only=True)) as store, store.reading() as connection:
+            told = {alarm.kind: alarm.text for alarm in reading.alarms(connection)}
+        assert "serial:second" in told["rivals"]
+
+
+def _alarms(post: Gatepost) -> list[str]:
+    return [event["what"] for event in post.events() if event["kind"] == "alarm"]
