@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from center.publish import bundle as bundles
 from center.publish.bundle import Bundle
 from center.publish.metadata import Keyring, first_root
-from center.publish.repository import Changes, Online, Repository
+from center.publish.proposal import Changes
+from center.publish.repository import Online, Repository
 from protocol import topics
 from protocol.signature import public_bytes
 

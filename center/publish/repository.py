@@ -17,17 +17,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
+from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
 from center.publish import bundle as bundles
 from center.publish import daily, lists
 from center.publish.bundle import Bundle
-from center.publish.diff import treatments, unequal
 from center.publish.lists import Published
 from center.publish.metadata import (
     Keyring,
     PublishError,
-    delegations,
     make_root,
     make_snapshot,
     make_timestamp,
@@ -35,8 +33,10 @@ from center.publish.metadata import (
     signer,
     until,
 )
+from center.publish.proposal import Changes, make_targets
+from center.publish.publications import Publications, publications
 from center.publish.vault import Vault
-from protocol import blob, topics
+from protocol import blob
 from protocol import repository as names
 from protocol.credential import Credential
 from protocol.roles import Enrolment, Suspension
@@ -54,33 +54,6 @@ class Online:
 
     repository: Ed25519PrivateKey = field(repr=False)
     suspensions: Ed25519PrivateKey = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What is to be different. None leaves something as it is.
-
-    `lines` are all lines of the new list, which writes down the state of affairs at `as_of`. `shrinks` and `unequal`
-    are the explicit word that a loss of more than a tenth, or a different treatment of categories, is meant.
-    """
-
-    lines: Iterable[bytes | str] | None = None
-    as_of: datetime | None = None
-    documents: Mapping[str, bytes] = field(default_factory=dict)
-    keyring: Keyring | None = None
-    categories: Mapping[str, str] = field(default_factory=dict)
-    shrinks: bool = False
-    unequal: bool = False
-
-
-@dataclass(frozen=True)
-class Publications:
-    """What the broker is to hold: `retain` in this order, then `clear` with empty messages."""
-
-    retain: list[tuple[str, bytes]]
-    clear: list[str]
-    blobs: dict[str, int]
-    """What `published` needs to know: each blob with its number of pieces."""
 
 
 class Repository:
@@ -142,7 +115,11 @@ class Repository:
         if changes.keyring is not None and daily.changes_root(read(Root, root).signed, changes.keyring):
             version = read(Root, root).signed.version + 1
             proposed[Root.type] = make_root(changes.keyring, version, now).to_bytes()
-        targets, blobs = self._targets(changes, now)
+        keyring = changes.keyring or self.keyring
+        if keyring is None:
+            raise PublishError("the first proposal says whose signatures are to count: give it a keyring")
+        old = read(Targets, held[Targets.type]).signed if Targets.type in held else None
+        targets, blobs = make_targets(changes, old, keyring, self._earlier(), now)
         proposed[Targets.type] = targets.to_bytes()
         return Bundle(self._site, trusted, proposed, blobs, dict(changes.categories))
 
@@ -190,6 +167,7 @@ class Repository:
             held, now, anew=names.SUSPENSIONS not in held or Root.type in bundle.proposed
         )
         self._publish(files, held, now, root=bundle.proposed.get(Root.type, root))
+        self._forget()
 
     def suspend(self, credential: Credential, now: datetime) -> None:
         """Take a credential out of force at once. Raises PublishError where that needs the signers."""
@@ -246,70 +224,13 @@ class Repository:
 
     def publications(self) -> Publications:
         """What the broker is to hold now. When it does, say `published`."""
-        retain: list[tuple[str, bytes]] = []
-        blobs: dict[str, int] = {}
-        for data in self.held.values():
-            for target in read(Targets, data).signed.targets.values():
-                name = target.hashes["sha256"]
-                content = self._blob(name)
-                if content is None:
-                    raise PublishError(f"the repository is damaged: the file of {target.path} is lost")
-                blobs[name] = blob.piece_count(len(content))
-                parts = enumerate(blob.pieces(content))
-                retain.extend((topics.blob(self._site, name, number), part) for number, part in parts)
-        retain.append((topics.repository(self._site), self.message()))
         before: dict[str, int] = json.loads(self._vault.get(_PUBLISHED) or b"{}")
-        clear = [
-            topics.blob(self._site, name, number)
-            for name, count in before.items()
-            if name not in blobs
-            for number in range(count)
-        ]
-        return Publications(retain, clear, blobs)
+        metadata = [read(Targets, data).signed for data in self.held.values()]
+        return publications(self._site, metadata, self._blob, self.message(), before)
 
     def published(self, publications: Publications) -> None:
         """Take word that the broker holds this, and nothing that was to be cleared."""
         self._vault.put({_PUBLISHED: json.dumps(publications.blobs).encode()})
-
-    def _targets(self, changes: Changes, now: datetime) -> tuple[Metadata[Targets], dict[str, bytes]]:
-        data = self.held.get(Targets.type)
-        old = read(Targets, data).signed if data is not None else None
-        keyring = changes.keyring or self.keyring
-        if keyring is None:
-            raise PublishError("the first proposal says whose signatures are to count: give it a keyring")
-        if unknown := set(changes.documents) - set(names.DOCUMENTS):
-            raise PublishError(f"no gate knows a document {min(unknown)}")
-        files: dict[str, TargetFile] = dict(old.targets) if old is not None else {}
-        blobs: dict[str, bytes] = {}
-        if changes.lines is not None:
-            files = {name: file for name, file in files.items() if name in names.DOCUMENTS}
-            made, blobs = self._list(changes, now)
-            files |= made
-        for name, content in changes.documents.items():
-            if not 0 < len(content) <= names.DOCUMENT_MAX_BYTES:
-                raise PublishError(f"{name} has {len(content)} bytes; gates take 1 to {names.DOCUMENT_MAX_BYTES}")
-            files[name] = lists.target_file(name, content)
-            blobs[blob.sha256(content)] = content
-        targets = Targets(
-            version=old.version + 1 if old is not None else 1,
-            expires=until(now, names.TARGETS_LIFE_S),
-            targets=files,
-            delegations=delegations(keyring),
-        )
-        return Metadata(targets), blobs
-
-    def _list(self, changes: Changes, now: datetime) -> tuple[dict[str, TargetFile], dict[str, bytes]]:
-        lines = lists.canonical(changes.lines or ())
-        if unequal(treatments(lines, changes.categories)) and not changes.unequal:
-            raise PublishError(
-                "categories of holders are treated differently; if that is meant, say that it is unequal"
-            )
-        as_of = changes.as_of or now
-        earlier = self._earlier()
-        made, blobs = lists.make(lines, earlier, as_of=as_of, shrinks=changes.shrinks, unequal=changes.unequal)
-        for old in earlier[:1]:  # for the diff
-            blobs[blob.sha256(old.data)] = old.data
-        return made, blobs
 
     def _earlier(self) -> list[Published]:
         """The lists that gates may still have, newest first."""
@@ -381,6 +302,23 @@ class Repository:
         self._sign(timestamp, root)
         files[_TIMESTAMP] = timestamp.to_bytes()
         self._vault.put(files)
+        if snapshot is not None and snapshot.signed.version != _version_in(timestamp):
+            self._vault.drop(f"{snapshot.signed.version}.snapshot.json")
+
+    def _forget(self) -> None:
+        """Throw away the files of lists that no delta is made from any more; their metadata stays."""
+        held = self.held
+        current = read(Targets, held[Targets.type]).signed if Targets.type in held else Targets(version=1)
+        kept = {blob.sha256(published.data) for published in self._earlier()}
+        kept |= _blobs(read(Targets, data).signed for data in held.values())
+        for number in range(current.version - 1, 0, -1):
+            data = self._vault.get(f"{number}.targets.json")
+            old = _blobs([read(Targets, data).signed]) - kept if data is not None else set()
+            there = [name for name in old if self._blob(name) is not None]
+            for name in there:
+                self._vault.drop(f"blob-{name}")
+            if old and not there:
+                return  # and so with all before it
 
     def _sign(self, metadata: Metadata[Snapshot] | Metadata[Timestamp], root: bytes) -> None:
         made = signer(self._online.repository)
@@ -406,3 +344,11 @@ class Repository:
 
     def _blob(self, name: str) -> bytes | None:
         return self._vault.get(f"blob-{name}")
+
+
+def _version_in(timestamp: Metadata[Timestamp]) -> int:
+    return timestamp.signed.snapshot_meta.version
+
+
+def _blobs(metadata: Iterable[Targets]) -> set[str]:
+    return {target.hashes["sha256"] for signed in metadata for target in signed.targets.values()}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from center.site import files
+from center.site.files import SECRET_FOLDER, remove, write
 
 
 class Vault(Protocol):
@@ -36,12 +36,12 @@ class FolderVault:
         except FileNotFoundError:
             return None
 
-    def put(self, files_: Mapping[str, bytes]) -> None:
+    def put(self, files: Mapping[str, bytes]) -> None:
         """Keep these, durably, in this order."""
-        self._folder.mkdir(mode=files.SECRET_FOLDER, parents=True, exist_ok=True)
-        for name, data in files_.items():
-            files.write(self._folder / name, data)
+        self._folder.mkdir(mode=SECRET_FOLDER, parents=True, exist_ok=True)
+        for name, data in files.items():
+            write(self._folder / name, data)
 
     def drop(self, name: str) -> None:
         """Take the file away."""
-        files.remove(self._folder / name)
+        remove(self._folder / name)

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from gated.listfile import FILES
 from gated.listload import ERRORS_KEPT, LOCK, ListRefused, LoadError, LoadResult, load
-from gated.whitelist import FILES, Whitelist, read_info, verify
+from gated.whitelist import Whitelist, read_info, verify
 from protocol.credential import Credential
 from protocol.whitelist import LINE_MAX_BYTES
 

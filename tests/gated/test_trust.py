@@ -10,7 +10,7 @@ import pytest
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
 from center.publish.metadata import make_snapshot, make_timestamp, signer
-from center.publish.repository import Changes
+from center.publish.proposal import Changes
 from gated import trust, trust_folder
 from gated.trust import Trusted, TrustError
 from protocol import repository as names
