@@ -169,6 +169,8 @@ class Status(Message):
     """Readers, inputs and outputs, by lane and number."""
     rivals: tuple[Rivals, ...] = ()
     """Others that speak under this gate's name."""
+    refused: dict[str, int] = {}
+    """How many commands this session has refused, by reason."""
     key: Key | None = None
     """The gate's Ed25519 key, until the center lists it."""
     seal: Key | None = None
@@ -235,9 +237,11 @@ class Command(Message):
     reason: Text = ""
     """Why, in the operator's words."""
     issued: Text
-    """When it was given."""
+    """When it was given, by the operator's clock."""
     expires: Text
-    """Until when it may be taken."""
+    """Until when it may be taken, by the operator's clock; a gate whose clock is not `synced` cannot judge that."""
+    until: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    """Until when it may be taken, by the gate's own monotonic clock: counted from `sent.mono` of its latest status."""
 
 
 class Reply(Message):
@@ -247,8 +251,10 @@ class Reply(Message):
     """Which command."""
     ok: bool
     """Whether it was carried out."""
+    refused: Text = ""
+    """In one word, why it was not even accepted; empty where it was."""
     why: Text = ""
-    """Why not."""
+    """Why it was not carried out, in words."""
     details: dict[str, Any] = {}
     """What it brought to light."""
 
