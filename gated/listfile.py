@@ -19,6 +19,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -95,7 +96,7 @@ class OpenList:
 
     def row(self, credential: str) -> Change:
         """What the list says: h and rest. Raises sqlite3.Error."""
-        if credential in self.layer:
+        if self.layer and credential in self.layer:
             return self.layer[credential]
         found: Change = self.db.execute(_LOOKUP, (credential,)).fetchone()
         return found
@@ -212,6 +213,12 @@ def unpack(credential: Credential, holder: str, rest: str | None) -> Entry:
     """The entry of a row. Raises ValueError, TypeError or KeyError for a row that `pack` did not make."""
     if rest is None:
         return Entry(credential, holder)
+    return Entry(credential, holder, **_fields(rest))
+
+
+@lru_cache(maxsize=1024)
+def _fields(rest: str) -> dict[str, Any]:
+    """What `rest` says, as fields of Entry, not to be changed; most cards share theirs with many others."""
     fields: dict[str, Any] = {}
     for key, value in json.loads(f"{{{rest[1:]}}}").items():
         name = _FIELDS[key]
@@ -219,7 +226,7 @@ def unpack(credential: Credential, holder: str, rest: str | None) -> Entry:
             fields[name] = datetime.fromisoformat(value).timestamp()
         else:
             fields[name] = tuple(value) if name == "lanes" else value
-    return Entry(credential, holder, **fields)
+    return fields
 
 
 def _connect(folder: Path, info: ListInfo, base: str) -> sqlite3.Connection:

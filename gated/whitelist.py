@@ -63,6 +63,8 @@ class Whitelist:
             except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
                 self.trouble = f"{self._list.info.file} cannot be read ({error}); load the list again, suspect the disk"
                 raise WhitelistError(self.trouble) from error
+        if entry is not None and credential not in self.overlay.suspensions:
+            return entry
         return overlays.over(self.overlay, credential, entry)
 
     def refresh(self) -> bool:

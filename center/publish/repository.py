@@ -313,12 +313,14 @@ class Repository:
         kept |= _blobs(read(Targets, data).signed for data in held.values())
         for number in range(current.version - 1, 0, -1):
             data = self._vault.get(f"{number}.targets.json")
-            old = _blobs([read(Targets, data).signed]) - kept if data is not None else set()
-            there = [name for name in old if self._blob(name) is not None]
-            for name in there:
-                self._vault.drop(f"blob-{name}")
-            if old and not there:
+            if data is None:
+                continue
+            old = read(Targets, data).signed
+            list_ = _blobs([old], names.WHITELIST) - kept
+            if list_ and all(self._blob(name) is None for name in list_):
                 return  # and so with all before it
+            for name in _blobs([old]) - kept:
+                self._vault.drop(f"blob-{name}")
 
     def _sign(self, metadata: Metadata[Snapshot] | Metadata[Timestamp], root: bytes) -> None:
         made = signer(self._online.repository)
@@ -350,5 +352,6 @@ def _version_in(timestamp: Metadata[Timestamp]) -> int:
     return timestamp.signed.snapshot_meta.version
 
 
-def _blobs(metadata: Iterable[Targets]) -> set[str]:
-    return {target.hashes["sha256"] for signed in metadata for target in signed.targets.values()}
+def _blobs(metadata: Iterable[Targets], only: str = "") -> set[str]:
+    files = (target for signed in metadata for target in signed.targets.values() if only in {"", target.path})
+    return {target.hashes["sha256"] for target in files}
