@@ -1,11 +1,15 @@
 """Flashes: the machine with a shell and a broker in memory, and real keys on both sides."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tuf.api.metadata import Metadata, TargetFile, Targets
 
+from center.publish.metadata import make_snapshot, make_timestamp, signer
 from gated.flash import PIECE_S, RETRY_FIRST_S, RETRY_MAX_S, WINDOW, Flash, Phase
 from gated.flash_acts import Built, Check, Checked, KeepPiece, Need, Subscribe, Unsubscribe
+from gated.trust_folder import documents
 from protocol import blob, topics
 from protocol.credential import Credential
 from protocol.repository import decode, encode
@@ -274,8 +278,7 @@ def test_a_list_that_shrinks_without_a_word_is_refused(box: Box, center: Center)
     """Even well signed. What is signed beside it counts all the same."""
     box.take(center)
     center.publish(LINES[:40], shrinks=True, documents={"policy.json": b'{"schedules":{"a":[]}}'})
-    name = "whitelist.jsonl.zst"
-    _say_nothing_of_shrinking(center, name)
+    _say_nothing_of_shrinking(center)
     box.take(center)
     assert (box.version, box.entries) == ("1", 50)
     assert "takes out 10 of 50 credentials in force" in box.flash.trouble
@@ -319,28 +322,82 @@ def test_without_a_connection_nothing_is_asked_for(box: Box, center: Center) -> 
     assert asked == [topics.repository(SITE), topics.blob(SITE, need.sha256, 0)]
 
 
-def _say_nothing_of_shrinking(center: Center, name: str) -> None:
+def test_extraneous_files_are_not_fetched(box: Box, center: Center) -> None:
+    """A file that the gate knows no use for is left where it is, whoever signed it."""
+
+    def add(targets: Targets) -> None:
+        targets.targets["gated.deb"] = TargetFile.from_data("gated.deb", b"program", ["sha256"])
+
+    _signed_otherwise(center, add)
+    center.vault.put({f"blob-{blob.sha256(b'program')}": b"program"})
+    box.take(center)
+    assert (box.version, box.idle) == ("1", True)
+    assert not [topic for topic in box.subscribed if blob.sha256(b"program") in topic]
+
+
+def test_one_file_does_not_pass_for_another(box: Box, center: Center) -> None:
+    """Each name has its hash: the list's file under the policy's name, or the other way round, is refused."""
+    pieces = center.pieces
+    assert center.repository.whitelist is not None
+    list_topic = topics.blob(SITE, blob.sha256(center.repository.whitelist.data), 0)
+    policy_topic = topics.blob(SITE, blob.sha256(b'{"schedules":{}}'), 0)
+    swapped = {**pieces, list_topic: pieces[policy_topic], policy_topic: pieces[list_topic]}
+    box.flash_from(swapped)
+    assert box.version is None
+    assert documents(box.folder) == {}
+
+
+def test_a_list_larger_than_any_gate_takes_is_not_fetched(box: Box, center: Center) -> None:
+    """By the length that is signed, before the first byte."""
+
+    def inflate(targets: Targets) -> None:
+        targets.targets["whitelist.jsonl.zst"].length = 2**40
+
+    _signed_otherwise(center, inflate)
+    box.take(center)
+    assert "has 1099511627776 bytes" in box.flash.trouble
+    assert not [topic for topic in box.subscribed if "/blob/" in topic]
+
+
+def test_a_list_longer_than_it_says_is_cut_off(box: Box, center: Center) -> None:
+    """Uncompressed it is read no further than its signers said."""
+
+    def understate(targets: Targets) -> None:
+        targets.targets["whitelist.jsonl.zst"].custom["bytes"] = 100
+
+    _signed_otherwise(center, understate)
+    box.take(center)
+    assert box.version is None
+    assert "longer than the 100 bytes that were announced" in box.flash.trouble
+
+
+def _say_nothing_of_shrinking(center: Center) -> None:
     """As a center would publish that lets signers overlook it: the same list, without their word."""
-    from tuf.api.metadata import Metadata, Targets  # noqa: PLC0415
 
-    from center.publish.metadata import make_snapshot, make_timestamp, signer  # noqa: PLC0415
+    def silence(targets: Targets) -> None:
+        targets.targets["whitelist.jsonl.zst"].custom["shrinks"] = False
 
+    _signed_otherwise(center, silence)
+
+
+def _signed_otherwise(center: Center, change: Callable[[Targets], None]) -> None:
+    """Replace what is published by the same with a change, well signed by everybody."""
     held = center.repository.held
     targets: Metadata[Targets] = Metadata.from_bytes(held["targets"])
-    custom = targets.signed.targets[name].custom
-    custom["shrinks"] = False
+    change(targets.signed)
     targets.signatures.clear()
     for key in center.committee.signers[:2]:
         targets.sign(signer(key), append=True)
     held["targets"] = targets.to_bytes()
-    snapshot = make_snapshot(held, 2, center.now)
+    version = targets.signed.version
+    snapshot = make_snapshot(held, version, center.now)
     snapshot.sign(signer(center.committee.repository))
-    timestamp = make_timestamp(snapshot.to_bytes(), 2, center.now)
+    timestamp = make_timestamp(snapshot.to_bytes(), version, center.now)
     timestamp.sign(signer(center.committee.repository))
     center.vault.put(
         {
-            "2.targets.json": held["targets"],
-            "2.snapshot.json": snapshot.to_bytes(),
+            f"{version}.targets.json": held["targets"],
+            f"{version}.snapshot.json": snapshot.to_bytes(),
             "timestamp.json": timestamp.to_bytes(),
         }
     )
