@@ -51,6 +51,8 @@ OPEN_S: Final = 2.0
 TAIL_EVENTS: Final = 1000
 RETRY_S: Final = 5.0
 RETRY_CENTER_S: Final = 30.0
+RESTART_STATUS: Final = 75
+"""The daemon's exit status when it was told to start anew: the unit starts it again after any (`Restart=always`)."""
 
 Task = tuple[str, AsyncGenerator[object, None]]
 
@@ -114,17 +116,18 @@ class _Gate:
         for name, lane in config.lanes.items():
             self._add_lane(name, lane)
         self._center: Center | None = None
+        self._ending = asyncio.Event()
+        self._again = False
         self._watchdog = Watchdog(self._notifier, [name for name, _ in self._tasks])
 
     async def live(self) -> int:
         """Run until told to stop; the exit status."""
-        stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            asyncio.get_running_loop().add_signal_handler(number, self._ending.set)
         try:
             async with self._journal:
                 await self._begin()
-                await self._run_tasks(stop)
+                await self._run_tasks()
         except JournalTrouble as error:
             self._log.error("journal.unfinished", why=str(error))
             return 1
@@ -132,7 +135,7 @@ class _Gate:
             self._whitelist.close()
             self._remember()
         self._log.info("gate.stopped")
-        return 0
+        return RESTART_STATUS if self._again else 0
 
     async def _begin(self) -> None:
         with suppress(TimeoutError):
@@ -156,7 +159,7 @@ class _Gate:
         gc.collect()
         gc.freeze()
 
-    async def _run_tasks(self, stop: asyncio.Event) -> None:
+    async def _run_tasks(self) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 for name, reports in self._tasks:
@@ -166,7 +169,7 @@ class _Gate:
                 group.create_task(self._serve(), name="control")
                 group.create_task(self._prune(), name="prune")
                 group.create_task(self._talk(), name="center")
-                group.create_task(self._stop(stop), name="stop")
+                group.create_task(self._stop(), name="stop")
                 self._notifier("READY=1", f"STATUS={len(self._config.lanes)} lanes")
         except* _Stopping:
             pass
@@ -296,7 +299,16 @@ class _Gate:
             return None
         from gated.center import Center, KeysError, Parts  # noqa: PLC0415 - 15 MB that a gate alone does without
 
-        parts = Parts(config, self._journal, self._post, self._keeper, self._whitelist, self._describe, self._log)
+        parts = Parts(
+            config,
+            self._journal,
+            self._post,
+            self._keeper,
+            self._whitelist,
+            self._describe,
+            self._restart,
+            self._log,
+        )
         try:
             return Center(parts, config.center)
         except KeysError as error:
@@ -331,8 +343,13 @@ class _Gate:
             case other:
                 return {"error": f"there is no {other!r}; status, list and clock-accept can be asked for"}
 
-    async def _stop(self, stop: asyncio.Event) -> None:
-        await stop.wait()
+    def _restart(self) -> None:
+        """End in order, to be started anew."""
+        self._again = True
+        self._ending.set()
+
+    async def _stop(self) -> None:
+        await self._ending.wait()
         self._notifier("STOPPING=1")
         self._post.stop()
         self._post.note(Kind.SYSTEM, {"what": "stop"})

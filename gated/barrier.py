@@ -1,19 +1,27 @@
 """A barrier's OPEN contact: closed for the length of a pulse.
 
 A pulse asked for during a pulse extends it; a turnstile, which turns once a pulse, gets one after the other.
+
+A barrier may be held open, by several at a time (`COMMAND`, `FIRE`): the contact stays closed until the last of them
+lets go, so that no release by hand ends what fire holds. While it is held, an opening is given already. A turnstile may
+count pulses all the same, and nobody may be shut in because it is held: there, an opening opens the contact for
+`TURNSTILE_PAUSE_S` and closes it again, which is a new pulse. Under fire the contact never opens.
 """
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from drivers.port import DriverError, Output
 
 TURNSTILE_PAUSE_S: Final = 0.3  # long enough for a turnstile's relay input to see the contact open
+COMMAND: Final = "command"
+FIRE: Final = "fire"
 
 
 class Barrier:
-    """Pulses one output; `pulsing` while the contact is closed.
+    """Pulses one output; `pulsing` while the contact is closed for a pulse, `holders` who else keeps it closed.
 
     `on_lost` hears why pulses that waited for their turn will not be given.
     """
@@ -25,10 +33,14 @@ class Barrier:
         self._queued = 0
         self._timer: asyncio.TimerHandle | None = None
         self.pulsing = False
+        self.holders: set[str] = set()
         self.on_lost: Callable[[DriverError], None] = _unheard
 
     def open(self) -> None:
         """Give one pulse, now if the contact is there. Raises DriverError where it is not."""
+        if self.holders:
+            self._open_held()
+            return
         if self._turnstile and self._timer is not None:
             self._queued += 1
             return
@@ -38,12 +50,74 @@ class Barrier:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(self._pulse, self._release)
 
+    def hold(self, holder: str) -> None:
+        """Keep the contact closed until this holder lets go. Raises DriverError where the contact is not there.
+
+        Pulses that wait are given with it.
+        """
+        self._output.set(on=True)
+        self.holders.add(holder)
+        self._queued = 0
+        self.pulsing = False
+        self._cancel()
+
+    def keep(self) -> None:
+        """Say again that the contact is closed, where it is held: a relay that had lost its power has forgotten it."""
+        if self.holders and self._timer is None:
+            with suppress(DriverError):  # the driver puts it as last asked for when its port is back
+                self._output.set(on=True)
+
+    def let_go(self, holder: str) -> None:
+        """Let this holder hold it no more; the contact opens with the last."""
+        if holder not in self.holders:
+            return
+        self.holders.discard(holder)
+        if not self.holders:
+            self._queued = 0
+            self._cancel()
+            self._release()
+
     def stop(self) -> None:
-        """Let go of the contact, at the end."""
+        """Let go of the contact, at the end. Under fire it stays closed: no end of a program is an all-clear."""
+        if FIRE in self.holders:
+            self.holders = {FIRE}
+            return
+        for holder in tuple(self.holders):
+            self.let_go(holder)
         self._queued = 0
         if self._timer is not None:
             self._timer.cancel()
             self._release()
+
+    def _open_held(self) -> None:
+        """Held, it is open; a turnstile is given a new pulse all the same, unless fire holds it."""
+        if not self._turnstile or FIRE in self.holders:
+            return
+        if self._timer is not None:
+            self._queued += 1
+            return
+        self._output.set(on=False)
+        self._timer = asyncio.get_running_loop().call_later(TURNSTILE_PAUSE_S, self._close_held)
+
+    def _close_held(self) -> None:
+        self._timer = None
+        self.keep()
+        if self._queued:
+            self._timer = asyncio.get_running_loop().call_later(self._pulse, self._next_held)
+
+    def _next_held(self) -> None:
+        self._timer = None
+        self._queued -= 1
+        try:
+            self._open_held()
+        except DriverError as error:
+            self._queued += 1
+            self._lose(error)
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _release(self) -> None:
         self._timer = None

@@ -4,7 +4,7 @@ Put together here and imported only where the configuration has `[center]`: cryp
 gate alone needs neither.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gated import board, keys, status_message
@@ -15,6 +15,8 @@ from gated.keys import KeysError
 from gated.line import Line, Settings
 from gated.logs import FilteringBoundLogger
 from gated.mqtt import Account
+from gated.operators import SignedOperators
+from gated.orders_run import Commands, Hands
 from gated.post import Post
 from gated.state import Describer
 from gated.store import FILE_NAME
@@ -36,6 +38,7 @@ class Parts:
     keeper: Timekeeper
     whitelist: Whitelist
     describe: Describer
+    restart: Callable[[], None]
     log: FilteringBoundLogger
 
 
@@ -65,6 +68,11 @@ class Center:
             confirmed=lambda: keys.settle(state),
             log=parts.log,
         )
+        self._operators = SignedOperators(state, gate, parts.log)
+        self._operators.refresh()
+        hands = Hands(parts.post, parts.keeper, self._line, self._diagnose, parts.restart, parts.log)
+        self._commands = Commands(site, gate, self._operators, hands)
+        self._line.add(self._commands)
 
     async def run(self) -> None:
         """Talk with it until cancelled."""
@@ -86,11 +94,22 @@ class Center:
             "backlog": uplink.backlog,
             "confirmed_s_ago": None if told is None else round(self._parts.keeper.now().mono - told, 1),
             "rivals": sorted(uplink.rivals),
+            "commands": {"accepted": self._commands.accepted, "refused": self._commands.refused},
         }
+
+    def documents_changed(self) -> None:
+        """Take up other verified documents: who may give commands."""
+        self._operators.refresh()
 
     async def _status(self, line: Line) -> Status:
         state = await self._parts.describe()
-        return status_message.status(state, line, self._keys, self._board, self._list_age())
+        age = self._list_age()
+        return status_message.status(state, line, self._keys, self._board, age, self._commands.refused)
+
+    async def _diagnose(self) -> dict[str, object]:
+        from gated import diagnostics  # noqa: PLC0415 - for the day when it is asked for
+
+        return await diagnostics.collect(self._parts.config, self._parts.describe)
 
     def _list_age(self) -> float | None:
         info = self._parts.whitelist.info

@@ -104,6 +104,11 @@ class Lane:
         """Take a press of the lane's button, which always opens."""
         return [Act(Kind.OPENED, self._fields(by="button"), opens=True, exempt=self.rule.direction is Direction.OUT)]
 
+    def ordered(self, by: str, fields: Mapping[str, object]) -> Act:
+        """The opening that somebody with the right to has ordered; `by` and `fields` say who and why."""
+        exempt = self.rule.direction is Direction.OUT
+        return Act(Kind.OPENED, self._fields(by=by, **fields), opens=True, exempt=exempt)
+
     def tick(self, now: Now) -> list[Act]:
         """Let time pass: turns end, waiting lapses."""
         acts = list(self._lapse(now))

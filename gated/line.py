@@ -94,7 +94,7 @@ class Line:
         self._rival = rival
         self._when_confirmed = confirmed
         self._log = log
-        self._talks = talks
+        self._talks = list(talks)
         self._connection: Connection | None = None
         self._said: Status | None = None
         us = Us(settings.site, settings.gate, settings.board)
@@ -102,6 +102,16 @@ class Line:
         self._grown = asyncio.Event()
         self._acts: asyncio.Queue[Act] = asyncio.Queue()
         self._asks: asyncio.Queue[Act] = asyncio.Queue()
+
+    def add(self, talk: Talk) -> None:
+        """Let something else talk over this line, from the next connection on."""
+        self._talks.append(talk)
+
+    def resend(self, after: int) -> int:
+        """Send all after this event again; up to which there is something now. Raises ResendError."""
+        until, acts = self.uplink.resend(after, self._mono())
+        self._do(acts)
+        return until
 
     def sign(self, topic: str, message: bytes) -> bytes:
         """The message with the gate's signature."""

@@ -149,10 +149,8 @@ class Orders:
         # Before anything is said of it: refused or not, what comes again gets no second answer and no second chance.
         if (known := self._remember(command, keyid, stamp.mono)) is not None:
             return Refused(known, "its id was seen before" if known is Refusal.REPLAYED else "wait", operator.name)
-        reason, why = self._age(command, stamp) or self._wish(command, operator) or (None, "")
-        if reason is None:
-            return Accepted(command, operator.name, keyid)
-        return Refused(reason, why, operator.name, command.id)
+        wrong = self._age(command, stamp) or self._wish(command, operator)
+        return Refused(*wrong, operator.name, command.id) if wrong else Accepted(command, operator.name, keyid)
 
     def _late(self, reason: Refusal, why: str, command: Command, keyid: str, operator: Operator) -> Refused:
         """One that will never be taken any more: answered, but not for ever."""

@@ -10,7 +10,7 @@ flagged, marked `guard_only`, and opens nothing.
 import asyncio
 import json
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -19,6 +19,7 @@ from drivers.port import Condition, DriverError, Output
 from gated.barrier import Barrier
 from gated.clock import ClockFact, Timekeeper
 from gated.decide import Decision, LaneRule, Last, Now, Policy, decide
+from gated.holds import Holds
 from gated.journal import Journal, JournalTrouble
 from gated.lane import Act, Lane
 from gated.logs import FilteringBoundLogger
@@ -31,6 +32,8 @@ from protocol.whitelist import Entry
 
 OVERDUE_S: Final = 1.0
 """An exit waits no longer than this for the disk."""
+LATE_S: Final = 10.0
+"""What somebody far away has ordered is not done when the disk has taken longer than this: they have gone on."""
 RECENT: Final = 20
 LATENCIES: Final = 1000
 
@@ -67,9 +70,26 @@ class Figures:
     recent: deque[dict[str, object]] = field(default_factory=lambda: deque(maxlen=RECENT))
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an opening that was ordered: its event, where it could be written, and why it did not open."""
+
+    opened: bool
+    seq: int | None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An opening that was ordered: how, and who hears what became of it, once."""
+
+    told: Callable[[Outcome], None]
+    how: Callable[[Barrier], None] = Barrier.open
+
+
 @dataclass(slots=True)
 class _Pending:
-    """An act on its way to the disk. `opened` once the barrier has been told."""
+    """An act on its way to the disk. `opened` once the barrier has been told; `why` it was not, or could not."""
 
     station: Station
     act: Act
@@ -77,6 +97,8 @@ class _Pending:
     seen_at: float
     opened: bool = False
     overdue: asyncio.TimerHandle | None = None
+    order: Order | None = None
+    why: str = ""
 
 
 class Post:
@@ -96,6 +118,7 @@ class Post:
         self._log = log
         self._list_trouble = ""
         self._stopped = False
+        self.holds = Holds(self.note)
 
     def add(self, rule: LaneRule, barrier: Barrier | None, lamp: Output | None) -> None:
         """Put a lane into the post."""
@@ -107,6 +130,7 @@ class Post:
     def stop(self) -> None:
         """Let go of all contacts and open nothing any more: who still waits, the next life sees anew."""
         self._stopped = True
+        self.holds.stop()
         for station in self.stations.values():
             if station.barrier is not None:
                 station.barrier.stop()
@@ -149,6 +173,13 @@ class Post:
         station = self.stations[lane]
         self._do(station, station.lane.button(), self._keeper.now().mono)
 
+    def order(self, lane: str, by: str, fields: Mapping[str, object], order: Order) -> None:
+        """Somebody with the right to has ordered that this lane opens; recorded first, like everything else."""
+        station = self.stations[lane]
+        now = self._keeper.now()
+        act = station.lane.ordered(by, fields)
+        self._write(_Pending(station, act, self._keeper.stamp(), now.mono, order=order))
+
     def condition(self, name: str, what: str, condition: Condition) -> None:
         """A device has come or gone: one log line, one event. Only another reason for the same is no news."""
         known = self.devices.get(name)
@@ -169,6 +200,7 @@ class Post:
         for station in self.stations.values():
             self._do(station, station.lane.tick(now), now.mono)
         self._presences.forget(now.mono)
+        self.holds.tick(now.mono)
 
     def journal_changed(self, ok: bool, why: str) -> None:  # noqa: FBT001 - the journal's own signature
         """The journal can, or can no longer, be written."""
@@ -239,6 +271,7 @@ class Post:
     def _overdue(self, pending: _Pending) -> None:
         self._log.error("journal.slow", lane=pending.station.lane.rule.name, effect="the exit opens before its record")
         self._open(pending)
+        self._tell(pending, None)
 
     def _written(self, pending: _Pending, word: int | JournalTrouble) -> None:
         act = pending.act
@@ -247,7 +280,9 @@ class Post:
         seq = word if isinstance(word, int) else None
         if act.opens and not pending.opened and (seq is not None or act.exempt):
             self._open(pending, seq)
-        if seq is None:
+        if isinstance(word, JournalTrouble):
+            if not pending.opened:
+                pending.why = pending.why or str(word)
             self._keep(pending)
         self._settle(pending, seq)
 
@@ -262,6 +297,11 @@ class Post:
 
     def _open(self, pending: _Pending, seq: int | None = None) -> None:
         if self._stopped:
+            pending.why = "the gate is stopping"
+            return
+        if pending.order is not None and self._keeper.now().mono - pending.seen_at > LATE_S:
+            pending.why = f"the disk took longer than {LATE_S:.0f} s"
+            self.note(Kind.SYSTEM, {"what": "not-opened", "lane": pending.station.lane.rule.name, "of": seq})
             return
         pending.opened = True
         barrier = pending.station.barrier
@@ -269,9 +309,10 @@ class Post:
             return
         station = pending.station
         try:
-            barrier.open()
+            (pending.order.how if pending.order is not None else Barrier.open)(barrier)
             station.failing = False
         except DriverError as error:
+            pending.why = str(error)
             self._barrier_failed(station, error, seq)
 
     def _barrier_failed(self, station: Station, error: DriverError, seq: int | None = None) -> None:
@@ -288,7 +329,14 @@ class Post:
         if act.kind is Kind.PASSAGE:
             self._count(pending, seq, now.mono)
         station.lane.settled(act, seq, opened=pending.opened, now=now)
+        self._tell(pending, seq)
         self._light(station)
+
+    def _tell(self, pending: _Pending, seq: int | None) -> None:
+        """Let who ordered it hear what became of it, once."""
+        order, pending.order = pending.order, None
+        if order is not None:
+            order.told(Outcome(pending.opened and not pending.why, seq, pending.why))
 
     def _count(self, pending: _Pending, seq: int | None, mono: float) -> None:
         figures, fields = self.figures, pending.act.fields

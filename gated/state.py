@@ -75,11 +75,13 @@ class Describer:
 
     def _lane(self, station: Station) -> dict[str, object]:
         lane, now = station.lane, self._keeper.now()
-        up = lane.turn is not None or (station.barrier is not None and station.barrier.pulsing)
+        barrier, hold = station.barrier, self._post.holds.at(lane.rule.name)
+        up = lane.turn is not None or (barrier is not None and (barrier.pulsing or bool(barrier.holders)))
         return {
             "kind": lane.rule.kind,
             "direction": lane.rule.direction,
-            "arm": "none" if station.barrier is None else "up" if up else "down",
+            "arm": "none" if barrier is None else "up" if up else "down",
+            "hold": hold and {"by": hold.operator, "left_s": round(hold.until - now.mono, 1)},
             "turn": lane.turn,
             "waiting": lane.waiting,
             "held": [

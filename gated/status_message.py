@@ -13,7 +13,14 @@ from protocol.message import DeviceStatus, ListStatus, Rivals, Status
 _WHY_MAX = 1000
 
 
-def status(state: Mapping[str, Any], line: Line, keys: Keys, board: str, list_age_s: float | None) -> Status:
+def status(
+    state: Mapping[str, Any],
+    line: Line,
+    keys: Keys,
+    board: str,
+    list_age_s: float | None,
+    refused: Mapping[str, int],
+) -> Status:
     """The message; `state` as `gated.state.Describer` gives it."""
     journal, whitelist = state["journal"], state["list"] or {}
     line.status_number += 1
@@ -45,6 +52,7 @@ def status(state: Mapping[str, Any], line: Line, keys: Keys, board: str, list_ag
             for name, device in state["devices"].items()
         },
         rivals=tuple(Rivals(epoch=epoch) for epoch in sorted(line.uplink.rivals)),
+        refused=dict(refused),
         key=keys.sign_public.hex(),
         seal=keys.seal_public.hex(),
         voucher=keys.voucher,

@@ -11,6 +11,8 @@ read from the journal each time, so that being offline, slow and just started ar
 - `want` puts the cursor and what is acknowledged back; before our epoch's beginning, a new epoch from there. Many
   batches under way can each be answered so: the same `want` again is no news while what it asks for is under way.
 - An idle gate says where its chain ends, at connect and each minute: the center may have lost what it once said.
+- Somebody at the center may ask for all after an event again (`resend`). What the center says it holds then moves the
+  cursor no more until it is past what there was: the center gets all of it, for as long as this connection lasts.
 - Word about an epoch that was never ours, said just now: another box speaks under our name. So it is with one that was
   ours and has long ended: what we sent of it ourselves is answered soon, or never.
 """
@@ -92,6 +94,10 @@ class Rival:
     epoch: str
 
 
+class ResendError(ValueError):
+    """That cannot be sent again; the message says why."""
+
+
 Act = Read | Publish | Acknowledge | Rewind | BeginEpoch | Rival
 
 
@@ -127,6 +133,9 @@ class Uplink:
         self._checking: Ack | None = None
         self._heard: Ack | None = None
         self._wanted: int | None = None
+        self._resend: int | None = None
+        self._again = 0
+        self._again_next = 0
         self._ended_at = 0.0
         self._assert_at = 0.0
         self._resend_s = RESEND_FIRST_S
@@ -163,6 +172,7 @@ class Uplink:
         self._head = head
         self._ours.add(head.epoch)
         self._start_over(now)
+        self._again, self._again_next = self._again_next, 0
         return self._go(now)
 
     def ours(self, epochs: list[str]) -> None:
@@ -224,6 +234,17 @@ class Uplink:
         self._heard = ack
         return self._take(now)
 
+    def resend(self, after: int, now: float) -> tuple[int, list[Act]]:
+        """Send all after this event again; up to which there is something now. Raises ResendError."""
+        head = self._head
+        if head is None:
+            raise ResendError("the journal cannot be read just now")
+        oldest = max(head.first, head.oldest)
+        if not oldest - 1 <= after <= head.seq:
+            raise ResendError(f"the gate has events {oldest} to {head.seq} of this epoch")
+        self._resend = after
+        return head.seq, self._take(now)
+
     def checked(self, seq: int, now: float, *, fits: bool) -> list[Act]:
         """Take the journal's word on an `Acknowledge`: whether that hash is its own."""
         ack, self._checking = self._checking, None
@@ -244,7 +265,8 @@ class Uplink:
             self._head = Head(head.epoch, head.first, head.root, max(head.seq, seq), seq, head.oldest)
         while self._window and self._window[0] <= seq:
             self._window.popleft()
-        self._cursor = max(self._cursor, seq)
+        if self._cursor >= self._again:
+            self._cursor = max(self._cursor, seq)
         self._resend_s = RESEND_FIRST_S
         self._resend_at = now + self._resend_s
         return self._take(now)
@@ -254,17 +276,21 @@ class Uplink:
         self._checking = None
         self._changing = False
         self._wanted = None
+        self._again_next = 0
 
     def tick(self, now: float) -> list[Act]:
         """Let time pass."""
         if self._connected and self._window and now >= self._resend_at:
             self._resend_s = min(self._resend_s * 2, RESEND_MAX_S)
             self._start_over(now)
-        return self._go(now)
+        return self._take(now) if self._resend is not None else self._go(now)
 
     def _take(self, now: float) -> list[Act]:
         """Act on the newest answer, if the journal is not busy with one."""
         ack, head = self._heard, self._head
+        if self._resend is not None and head is not None and self._checking is None and not self._changing:
+            after, self._resend, self._again_next = self._resend, None, head.seq
+            return self._change([Rewind(min(after, head.acked))])
         if ack is None or head is None or self._checking is not None or self._changing:
             return self._go(now)
         self._heard = None
@@ -303,6 +329,7 @@ class Uplink:
     def _start_over(self, now: float) -> None:
         self._window.clear()
         self._reading = None
+        self._again = 0
         self._resend_at = now + self._resend_s
         if self._head is not None:
             self._cursor = max(self._head.acked, self._head.first - 1, self._head.oldest - 1)

@@ -53,10 +53,12 @@ def _by_lane(state: State) -> list[tuple[str, State]]:
 def _lane(name: str, lane: State) -> tuple[str, ...]:
     turn = f"turn of {lane['turn']}" if lane.get("turn") else ""
     waiting = f"{lane['waiting']} waiting" if lane.get("waiting") else ""
-    return name, f"{lane.get('kind')} {lane.get('direction')}", _arm(lane.get("arm")), turn, waiting
+    return name, f"{lane.get('kind')} {lane.get('direction')}", _arm(lane.get("arm"), lane.get("hold")), turn, waiting
 
 
-def _arm(arm: object) -> str:
+def _arm(arm: object, hold: State | None) -> str:
+    if hold:
+        return f"HELD OPEN by {hold.get('by')}, {duration(max(hold.get('left_s', 0.0), 0.0))} left"
     return "no arm" if arm == "none" else f"arm {arm}"
 
 
