@@ -59,9 +59,10 @@ bundle: $(STAMP) ## Pack all that a box without internet needs (PY=3.11 ARCH=x86
 	tar -C dist --owner=0 --group=0 --numeric-owner --mode=u+rwX,go=rX -cf $(BUNDLE).tar $(notdir $(BUNDLE))
 	@echo $(BUNDLE).tar
 
-fmt: $(STAMP) ## Format, and mend what the linter can mend
+fmt: $(STAMP) ## Format, mend what the linter can mend, renew what of docs/ is made from the code
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+	$(BIN)/python -m tests.docs.generate
 
 clean: ## Remove all that make has made
 	rm -rf .venv .build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
