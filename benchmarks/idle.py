@@ -55,22 +55,24 @@ async def _measure(seconds: float, folder: Path) -> Idle:
         started = time.monotonic() - start
         showing.cancel()
         await asyncio.sleep(SETTLE_S)
-        before = _ticks(daemon.pid)
+        before = cpu_seconds(daemon.pid)
         await asyncio.sleep(seconds)
-        cpu = (_ticks(daemon.pid) - before) / _TICKS_A_SECOND / seconds
-        memory = _resident(daemon.pid)
+        cpu = (cpu_seconds(daemon.pid) - before) / seconds
+        memory = resident(daemon.pid)
         start = time.monotonic()
         daemon.terminate()
         await daemon.wait()
         return Idle(started, time.monotonic() - start, memory, cpu)
 
 
-def _ticks(pid: int) -> int:
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has used, seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+    return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
 
 
-def _resident(pid: int) -> int:
+def resident(pid: int) -> int:
+    """Memory that a process holds, bytes."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS"))
 

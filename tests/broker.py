@@ -99,6 +99,7 @@ class Mosquitto:
             f"persistence_location {self._state}/",
             "user root",
             "max_queued_messages 0",
+            "set_tcp_nodelay true",
             "log_dest stdout",
             f"allow_anonymous {'false' if users else 'true'}",
         ]

@@ -33,16 +33,19 @@ _POLL_S: Final = 0.02
 class Community:
     """Enter it for a broker and a center; `add` posts. Leaving it kills what still runs.
 
-    `between` may put something between gates and broker: it takes the broker's port and gives the one that gates use.
+    Gates that are added later use `port_for_gates`: a test may have put something between them and the broker.
     """
 
-    def __init__(self, folder: Path, names: Sequence[str] = ("north",), database: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, names: Sequence[str] = ("north",), database: str | None = None, *, workers: bool = False
+    ) -> None:
         self.folder = folder
         self.broker = Mosquitto(folder / "broker")
         self.port_for_gates = self.broker.port
         self.posts: dict[str, Gatepost] = {}
         self.key = Ed25519PrivateKey.generate()
-        self.center_process: asyncio.subprocess.Process | None = None
+        self.centers: list[asyncio.subprocess.Process] = []
+        self._workers = workers
         self._names = names
         self._state = folder / "center"
         self.database = database or f"sqlite:///{self._state / 'center.db'}"
@@ -55,7 +58,7 @@ class Community:
         key.write_text(self.key.private_bytes_raw().hex())
         self.config.write_text(
             f'site = "{SITE}"\nbroker = "{self.broker.url}"\nstate = "{self._state}"\nkey = "file:{key}"\n'
-            f'database = "{self.database}"\n'
+            f'database = "{self.database}"\nworkers = {str(self._workers).lower()}\n'
         )
         for name in self._names:
             await self.add(name)
@@ -116,21 +119,22 @@ class Community:
     async def start_center(self) -> None:
         """Start the center's worker."""
         with (self._state / "center.log").open("ab") as log:
-            self.center_process = await asyncio.create_subprocess_exec(
+            process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "center", "ingest", "-c", str(self.config)), stdout=log, stderr=log
             )
+        self.centers.append(process)
 
     async def kill_center(self) -> None:
-        """Kill -9, if it runs."""
-        process, self.center_process = self.center_process, None
-        if process is not None and process.returncode is None:
-            process.send_signal(signal.SIGKILL)
+        """Kill -9 of all its workers that run."""
+        processes, self.centers = self.centers, []
+        for process in processes:
+            if process.returncode is None:
+                process.send_signal(signal.SIGKILL)
             await process.wait()
 
     async def stop_center(self) -> int:
-        """Ask it to end; its exit status."""
-        process, self.center_process = self.center_process, None
-        assert process is not None
+        """Ask its one worker to end; the exit status."""
+        process = self.centers.pop()
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(WAIT_S):
             return await process.wait()

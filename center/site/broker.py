@@ -47,8 +47,9 @@ persistence_location {state}/
 autosave_on_changes true
 autosave_interval 1
 
-# The largest message is the whitelist's metadata. Whoever reads slowly may lag behind by this much; what is dropped
+# Small messages leave at once. The largest message is the whitelist's metadata. Whoever reads slowly may lag behind by this much; what is dropped
 # then is sent again, since no gate forgets an event before the center has answered for it.
+set_tcp_nodelay true
 message_size_limit {limit}
 max_queued_messages 10000
 max_queued_bytes {queued}
