@@ -212,7 +212,7 @@ class Commands:
 
     def _who(self, order: Accepted) -> dict[str, object]:
         command = order.command
-        return {"operator": order.operator, "command": command.id, "why": command.reason or None}
+        return {"operator": order.operator, "command": command.id, "reason": command.reason or None}
 
     def _failed(self, order: Accepted, why: str) -> None:
         self._reply(Reply(id=order.command.id, ok=False, why=why[:_WHY_MAX]))
