@@ -50,7 +50,10 @@ def test_endless_data_is_cut_off() -> None:
 
 def test_a_frame_that_wants_much_memory_is_refused() -> None:
     """Its window is bounded, whatever it says of itself."""
-    options = {zstd.CompressionParameter.window_log: 27, zstd.CompressionParameter.enable_long_distance_matching: 1}
+    options: dict[int, int] = {
+        zstd.CompressionParameter.window_log: 27,
+        zstd.CompressionParameter.enable_long_distance_matching: 1,
+    }
     packer = zstd.ZstdCompressor(options=options)
     greedy = packer.compress(bytes(range(256)) * 40_000) + packer.flush()
     with pytest.raises(BlobError, match="not compressed data"):
