@@ -29,6 +29,7 @@ from tests.flashbox import Box
 from tests.signers import NOW, Center, line
 
 ROOT = Path(__file__).parents[2]
+KILLS = 50
 LINES = [line(number) for number in range(50)]
 WHEN = NOW.timestamp()
 
@@ -85,14 +86,19 @@ def test_a_build_killed_at_any_moment_leaves_a_whole_list(tmp_path: Path, center
     for version, lines in (("3", [*many[:2990], line(9000)]), ("4", [line(n, "other") for n in range(3000)])):
         center.publish(lines)
         published[version] = (center.message, center.pieces)
-    killed = 0
-    for turn in range(50):
+    took: dict[str, float] = {}
+    killed = turn = 0
+    while killed < KILLS:
+        turn += 1
         version = "34"[turn % 2]
         message, pieces = published[version]
         state = tmp_path / f"gate-{turn}"
         shutil.copytree(before.folder, state, symlinks=True)
         received(state, message, pieces)
-        killed += _kill_during_build(state, center.root, chooser.uniform(0.0, 0.04 if version == "3" else 0.12))
+        if version not in took:
+            took[version] = _build_for(state, center.root, None)
+        else:
+            killed += not _build_for(state, center.root, chooser.uniform(0.0, took[version] * 0.9))
         with closing(Whitelist(state)) as held:
             assert held.info is not None, seed
             assert held.trouble == "", seed
@@ -102,11 +108,12 @@ def test_a_build_killed_at_any_moment_leaves_a_whole_list(tmp_path: Path, center
         box.flash_from(pieces)
         assert (box.version, box.sound, box.idle) == (version, True, True), seed
         assert not list(state.glob(".*.tmp")), seed
-    assert killed > 10, seed
+        shutil.rmtree(state)
+        assert turn < 4 * KILLS, seed
 
 
-def _kill_during_build(state: Path, root: bytes, after_s: float) -> bool:
-    """Whether the process was killed before it had answered the second order."""
+def _build_for(state: Path, root: bytes, seconds: float | None) -> float:
+    """Let the process build for so long, then kill it. How long it took to the end; 0 if it was killed before that."""
     root_file = state / "root.json"
     root_file.write_bytes(root)
     command = [sys.executable, "-m", "gated.flash_build", str(state), str(root_file)]
@@ -117,13 +124,17 @@ def _kill_during_build(state: Path, root: bytes, after_s: float) -> bool:
         process.stdin.write(json.dumps({"do": "check", **order}).encode() + b"\n")
         process.stdin.flush()
         process.stdout.readline()  # its imports are done
+        start = time.perf_counter()
         process.stdin.write(json.dumps({"do": "build", **order}).encode() + b"\n")
         process.stdin.flush()
-        time.sleep(after_s)
-        os.kill(process.pid, signal.SIGKILL)
+        if seconds is not None:
+            time.sleep(seconds)
+            os.kill(process.pid, signal.SIGKILL)
         answer = process.stdout.readline()
+        took = time.perf_counter() - start
+        process.stdin.close()
     root_file.unlink()
-    return not answer
+    return took if answer else 0.0
 
 
 async def test_the_process_answers_orders(box: Box, center: Center) -> None:
