@@ -21,6 +21,15 @@ def new(whose: Sequence[str], file: Path | None, ask: Ask = getpass.getpass) -> 
     return [_asked(who, ask) for who in whose]
 
 
+def known(whose: str, file: Path | None, ask: Ask = getpass.getpass) -> str:
+    """The passphrase of a key that there is. Raises Failure."""
+    if file is not None:
+        return _of_file(file, 1)[0]
+    if ask is getpass.getpass and not sys.stdin.isatty():
+        raise Failure("a passphrase is asked on a terminal; elsewhere name a --passphrase-file", Status.USAGE)
+    return ask(f"Passphrase of {whose}: ")
+
+
 def _asked(who: str, ask: Ask) -> str:
     while True:
         passphrase = ask(f"New passphrase of {who}: ")

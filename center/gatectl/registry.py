@@ -44,6 +44,22 @@ def registry(site: Site) -> Iterator[Registry]:
         raise Failure(str(error)) from error
 
 
+def keys(site: Site) -> dict[str, bytes]:
+    """The gates' Ed25519 keys by name, as far as the center has heard them. Raises Failure."""
+    try:
+        store = Store.open(site.database, site.name, read_only=True)
+    except DatabaseAwayError as error:
+        raise Failure(f"the database cannot be used just now: {error}", Status.UNREACHABLE) from error
+    except DatabaseVersionError as error:
+        raise Failure(str(error)) from error
+    try:
+        return {name: key for name, key in sorted(store.all_keys().items()) if key is not None}
+    except DatabaseAwayError as error:
+        raise Failure(f"the database cannot be used just now: {error}", Status.UNREACHABLE) from error
+    finally:
+        store.close()
+
+
 def _refuse_root(site: Site) -> None:
     """What root makes beside the database (SQLite's own files) the center could not write."""
     owner = site.folder.stat().st_uid

@@ -1,0 +1,140 @@
+"""The site's operators: whose commands gates take, and the proposals that make it so.
+
+    operators.json       in the site's folder: who is meant to be an operator
+    operators/NAME.pem   a new key, under its holder's passphrase: to be carried away
+
+What is meant comes into force when the signers have signed it: each change proposes the whole of `operators.json`, so
+that the newest proposal has all that went before. Until then gates go by what was signed last.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from center.publish.metadata import Keyring, PublishError
+from center.publish.proposal import Changes
+from center.publish.repository import Online, Repository
+from center.publish.vault import FolderVault
+from center.site import files, keys
+from center.site.files import SiteError
+from center.site.folder import Site
+from protocol.message import MessageError
+from protocol.operators import ACTIONS, DOCUMENT, EVERY, OperatorEntry, OperatorsDocument, encode
+
+FOLDER: Final = "operators"
+PROPOSALS: Final = "proposals"
+
+Propose = Callable[[Mapping[str, bytes], datetime], bytes]
+"""Makes a bundle of these documents for the signers (`center.publish.bundle`). Raises PublishError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """What a change has made: the bundle to be signed, and the new key's file."""
+
+    bundle: Path
+    key: Path | None = None
+
+
+def meant(site: Site) -> OperatorsDocument:
+    """Who is meant to be an operator. Raises SiteError."""
+    path = site.folder / DOCUMENT
+    if not path.exists():
+        return OperatorsDocument()
+    try:
+        return OperatorsDocument.from_bytes(path.read_bytes())
+    except MessageError as error:
+        raise SiteError(f"{path} is damaged ({error}); take it from a backup") from error
+
+
+def add(
+    site: Site,
+    name: str,
+    propose: Propose,
+    now: datetime,
+    *,
+    may: Sequence[str],
+    passphrase: str,
+    gates: Sequence[str] = (EVERY,),
+    lanes: Sequence[str] = (EVERY,),
+    key_file: Path | None = None,
+    bundle: Path | None = None,
+) -> Proposed:
+    """A new operator with a new key. Raises SiteError, PublishError; then nothing has changed but the key's file."""
+    if unknown := sorted(set(may) - set(ACTIONS)):
+        raise SiteError(f"there is no {unknown[0]!r} that one may; there are: {', '.join(ACTIONS)}")
+    with site.changing():
+        known = meant(site).operators
+        if any(one.name == name for one in known):
+            raise SiteError(f"the operator {name} is there already; remove it first, or take another name")
+        key = keys.generate()
+        try:
+            entry = OperatorEntry(
+                name=name, key=keys.public_hex(key), may=tuple(may), gates=tuple(gates), lanes=tuple(lanes)
+            )
+        except ValidationError as error:
+            raise SiteError(f"{name!r} is no name: 1 to 40 small letters, digits and - would be right") from error
+        path = key_file or _made(site.folder / FOLDER) / f"{name}.pem"
+        files.refuse_existing(path)
+        keys.write(path, key, passphrase)
+        made = _change(site, OperatorsDocument(operators=(*known, entry)), propose, now, bundle)
+    return Proposed(made, path)
+
+
+def remove(site: Site, name: str, propose: Propose, now: datetime, *, bundle: Path | None = None) -> Proposed:
+    """An operator no more, once it is signed. Raises SiteError, PublishError; then nothing has changed."""
+    with site.changing():
+        known = meant(site).operators
+        left = tuple(one for one in known if one.name != name)
+        if len(left) == len(known):
+            there = ", ".join(one.name for one in known) or "none"
+            raise SiteError(f"there is no operator {name}; there are: {there}")
+        return Proposed(_change(site, OperatorsDocument(operators=left), propose, now, bundle))
+
+
+def proposing(site: Site) -> Propose:
+    """Proposals to the site's own repository. Raises SiteError."""
+    online = Online(
+        keys.read(site.folder / "online" / "repository.pem"), keys.read(site.folder / "online" / "suspensions.pem")
+    )
+    repository = Repository(site.name, FolderVault(site.repository), online)
+
+    def propose(documents: Mapping[str, bytes], now: datetime) -> bytes:
+        keyring = None if repository.keyring is not None else _keyring(site)
+        return repository.propose(Changes(documents=documents, keyring=keyring), now).to_bytes()
+
+    return propose
+
+
+def _keyring(site: Site) -> Keyring:
+    """Whose signatures are to count, for the first proposal."""
+    public = site.keys
+    return Keyring(
+        signers=public.signers,
+        threshold=site.facts.threshold,
+        repository=public.repository,
+        registrars=public.registrars,
+        suspensions=public.suspensions,
+    )
+
+
+def _change(site: Site, document: OperatorsDocument, propose: Propose, now: datetime, bundle: Path | None) -> Path:
+    """The bundle first: what cannot be proposed is not meant either."""
+    data = encode(document)
+    made = propose({DOCUMENT: data}, now)
+    path = bundle or _made(site.folder / PROPOSALS) / f"operators-{now:%Y%m%d-%H%M%S}.bundle"
+    files.write(path, made)
+    files.write(site.folder / DOCUMENT, data)
+    return path
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(mode=files.SECRET_FOLDER, exist_ok=True)
+    return folder
+
+
+__all__ = ["Proposed", "PublishError", "add", "meant", "proposing", "remove"]
