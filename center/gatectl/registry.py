@@ -46,6 +46,7 @@ def registry(site: Site) -> Iterator[Registry]:
 
 def keys(site: Site) -> dict[str, bytes]:
     """The gates' Ed25519 keys by name, as far as the center has heard them. Raises Failure."""
+    _refuse_root(site)
     try:
         store = Store.open(site.database, site.name, read_only=True)
     except DatabaseAwayError as error:
