@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from drivers.port import Condition, Input, Level, Output, Quiet, Reader
 from drivers.registry import Ports, make_input, make_output, make_reader
-from gated import __version__, board, control, folder, logs, machine_clock, schedule
+from gated import __version__, board, control, folder, logs, machine_clock, policy
 from gated.barrier import Barrier
 from gated.clock import Timekeeper
 from gated.config import Config, LaneConfig, OutputConfig
-from gated.decide import Direction, LaneKind, LaneRule, Policy
+from gated.decide import Direction, LaneKind, LaneRule
 from gated.journal import Journal, JournalTrouble
 from gated.journal_read import JournalUnreadable
 from gated.logs import FilteringBoundLogger
@@ -95,10 +95,7 @@ class _Gate:
             journal=self._journal,
             keeper=self._keeper,
             whitelist=self._whitelist,
-            policy=Policy(
-                schedules={name: schedule.parse(lines) for name, lines in config.schedules.items()},
-                holidays=frozenset(config.holidays),
-            ),
+            policy=policy.of_config(config),
             log=log,
         )
         self._readers: dict[str, Reader] = {}

@@ -4,12 +4,14 @@ Put together here and imported only where the configuration has `[center]`: cryp
 gate alone needs neither.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from gated import board, keys, status_message
+from gated import board, flash_run, keys, status_message
 from gated.clock import Timekeeper
 from gated.config import CenterConfig, Config
+from gated.flash_run import Flashes
 from gated.journal import Journal
 from gated.keys import KeysError
 from gated.line import Line, Settings
@@ -17,6 +19,7 @@ from gated.logs import FilteringBoundLogger
 from gated.mqtt import Account
 from gated.operators import SignedOperators
 from gated.orders_run import Commands, Hands
+from gated.policy import SignedPolicy
 from gated.post import Post
 from gated.state import Describer
 from gated.store import FILE_NAME
@@ -69,14 +72,28 @@ class Center:
             log=parts.log,
         )
         self._operators = SignedOperators(state, gate, parts.log)
-        self._operators.refresh()
+        self._policy = SignedPolicy(parts.config, state, parts.log)
+        self._documents_changed()
         hands = Hands(parts.post, parts.keeper, self._line, self._diagnose, parts.restart, parts.log)
         self._commands = Commands(site, gate, self._operators, hands)
         self._line.add(self._commands)
+        flashing = flash_run.Hands(
+            line=self._line,
+            keeper=parts.keeper,
+            whitelist=parts.whitelist,
+            switched=parts.post.refresh_list,
+            documents=self._documents_changed,
+            trouble=self._supply,
+            log=parts.log,
+        )
+        self._flashes = Flashes(site, gate, state, flashing)
+        self._line.add(self._flashes)
 
     async def run(self) -> None:
         """Talk with it until cancelled."""
-        await self._line.run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._flashes.work(), name="flashes")
+            group.create_task(self._line.run(), name="line")
 
     @property
     def confirmed(self) -> bool:
@@ -95,16 +112,27 @@ class Center:
             "confirmed_s_ago": None if told is None else round(self._parts.keeper.now().mono - told, 1),
             "rivals": sorted(uplink.rivals),
             "commands": {"accepted": self._commands.accepted, "refused": self._commands.refused},
+            "supply": self._supply_trouble(),
+            "list_age_s": self._list_age(),
         }
 
-    def documents_changed(self) -> None:
-        """Take up other verified documents: who may give commands."""
+    def _documents_changed(self) -> None:
+        """Take up other verified documents: who may give commands, what the committee has decided."""
         self._operators.refresh()
+        self._parts.post.rule_by(self._policy.refresh())
+
+    def _supply(self, why: str) -> None:
+        """Tell of a trouble with what the center sends, once."""
+        if why:
+            self._parts.log.error("flash.trouble", why=why)
+            self._parts.post.note(Kind.ALARM, {"what": "flash-trouble", "why": why[:1000]})
+        else:
+            self._parts.log.info("flash.well")
 
     async def _status(self, line: Line) -> Status:
         state = await self._parts.describe()
-        age = self._list_age()
-        return status_message.status(state, line, self._keys, self._board, age, self._commands.refused)
+        supply = status_message.Supply(self._list_age(), self._supply_trouble())
+        return status_message.status(state, line, self._keys, self._board, supply, self._commands.refused)
 
     async def _diagnose(self) -> dict[str, object]:
         from gated import diagnostics  # noqa: PLC0415 - for the day when it is asked for
@@ -112,8 +140,12 @@ class Center:
         return await diagnostics.collect(self._parts.config, self._parts.describe)
 
     def _list_age(self) -> float | None:
-        info = self._parts.whitelist.info
-        return None if info is None or info.as_of is None else max(self._parts.keeper.now().validity - info.as_of, 0.0)
+        """How long ago the center vouched for what is in force; None if it never has."""
+        vouched = self._flashes.vouched
+        return None if vouched is None else round(max(self._parts.keeper.now().validity - vouched, 0.0), 1)
+
+    def _supply_trouble(self) -> str:
+        return "; ".join(part for part in (self._flashes.trouble, self._policy.trouble) if part)
 
     def _rival(self, epoch: str) -> None:
         self._parts.log.error("center.rival", epoch=epoch, effect="another box speaks under this gate's name")

@@ -16,7 +16,7 @@ Dates are judged by validity time, hours of the day by `Now.hours`, lapses of a 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
@@ -84,12 +84,16 @@ class Now:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the committee has decided: hours by name, holidays, keys whose cards count, the list's own date."""
+    """What the committee has decided: hours by name, holidays, keys whose cards count, the list's own date.
+
+    `repeats` are the lanes' repeat times where the committee has set them, in seconds by the lanes' names.
+    """
 
     schedules: Mapping[str, Schedule]
     holidays: frozenset[date] = frozenset()
     registrars: frozenset[str] = frozenset()
     as_of: float | None = None
+    repeats: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,7 @@ def _reason(
         found = _unlisted(sighting, policy, now) if entry is None else Reason.UNKNOWN
         if found is not Reason.CARD:
             return found
-        return _stale(sighting, lane, now) or _repeat(lane, last, now) or found
+        return _stale(sighting, lane, now) or _repeat(lane, last, policy, now) or found
     return (
         _suspended(entry, now)
         or _clone(sighting, entry)
@@ -137,7 +141,7 @@ def _reason(
         or _dates(entry, now)
         or _place(lane, entry)
         or _hours(entry, policy, now)
-        or _repeat(lane, last, now)
+        or _repeat(lane, last, policy, now)
         or Reason.LISTED
     )
 
@@ -197,8 +201,9 @@ def _hours(entry: Entry, policy: Policy, now: Now) -> Reason | None:
     return None if schedule is not None and schedule.open_at(now.hours, policy.holidays) else Reason.SCHEDULE
 
 
-def _repeat(lane: LaneRule, last: Last | None, now: Now) -> Reason | None:
-    if last is None or last.direction is not lane.direction or now.mono - last.at >= lane.repeat:
+def _repeat(lane: LaneRule, last: Last | None, policy: Policy, now: Now) -> Reason | None:
+    within = policy.repeats.get(lane.name, lane.repeat)
+    if last is None or last.direction is not lane.direction or now.mono - last.at >= within:
         return None
     # Back at the same lane it is the same passage, unless the sensor saw somebody go through.
     return Reason.REPEAT if last.lane != lane.name or last.through else None

@@ -11,7 +11,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
@@ -114,7 +114,8 @@ class Post:
         self._journal = journal
         self._keeper = keeper
         self._whitelist = whitelist
-        self._policy = policy
+        info = whitelist.info
+        self._policy = replace(policy, as_of=info.as_of if info is not None else None)
         self._log = log
         self._list_trouble = ""
         self._stopped = False
@@ -197,6 +198,8 @@ class Post:
         """Let time pass: at the lanes, in the list, for the lamps."""
         self.refresh_list()
         now = self._keeper.now()
+        for what, credential in self._whitelist.lapse(now.floor):
+            self.note(Kind.SYSTEM, {"what": "lapsed", "of": what, "credential": credential})
         for station in self.stations.values():
             self._do(station, station.lane.tick(now), now.mono)
         self._presences.forget(now.mono)
@@ -223,6 +226,7 @@ class Post:
         """Take a newer list into force, between two decisions."""
         before = self._whitelist.info
         if self._whitelist.refresh() and (info := self._whitelist.info) is not None:
+            self._policy = replace(self._policy, as_of=info.as_of)
             self._log.info("list.in-force", version=info.version, entries=info.entries)
             was = before.version if before is not None else None
             self.note(Kind.SYSTEM, {"what": "list", "from": was, "to": info.version, "entries": info.entries})
@@ -236,6 +240,10 @@ class Post:
         if trouble:
             self._log.error("list.trouble", why=trouble)
             self.note(Kind.ALARM, {"what": "list-trouble", "why": trouble})
+
+    def rule_by(self, policy: Policy) -> None:
+        """Take another policy into force, between two decisions."""
+        self._policy = replace(policy, as_of=self._policy.as_of)
 
     def note(self, kind: Kind, fields: Mapping[str, object]) -> None:
         """Write down something that opens nothing."""

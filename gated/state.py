@@ -145,7 +145,15 @@ class Describer:
         trouble = self._whitelist.trouble
         if info is None:
             return {"trouble": trouble} if trouble else None
-        return {"version": info.version, "entries": info.entries, "loaded_at": info.loaded_at, "trouble": trouble}
+        overlay = self._whitelist.overlay
+        return {
+            "version": info.version,
+            "entries": info.entries,
+            "enrolments": len(overlay.enrolments),
+            "suspensions": len(overlay.suspensions),
+            "loaded_at": info.loaded_at,
+            "trouble": trouble,
+        }
 
     def _describe_clock(self) -> dict[str, object]:
         stamp = self._keeper.stamp()

@@ -4,13 +4,22 @@ No credential is in it, and nobody who waits at a lane.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from gated.keys import Keys
 from gated.line import Line
 from protocol.message import DeviceStatus, ListStatus, Rivals, Status
 
-_WHY_MAX = 1000
+_WHY_MAX: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """How long ago the center vouched for the list (s; None if it never has), and what is wrong with what it sends."""
+
+    age_s: float | None
+    trouble: str
 
 
 def status(
@@ -18,7 +27,7 @@ def status(
     line: Line,
     keys: Keys,
     board: str,
-    list_age_s: float | None,
+    supply: Supply,
     refused: Mapping[str, int],
 ) -> Status:
     """The message; `state` as `gated.state.Describer` gives it."""
@@ -39,8 +48,8 @@ def status(
         list=ListStatus(
             version=whitelist.get("version"),
             entries=whitelist.get("entries"),
-            age_s=list_age_s,
-            trouble=whitelist.get("trouble", "")[:_WHY_MAX],
+            age_s=supply.age_s,
+            trouble="; ".join(part for part in (whitelist.get("trouble"), supply.trouble) if part)[:_WHY_MAX],
         ),
         devices={
             name: DeviceStatus(

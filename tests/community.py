@@ -33,7 +33,8 @@ _POLL_S: Final = 0.02
 class Community:
     """Enter it for a broker and a center; `add` posts. Leaving it kills what still runs.
 
-    Gates that are added later use `port_for_gates`: a test may have put something between them and the broker.
+    Gates that are added later use `port_for_gates`: a test may have put something between them and the broker. `root`
+    is the whitelist repository's, for them as well.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Community:
         self.port_for_gates = self.broker.port
         self.posts: dict[str, Gatepost] = {}
         self.key = Ed25519PrivateKey.generate()
+        self.root = b"{}"
         self.centers: list[asyncio.subprocess.Process] = []
         self._workers = workers
         self._names = names
@@ -94,7 +96,7 @@ class Community:
             password="unused",  # noqa: S106 - the broker of the tests takes anybody
             ca="",
             center=(public_bytes(self.key).hex(),),
-            root=b"{}",
+            root=self.root,
             pepper=bytes(32).hex(),
             voucher=voucher.private_bytes_raw().hex(),
             until=until,

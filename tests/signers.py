@@ -78,12 +78,12 @@ class Committee:
 class Center:
     """A site's repository in memory, with a clock that is moved by hand."""
 
-    def __init__(self, committee: Committee | None = None, now: datetime = NOW) -> None:
+    def __init__(self, committee: Committee | None = None, now: datetime = NOW, site: str = SITE) -> None:
         self.committee = committee or Committee()
         self.now = now
         self.vault = MemoryVault()
         self.root = first_root(self.committee.keyring, self.committee.signers[: self.committee.threshold], now)
-        self.repository = Repository.create(SITE, self.vault, self.committee.online, self.root)
+        self.repository = Repository.create(site, self.vault, self.committee.online, self.root)
 
     def later(self, **by: float) -> None:
         """Let time pass."""
