@@ -49,7 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         told, rest = group.split(DatabaseVersionError)
         if told is None or rest is not None:
             raise
-        return _told(told.exceptions[0])
+        first: Exception = told
+        while isinstance(first, ExceptionGroup):
+            first = first.exceptions[0]
+        return _told(first)
     return code
 
 

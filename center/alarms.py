@@ -2,6 +2,8 @@
 
 An alarm is open until somebody acknowledges it. One that stands for a condition (`LASTING`) is there as long as the
 condition: its end is written down, and while it lasts no second one is raised, acknowledged or not.
+
+Alarms of the site itself (`of_site`) have no gate.
 """
 
 from typing import Final
@@ -12,6 +14,11 @@ from center.tables import alarm
 
 SILENT: Final = "silent"
 LASTING: Final = frozenset({SILENT})
+SIGNERS: Final = "signers"
+LAPSED: Final = "lapsed"
+UNSIGNED: Final = "unsigned"
+AGAIN_S: Final = 7 * 86400.0
+"""How long an alarm of the site that was acknowledged is not raised again."""
 OPEN_MAX: Final = 20
 """Of one gate and kind. What comes after is counted on the newest, which then says it."""
 
@@ -30,6 +37,18 @@ def raised(connection: Connection, gate_id: int, kind: str, text: str, now: floa
         return
     row = {"gate_id": gate_id, "kind": kind, "text": text, "first_seen": now, "last_seen": now, "count": 1}
     connection.execute(alarm.insert(), row)
+
+
+def of_site(connection: Connection, kind: str, text: str, now: float) -> None:
+    """Raise an alarm of the site itself, or count it where it is open; one acknowledged lately stays so."""
+    same = select(alarm).where(alarm.c.gate_id.is_(None), alarm.c.kind == kind, alarm.c.text == text)
+    known = connection.execute(same.order_by(alarm.c.id.desc())).first()
+    if known is not None and known.acknowledged is None:
+        again = {"last_seen": now, "count": alarm.c.count + 1}
+        connection.execute(update(alarm).where(alarm.c.id == known.id).values(**again))
+    elif known is None or now - known.acknowledged > AGAIN_S:
+        row = {"gate_id": None, "kind": kind, "text": text, "first_seen": now, "last_seen": now, "count": 1}
+        connection.execute(alarm.insert(), row)
 
 
 def ended(connection: Connection, gate_id: int, kind: str, now: float) -> None:

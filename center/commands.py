@@ -5,16 +5,22 @@ import asyncio
 import os
 import signal
 import sqlite3
+from collections.abc import Callable, Coroutine
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from center import config, logs, migrations
 from center.cli import Failure, Status, Subparsers, command, configuration, say
+from center.config_problem import ConfigError, Problem
 from center.database import Database
 from center.store import Store
 from center.worker import Settings, Worker
+
+Running = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+"""What runs until the event is set."""
 
 
 def add(subparsers: Subparsers) -> None:
@@ -22,9 +28,9 @@ def add(subparsers: Subparsers) -> None:
     command(
         subparsers,
         "serve",
-        "Run the center in one process: takes in what gates send, until SIGTERM or Ctrl-C.",
+        "Run the center in one process: takes in what gates send, publishes the whitelist; until SIGTERM or Ctrl-C.",
         "sudo -u gated-center gated-center serve -c /etc/gated/center.toml",
-        run_ingest,
+        run_serve,
     )
     command(
         subparsers,
@@ -32,6 +38,13 @@ def add(subparsers: Subparsers) -> None:
         "Run one ingest worker; with workers = true as many as you like, on as many machines.",
         "sudo -u gated-center gated-center ingest -c /etc/gated/center.toml",
         run_ingest,
+    )
+    command(
+        subparsers,
+        "publish",
+        "Keep the site's whitelist at the broker, and its signatures young. `serve` does it by itself.",
+        "sudo -u gated-center gated-center publish -c /etc/gated/center.toml",
+        run_publish,
     )
     command(
         subparsers,
@@ -51,13 +64,38 @@ def add(subparsers: Subparsers) -> None:
 
 
 def run_ingest(args: argparse.Namespace) -> int:
-    """Work until told to stop."""
+    """Take in what gates send until told to stop."""
+    return _run(args, ingest=True, publish=False)
+
+
+def run_serve(args: argparse.Namespace) -> int:
+    """All of it until told to stop."""
+    return _run(args, ingest=True, publish=configuration(args).site_folder is not None)
+
+
+def run_publish(args: argparse.Namespace) -> int:
+    """Publish until told to stop."""
+    if configuration(args).site_folder is None:
+        raise ConfigError(args.config, [Problem("site_folder", "is missing", "name the site's folder")])
+    return _run(args, ingest=False, publish=True)
+
+
+def _run(args: argparse.Namespace, *, ingest: bool, publish: bool) -> int:
     settings = configuration(args)
     account, key = config.account(settings, args.config), config.online_key(settings, args.config)
     if settings.database is None:
         settings.state.mkdir(mode=0o750, parents=True, exist_ok=True)
-    opened = partial(Store.open, settings.database_url, settings.site)
-    asyncio.run(_work(Settings(settings.site, account, key, shared=settings.workers), opened))
+    opened, log = partial(Store.open, settings.database_url, settings.site), logs.configure()
+    running: list[Running] = []
+    if ingest:
+        worker = Settings(settings.site, account, key, shared=settings.workers)
+        running.append(lambda stop: Worker(worker, opened, log).run(stop))
+    if publish and settings.site_folder is not None:
+        from center import publishing  # noqa: PLC0415 - tuf is for those who publish
+
+        site = publishing.site(settings, args.config)
+        running.append(lambda stop: publishing.run(site, account, opened, log, stop))
+    asyncio.run(_until_stopped(running))
     return Status.OK
 
 
@@ -101,9 +139,11 @@ def run_backup(args: argparse.Namespace) -> int:
     return Status.OK
 
 
-async def _work(settings: Settings, opened: partial[Store]) -> None:
+async def _until_stopped(running: list[Running]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await Worker(settings, opened, logs.configure()).run(stop)
+    async with asyncio.TaskGroup() as tasks:
+        for one in running:
+            tasks.create_task(one(stop))

@@ -225,7 +225,8 @@ def _alarm(row: AnyRow) -> dict[str, Any]:
 
 def _alarm_line(alarm: dict[str, Any]) -> str:
     times = "" if alarm["count"] == 1 else f", {alarm['count']} times"
-    return f"alarm {alarm['id']}  {alarm['gate']}  {alarm['kind']}: {alarm['text']} ({alarm['last_seen']}{times})"
+    of = alarm["gate"] or "the site"
+    return f"alarm {alarm['id']}  {of}  {alarm['kind']}: {alarm['text']} ({alarm['last_seen']}{times})"
 
 
 def _id(args: argparse.Namespace) -> int:

@@ -82,6 +82,8 @@ class Config(BaseModel):
     """The database's URL; without it, SQLite in the state folder."""
     key: Annotated[Text, AfterValidator(_secret)]
     """Where the center's online key is, Ed25519, 64 hex digits or PEM: "file:/path" or "credential:NAME"."""
+    site_folder: Path | None = None
+    """The site's folder, made by `gatectl site init`: this center then publishes its whitelist. One center does."""
     workers: Annotated[bool, Field(strict=True)] = False
     """true: several workers share the batches (the broker must know `$share`; needs PostgreSQL)."""
 

@@ -29,10 +29,13 @@ def heads(connection: Connection, name: str | None = None) -> Sequence[AnyRow]:
 
 
 def alarms(connection: Connection, *, everything: bool = False) -> Sequence[AnyRow]:
-    """Alarms that are open, oldest first, each with its gate's `name`; or all that ever were. `times` is its count."""
+    """Alarms that are open, oldest first, or all that ever were: each with its `times` and its gate's `name`.
+
+    The site's own have no name.
+    """
     wanted = (
         select(alarm, alarm.c.count.label("times"), gate.c.name)
-        .join(gate, gate.c.id == alarm.c.gate_id)
+        .outerjoin(gate, gate.c.id == alarm.c.gate_id)
         .order_by(alarm.c.id)
     )
     return connection.execute(wanted if everything else wanted.where(OPEN)).all()

@@ -143,6 +143,12 @@ class Store:
         with self.database.transaction() as connection:
             return {row.name: row.key for row in connection.execute(select(gate.c.name, gate.c.key))}
 
+    def alarm_of_site(self, kind: str, texts: Sequence[str], now: float) -> None:
+        """Raise alarms of the site itself; those that are open are counted."""
+        with self.database.transaction() as connection:
+            for text in texts:
+                alarms.of_site(connection, kind, text, now)
+
     def acknowledge(self, alarm_id: int, now: float) -> bool:
         """Acknowledge an alarm; False if none of that number was open."""
         with self.database.transaction() as connection:

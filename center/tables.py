@@ -5,7 +5,7 @@
 - `event`: each event once, under the epoch in which it first came. `line` is the record, the rest is for looking up.
 - `gap`: events that were lost; `hash` is that of the last of them, after which the chain goes on.
 - `quarantine`: batches that did not fit, whole, with their signatures.
-- `alarm`: what somebody must look at. The same one, while it is open, is counted.
+- `alarm`: what somebody must look at, of a gate or (`gate_id` is null) of the site. While it is open it is counted.
 - `status`: the latest that a gate said of itself, and which session and connection said it.
 - `departed`: sessions that a gate has left; they never come back.
 
@@ -128,7 +128,7 @@ alarm = Table(
     "alarm",
     metadata,
     Column("id", Id, primary_key=True),
-    _of_gate(),
+    Column("gate_id", Id, ForeignKey("gate.id")),
     Column("kind", Text, nullable=False),
     Column("text", Text, nullable=False),
     Column("first_seen", Double, nullable=False),

@@ -41,14 +41,15 @@ certfile {folder}/server.pem
 keyfile {folder}/server.pem
 tls_version tlsv1.2
 
-# What gates last said, and the whitelist, outlive a restart and a power cut: written after each change.
+# What gates last said, and the whitelist, outlive a restart; a power cut takes what is younger than this many seconds,
+# which gates and center then say again. The whole of it is written each time: with a long list not oftener.
 persistence true
 persistence_location {state}/
-autosave_on_changes true
-autosave_interval 1
+autosave_on_changes false
+autosave_interval 900
 
-# Small messages leave at once. The largest message is the whitelist's metadata. Whoever reads slowly may lag behind by this much; what is dropped
-# then is sent again, since no gate forgets an event before the center has answered for it.
+# Small messages leave at once. The largest message is the whitelist's metadata. Whoever reads slowly may lag behind by
+# this much; what is dropped then is sent again, since no gate forgets an event before the center has answered for it.
 set_tcp_nodelay true
 message_size_limit {limit}
 max_queued_messages 10000

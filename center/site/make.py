@@ -100,12 +100,13 @@ def _configuration(site: Site) -> str:
         "key": f"file:{site.folder / 'online' / 'center.pem'}",
         "state": str(site.folder),
         "database": site.database,
+        "site_folder": str(site.folder),
     }
     if broker_url.parse(site.facts.broker).tls:
         values["ca"] = str(site.folder / "authority" / "ca.pem")
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
     return "\n".join(
-        ("# The center of this site, as gatectl site init made it: gated-center ingest -c FILE", *lines, "")
+        ("# The center of this site, as gatectl site init made it: gated-center serve -c FILE", *lines, "")
     )
 
 

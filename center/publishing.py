@@ -1,0 +1,62 @@
+"""The publisher as `gated-center` runs it: with the center's database for alarms, beside the ingest or on its own."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from structlog.typing import FilteringBoundLogger
+
+from center.broker import Account
+from center.config import Config
+from center.config_problem import ConfigError, Problem
+from center.publisher import Publisher
+from center.site.files import SiteError
+from center.site.folder import Site
+from center.store import Store
+from center.writer import Writer
+
+_AGAIN_S: Final = 30.0
+
+
+def site(config: Config, path: Path) -> Site:
+    """The site whose whitelist is to be published. Raises ConfigError."""
+    folder = config.site_folder or Path()
+    try:
+        found = Site.open(folder)
+    except SiteError as error:
+        right = "the folder that gatectl site init made would be right"
+        raise ConfigError(path, [Problem("site_folder", f"found {folder}: {error}", right)]) from error
+    if found.name != config.site:
+        problem = Problem("site_folder", f"found the site {found.name} in {folder}", f"that of {config.site} would be")
+        raise ConfigError(path, [problem])
+    return found
+
+
+async def run(
+    site_: Site, account: Account, opened: Callable[[], Store], log: FilteringBoundLogger, stop: asyncio.Event
+) -> None:
+    """Publish until `stop`. A fault of the publisher's own is logged, and it begins anew: ingest must go on."""
+    writer = Writer(opened, log)
+
+    async def note(kind: str, texts: Sequence[str]) -> None:
+        await writer.once(Store.alarm_of_site, kind, texts, time.time())
+
+    try:
+        while not stop.is_set():
+            try:
+                await Publisher(site_, account, note, log).run(stop)
+            except* Exception as group:
+                log.exception("publisher.failed", exc_info=group)
+                await _or_stopped(stop)
+    finally:
+        await writer.close()
+
+
+async def _or_stopped(stop: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(_AGAIN_S):
+            await stop.wait()
+    except TimeoutError:
+        return
