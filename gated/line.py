@@ -4,13 +4,14 @@ The thin shell around the uplink, and the way in for all else that talks with th
 What is read of the journal is read in a thread, what is asked of it goes to its writer: the loop waits for no disk.
 
 Said at each connect, on each change and each minute: how the gate is (`status`). The broker says the rest when we are
-gone, by a last will that was signed at connect and can say nothing but that.
+gone, by a last will that was signed at connect and can say nothing but that; who leaves in order says it in person.
 """
 
 import asyncio
 import random
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -33,6 +34,7 @@ TICK_S: Final = 0.5
 STATUS_S: Final = 60.0
 CONFIRMED_S: Final = 24 * 3600.0
 SESSION_BYTES: Final = 9
+LAST_WORD_S: Final = 1.0
 
 Describe = Callable[["Line"], Awaitable[Status]]
 
@@ -190,6 +192,12 @@ class Line:
                     self._log.info("center.connected", broker=self._settings.account.broker.host)
                     self.away = ""
                     self._do(self.uplink.connected(self._mono()))
+            except asyncio.CancelledError:
+                # Whoever leaves in order has no will at the broker: it is said here.
+                with suppress(BrokerAway, TimeoutError):
+                    async with asyncio.timeout(LAST_WORD_S):
+                        await connection.publish(status, self.sign(status, gone.to_bytes()), retain=True)
+                raise
             finally:
                 self._connection = None
                 self.uplink.disconnected()
@@ -312,6 +320,8 @@ def _lasting(status: Status) -> tuple[object, ...]:
         status.list.version,
         status.list.trouble,
         status.rivals,
+        # That there is a reason at all is news; how often, is told each minute: strangers must not make us talk.
+        frozenset(status.refused),
         devices,
     )
 

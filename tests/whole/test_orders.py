@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import statistics
 import sys
 import time
@@ -23,7 +24,7 @@ from gated.demo.post import CHANNELS
 from protocol import topics
 from protocol.message import MESSAGE_MAX_BYTES, Reply
 from protocol.operators import DOCUMENT
-from tests.community import SITE, Community
+from tests.community import SITE, WAIT_S, Community
 from tests.gatepost import Event
 from tests.operatorkeys import Holder, document
 from tests.whole.test_hostile import intruding
@@ -61,6 +62,10 @@ class Desk:
     def events(self, kind: str) -> list[Event]:
         """The gate's events of a kind."""
         return [event for event in self.post.events() if event["kind"] == kind]
+
+    async def online(self) -> bool:
+        """Whether the gate has its subscriptions at the broker."""
+        return bool((await self.post.status())["center"]["online"])
 
     async def until(self, predicate: Callable[[], object], what: str) -> None:
         """Return when it holds."""
@@ -180,6 +185,7 @@ async def test_what_a_stranger_makes_of_it(tmp_path: Path) -> None:
         assert len(at.post.said("command.refused")) == 2
         await at.post.stop()
         await at.post.start()
+        await at.until(at.online, "the gate listens")
         for _ in range(3):
             await intruder.say(COMMAND, kept)
         assert (await at.give(Wish("open", "walk-in"))).ok
@@ -279,6 +285,37 @@ async def test_gatectl(tmp_path: Path) -> None:
         status, printed = await gatectl(site.folder, "open", "attic", "walk-in", *common)
         assert status == 1
         assert "north" in printed
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                status, printed = await gatectl(site.folder, "status", "--json")
+                (told,) = json.loads(printed)
+                assert (status, told["state"], told["mode"], told["offline"]) == (0, "online", "automatic", []), printed
+                if told["refused"] == {"lane": 1, "too-long": 1}:
+                    break
         await at.post.stop()
         status, printed = await gatectl(site.folder, "open", "north", "walk-in", "--wait", "1", *common)
         assert status == 3, printed
+        status, printed = await gatectl(site.folder, "status")
+        assert (status, "offline" in printed) == (1, True), printed
+
+
+async def test_watch(tmp_path: Path) -> None:
+    """A line when a gate comes, and one when it goes, as soon as it does."""
+    async with desk(tmp_path, center=True) as at:
+        said = ("a passphrase",)
+        plan = Plan(SITE, at.community.broker.url, 1, said, said * 3, database=at.community.database)
+        site = make(tmp_path / "site", plan, datetime.now(UTC), lambda *_: b"{}")
+        await at.community.agreed()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "center.gatectl", "-s", str(site.folder), "watch", "--json"),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(WAIT_S):
+                assert json.loads(await process.stdout.readline())["state"] == "online"
+                await at.post.kill()
+                assert json.loads(await process.stdout.readline())["state"] == "offline"
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert await process.wait() == 130

@@ -1,0 +1,155 @@
+"""`gatectl status` and `watch`: how the gates are, as they say themselves."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from contextlib import aclosing
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from center.gatectl import reach
+from center.gatectl.options import Subparsers, add_json, command, now, opened
+from center.gatectl.output import Failure, Status, say, say_json, say_table
+
+if TYPE_CHECKING:
+    from center.broker import Account
+    from center.orders import Gate
+    from center.site.folder import Site
+    from center.statuses import Said
+
+WAIT_S: Final = 3.0
+_LASTING: Final = ("state", "mode", "list", "trouble", "offline", "rivals", "refused", "version", "clock")
+
+
+def add(subparsers: Subparsers) -> None:
+    """The family's own part of the command line."""
+    status = command(
+        subparsers,
+        "status",
+        "Print how the gates are, as they say themselves; status 1 if one is not as it should be.",
+        "gatectl status --json",
+    )
+    status.add_argument(
+        "--wait", type=float, default=WAIT_S, metavar="SECONDS", help=f"for a gate that is silent (default: {WAIT_S:g})"
+    )
+    status.set_defaults(run=run_status)
+    watching = command(
+        subparsers,
+        "watch",
+        "Print a line each time that a gate is otherwise than before, until Ctrl-C.",
+        "gatectl watch",
+    )
+    watching.set_defaults(run=run_watch)
+    for parser in (status, watching):
+        reach.add_account(parser)
+        add_json(parser)
+
+
+def run_status(args: argparse.Namespace) -> int:
+    """Print how all are."""
+    import asyncio  # noqa: PLC0415 - not for --help
+
+    from center.broker import BrokerAwayError  # noqa: PLC0415 - the same
+    from center.statuses import latest  # noqa: PLC0415 - the same
+
+    site = opened(args)
+    account, gates = reach.account(args, site), _gates(site)
+    try:
+        found = asyncio.run(latest(account, site.name, gates, args.wait))
+    except BrokerAwayError as error:
+        raise Failure(str(error), Status.UNREACHABLE) from error
+    moment = now()
+    rows = {name: row(found.get(name), moment) for name in gates}
+    if args.json:
+        say_json([{"gate": name, **told} for name, told in rows.items()])
+    else:
+        say_table([{"gate": name, **_plain(told)} for name, told in rows.items()])
+    return Status.OK if all(_well(told) for told in rows.values()) else Status.FAILED
+
+
+def run_watch(args: argparse.Namespace) -> int:
+    """Print what changes."""
+    import asyncio  # noqa: PLC0415 - not for --help
+
+    from center.broker import BrokerAwayError  # noqa: PLC0415 - the same
+
+    site = opened(args)
+    account, gates = reach.account(args, site), _gates(site)
+    try:
+        asyncio.run(_watch(account, site.name, gates, as_json=args.json))
+    except BrokerAwayError as error:
+        raise Failure(str(error), Status.UNREACHABLE) from error
+    return Status.OK
+
+
+def row(said: "Said | None", moment: datetime) -> dict[str, object]:
+    """How a gate is, in words that a table has."""
+    from protocol.message import Offline  # noqa: PLC0415 - not for --help
+
+    if said is None:
+        return {"state": "silent"}
+    if isinstance(said, Offline):
+        return {"state": "offline"}
+    ago = (moment - datetime.fromisoformat(said.sent.at)).total_seconds() if said.sent.clock == "synced" else None
+    return {
+        "state": said.state,
+        "mode": said.mode,
+        "backlog": said.backlog,
+        "list": said.list.version,
+        "list_age_s": said.list.age_s and round(said.list.age_s),
+        "trouble": said.list.trouble,
+        "offline": sorted(name for name, device in said.devices.items() if not device.online),
+        "clock": said.sent.clock,
+        "rivals": [rival.epoch for rival in said.rivals],
+        "refused": said.refused,
+        "version": said.version,
+        "said_s_ago": ago and round(ago, 1),
+    }
+
+
+def changed(before: Mapping[str, object] | None, told: Mapping[str, object]) -> bool:
+    """Whether a gate is otherwise than it was; a backlog and an age always are."""
+    return before is None or any(before.get(key) != told.get(key) for key in _LASTING)
+
+
+async def _watch(account: "Account", site: str, gates: "Mapping[str, Gate]", *, as_json: bool) -> None:
+    import sys  # noqa: PLC0415 - not for --help
+
+    from center.statuses import follow  # noqa: PLC0415 - the same
+
+    held: dict[str, dict[str, object]] = {}
+    async with aclosing(follow(account, site, gates)) as followed:
+        async for news in followed:
+            moment = now()
+            told = row(news.said, moment)
+            if not changed(held.get(news.gate), told):
+                continue
+            held[news.gate] = told
+            if as_json:
+                say(json.dumps({"at": moment.isoformat(timespec="seconds"), "gate": news.gate, **told}))
+            else:
+                words = "  ".join(f"{key} {value}" for key, value in _plain(told).items() if key != "state" and value)
+                say(f"{moment:%H:%M:%S}  {news.gate}  {told['state']}  {words}".rstrip())
+            sys.stdout.flush()
+
+
+def _gates(site: "Site") -> "dict[str, Gate]":
+    found = reach.gates(site)
+    if not found:
+        raise Failure("the center has heard no gate yet; let one in with: gatectl gate add NAME")
+    return found
+
+
+def _well(told: Mapping[str, object]) -> bool:
+    return told["state"] == "online" and told["mode"] == "automatic" and not told["offline"] and not told["rivals"]
+
+
+def _plain(told: Mapping[str, object]) -> dict[str, object]:
+    """What a person looks for."""
+    said: dict[str, object] = {"state": told["state"]}
+    for key in ("mode", "backlog", "list", "offline", "trouble", "clock"):
+        value = told.get(key)
+        said[key] = ", ".join(value) if isinstance(value, list) else value
+    ago = told.get("said_s_ago")
+    said["said"] = f"{ago:.0f} s ago" if isinstance(ago, float) else None
+    return said

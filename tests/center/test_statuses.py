@@ -1,0 +1,95 @@
+"""`gatectl status` and `watch`: what the gates say themselves, in its order, and nothing that others say for them."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from center.broker import Message as Arrived
+from center.gatectl.watch import changed, row
+from center.orders import LIFE_S, Gate, Wish, made
+from center.statuses import Listener
+from protocol import topics
+from protocol.message import DeviceStatus, ListStatus, Message, Offline, Sent, Status
+from protocol.signature import signed
+
+KEY: Final = Ed25519PrivateKey.generate()
+NORTH: Final = Gate("demo", "north", [KEY.public_key()])
+NOW: Final = datetime(2026, 11, 25, 8, 0, 5, tzinfo=UTC)
+
+
+def status(number: int = 1, **changes: Any) -> Status:
+    """How a gate is."""
+    values: dict[str, Any] = {
+        "session": "s1",
+        "connection": 1,
+        "sent": Sent(at="2026-11-25T08:00:00+00:00", mono=1000.0, boot="b", clock="synced"),
+        "version": "1",
+        "board": "b",
+        "epoch": "e",
+        "mode": "automatic",
+        "backlog": 0,
+        "list": ListStatus(version="42"),
+        "devices": {"walk-in/0": DeviceStatus(what="reader", online=False)},
+    }
+    return Status(number=number, **{**values, **changes})
+
+
+def arrived(said: Message, *, gate: str = "north", key: Ed25519PrivateKey = KEY) -> Arrived:
+    """What the broker delivers."""
+    topic = topics.status("demo", gate)
+    return Arrived(topic, signed(topic, said.to_bytes(), key), retained=True, mid=1, qos=1)
+
+
+def test_only_what_the_gate_has_signed() -> None:
+    """Another key, another gate, another topic's signature: no news."""
+    listener = Listener({"north": NORTH, "south": NORTH})
+    right = arrived(status())
+    assert listener.take(arrived(status(), key=Ed25519PrivateKey.generate())) is None
+    assert listener.take(arrived(status(), gate="attic")) is None
+    assert listener.take(Arrived(topics.status("demo", "south"), right.payload, True, 1, 1)) is None
+    assert listener.take(Arrived(topics.ack("demo", "north"), right.payload, True, 1, 1)) is None
+    assert listener.take(right) is not None
+    assert listener.known == {"north": status()}
+
+
+@pytest.mark.parametrize(
+    ("before", "said", "news"),
+    [
+        (status(2), status(1), False),
+        (status(2), status(3), True),
+        (status(2, connection=2), Offline(session="s1", connection=1), False),
+        (status(2, connection=2), Offline(session="s1", connection=2), True),
+        (Offline(session="s1", connection=2), status(9, connection=2), False),
+        (Offline(session="s1", connection=2), status(9, connection=3), True),
+        (status(9), status(1, session="s2"), True),
+    ],
+)
+def test_in_their_order(before: Status | Offline, said: Status | Offline, news: bool) -> None:  # noqa: FBT001 - a parameter
+    """Old statuses and the wills of old connections change nothing."""
+    listener = Listener({"north": NORTH})
+    listener.take(arrived(before))
+    assert (listener.take(arrived(said)) is not None) is news
+
+
+def test_rows() -> None:
+    """What is wrong is in it; an age is told only by a clock that is right."""
+    told = row(status(), NOW)
+    assert (told["offline"], told["said_s_ago"], told["list"]) == (["walk-in/0"], 5.0, "42")
+    unset = Sent(at="1970-01-01T00:00:00+00:00", mono=1.0, boot="b", clock="unset")
+    assert row(status(sent=unset), NOW)["said_s_ago"] is None
+    assert row(None, NOW) == {"state": "silent"}
+    assert row(Offline(session="s", connection=1), NOW) == {"state": "offline"}
+    assert changed(None, told)
+    assert not changed(told, row(status(2, backlog=7), NOW))
+    assert changed(told, row(status(2, mode="guard-only"), NOW))
+
+
+def test_a_command_lives_by_the_gates_own_clock() -> None:
+    """Its end is counted from when the gate said how it is, whatever the operator's clock says."""
+    command = made(NORTH, Wish("hold", "walk-in", 60, reason="van"), status(), NOW)
+    assert (command.until, command.session, command.gate) == (1000.0 + LIFE_S, "s1", "north")
+    lived = datetime.fromisoformat(command.expires) - datetime.fromisoformat(command.issued)
+    assert lived.total_seconds() == LIFE_S
+    assert made(NORTH, Wish("restart"), status(), NOW).id != made(NORTH, Wish("restart"), status(), NOW).id
