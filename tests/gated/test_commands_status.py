@@ -158,3 +158,10 @@ async def test_what_the_daemon_says(tmp_path: Path) -> None:
         assert said["journal"]["events_per_hour"] > 0
         assert said["journal"]["hours_left"] > 0
         assert await post.stop() == 0
+
+
+def test_a_lane_that_is_held_open() -> None:
+    """By whom, and for how long still."""
+    lanes = {"walk-in": {**LANES["walk-in"], "arm": "up", "hold": {"by": "li-wei", "left_s": 600.0}}}
+    text = "\n".join(status_text.lines({**STATE, "lanes": lanes}))
+    assert "HELD OPEN by li-wei, 10 min left" in text

@@ -28,6 +28,7 @@ from tests.community import SITE, WAIT_S, Community
 from tests.gatepost import Event
 from tests.operatorkeys import Holder, document
 from tests.whole.test_hostile import intruding
+from tests.whole.test_taught import taught
 
 LI: Final = Holder()
 WANG: Final = Holder("wang-fang", ("open",), ("walk-in",))
@@ -249,6 +250,28 @@ async def test_nobody_there(tmp_path: Path) -> None:
         with pytest.raises(GateSilentError):
             await at.give(Wish("open", "walk-in"), wait_s=1)
         assert at.events("opened") == []
+
+
+async def test_operators_are_those_that_were_signed_for(tmp_path: Path) -> None:
+    """Flashed like a list: from then on their commands are taken, and no more when they are taken out; no restart."""
+    async with taught(tmp_path, "north") as (community, center, publisher):
+        at = Desk(community)
+
+        async def taken(by: Holder) -> bool:
+            try:
+                return (await at.give(Wish("open", "walk-in"), by, wait_s=1)).ok
+            except GateSilentError:
+                return False
+
+        assert not await taken(LI)
+        center.publish(None, documents={DOCUMENT: document(LI)})
+        await publisher.publish(center)
+        await community.until(lambda: taken(LI), "the gate takes commands")
+        center.publish(None, documents={DOCUMENT: document(WANG)})
+        await publisher.publish(center)
+        await community.until(lambda: taken(WANG), "the gate takes another's commands")
+        assert not await taken(LI)
+        assert {event["operator"] for event in at.events("opened")} == {"li-wei", "wang-fang"}
 
 
 async def gatectl(folder: Path, *words: str) -> tuple[int, str]:
