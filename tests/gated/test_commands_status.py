@@ -164,4 +164,4 @@ def test_a_lane_that_is_held_open() -> None:
     """By whom, and for how long still."""
     lanes = {"walk-in": {**LANES["walk-in"], "arm": "up", "hold": {"by": "li-wei", "left_s": 600.0}}}
     text = "\n".join(status_text.lines({**STATE, "lanes": lanes}))
-    assert "HELD OPEN by li-wei, 10 min left" in text
+    assert "HELD OPEN by li-wei, 10 minutes left" in text
