@@ -19,6 +19,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from structlog.typing import FilteringBoundLogger
 
+from center import clock
 from center.broker import Account, BrokerAwayError, Link, Message, connected
 from center.database import DatabaseAwayError, said
 from center.hearing import Said, hear
@@ -198,7 +199,9 @@ class Worker:
     async def _written(self, arrivals: list[Arrival], said_: list[Said]) -> Judged:
         """Write a round. What cannot be written although the database is there is found and set apart."""
         try:
-            return await self._writer.until_done(Store.ingest, arrivals, said_, keys=self._keys)
+            return await self._writer.until_done(
+                Store.ingest, arrivals, said_, keys=self._keys, center_synced=clock.synced()
+            )
         except StoppingError:
             raise
         except Exception as error:  # noqa: BLE001 - one bad batch must not stop all gates: it is set apart below
@@ -221,7 +224,10 @@ class Worker:
 
     async def _written_alone(self, arrival: Arrival) -> Outcome | None:
         try:
-            return (await self._writer.until_done(Store.ingest, [arrival], keys=self._keys)).outcomes[0]
+            judged = await self._writer.until_done(
+                Store.ingest, [arrival], keys=self._keys, center_synced=clock.synced()
+            )
+            return judged.outcomes[0]
         except StoppingError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the batch is kept and somebody is told

@@ -168,6 +168,10 @@ class Listed:
         """See Whitelist."""
         return False
 
+    def lapse(self, _: float) -> list[tuple[str, Credential]]:
+        """See Whitelist."""
+        return []
+
 
 async def _a_day_at_the_gate(log: logs.FilteringBoundLogger, *, works: bool) -> None:
     keeper = Timekeeper(Clocks(), UTC, Remembered())

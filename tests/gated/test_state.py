@@ -85,12 +85,21 @@ async def test_the_pace_of_today(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         return (None, Pace(0.0, 345.0, float("inf")), Pace(12.34, 400.4, 99.6))[len(asked) - 1]
 
     monkeypatch.setattr(pace, "look", look)
+    monkeypatch.setattr(state, "PACE_KEPT_S", 0.0)
     gate = Gate(tmp_path)
     journals = [await part(gate, "journal") for _ in range(3)]
     keys = ("events_per_hour", "bytes_per_event", "hours_left")
     told = [tuple(journal[key] for key in keys) for journal in journals]
     assert told == [(None, None, None), (0.0, 345, None), (12.3, 400, 100)]
     assert {str(now.tzinfo) for now in asked} == {"Asia/Shanghai"}
+
+
+async def test_an_answer_does_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks again soon is told the same, and the disk is left alone."""
+    answers = iter([Pace(1.0, 345.0, 7.0)])
+    monkeypatch.setattr(pace, "look", lambda _path, _now: next(answers))
+    gate = Gate(tmp_path)
+    assert [(await part(gate, "journal"))["hours_left"] for _ in range(2)] == [7, 7]
 
 
 @asynccontextmanager

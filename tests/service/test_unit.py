@@ -41,7 +41,7 @@ def test_it_runs_what_the_installation_page_installs() -> None:
     """Program and configuration lie where docs/install.md puts them; the boot id comes in by the environment."""
     unit = settings(UNIT)
     assert unit["ExecStart"] == ["/opt/gated/bin/gated run -c /etc/gated/gated.toml"]
-    assert unit["Environment"] == ["GATED_BOOT_ID=%b"]
+    assert unit["Environment"] == ["GATED_BOOT_ID=%b", "MALLOC_ARENA_MAX=2"]
     page = (SYSTEMD.parent / "docs" / "install.md").read_text(encoding="utf-8")
     for path in ("/opt/gated/bin/gated", "/etc/gated/gated.toml", *(file.name for file in SYSTEMD.iterdir())):
         assert path in page
