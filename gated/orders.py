@@ -192,7 +192,7 @@ class Orders:
             return Refusal.INCOMPLETE, f"{action} {'needs' if lane is None else 'has no'} lane"
         if not operator.allows(command):
             at = f" at {lane}" if lane is not None else ""
-            return Refusal.NOT_ALLOWED, f"{operator.name} may not {action}{at}"
+            return Refusal.NOT_ALLOWED, f"this operator may not {action}{at}"
         if lane is not None and lane not in self._lanes:
             return Refusal.LANE, f"there is no lane {lane}; there are: {', '.join(sorted(self._lanes))}"
         if (action == "hold" and command.seconds is None) or (action == "resend" and command.after is None):

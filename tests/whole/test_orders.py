@@ -222,6 +222,8 @@ async def test_diagnostics(tmp_path: Path) -> None:
         at.post.walk_in(CARD)
         await at.until(lambda: at.post.passages("walk-in"), "somebody passes")
         await at.give(Wish("open", "walk-in"), WANG)
+        await at.give(Wish("open", "car-in"), WANG)
+        await at.give(Wish("hold", "walk-in", seconds=600))
         reply = await at.give(Wish("diagnostics"), wait_s=60)
         assert reply.ok
         bundle: dict[str, Any] = reply.details
