@@ -7,6 +7,7 @@ PIP    := 26.3
 N      ?= 1000
 SEEDS  ?= 2000
 KIND   ?= all
+HOURS  ?= 1
 ARCH   ?= x86_64
 PY     ?= 3.11
 
@@ -19,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED PYTHONPATH PYTHONHOME VIRTUAL_
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test bench torture simulate bundle fmt clean
+.PHONY: help venv demo test bench torture simulate soak bundle fmt clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +46,9 @@ torture: $(STAMP) ## Kill the daemon N=1000 times and look for lost or doubled e
 
 simulate: $(STAMP) ## Every order of faults between gates and center, SEEDS=2000 times (SEED=7: that one)
 	@$(BIN)/python -m tests.simulation --kind $(KIND) --seeds $(SEEDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+soak: $(STAMP) ## A whole community under random faults for HOURS=1
+	@$(BIN)/python -m tests.soak --hours $(HOURS) $(ARGS)
 
 bundle: $(STAMP) ## Pack all that a box without internet needs (PY=3.11 ARCH=x86_64)
 	rm -rf $(BUNDLE) && mkdir -p $(BUNDLE)/wheels

@@ -146,6 +146,17 @@ class Community:
         with closing(Store.open(self.database, SITE, read_only=True)) as store:
             return store_hashes(store, name)
 
+    @property
+    def database_file(self) -> Path:
+        """The center's SQLite file."""
+        return Path(self.database.removeprefix("sqlite:///"))
+
+    def copy_database(self, to: Path) -> None:
+        """A copy as a backup makes it; the center must not run."""
+        to.unlink(missing_ok=True)
+        with closing(sqlite3.connect(self.database_file)) as here, closing(sqlite3.connect(to)) as there:
+            here.backup(there)
+
     async def agreed(self, what: str = "every journal is at the center") -> None:
         """Return when the center holds every event of every post, each once."""
         await self.until(self._agree, what)

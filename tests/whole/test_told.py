@@ -13,6 +13,7 @@ from center.store import Store
 from tests.community import SITE, Community, journal_hashes
 from tests.gatepost import Gatepost
 from tests.proxy import Proxy
+from tests.soak import soak
 
 
 async def _untold(post: Gatepost) -> int:
@@ -129,8 +130,8 @@ async def test_yesterdays_backup(tmp_path: Path) -> None:
             await post.start()
         await community.agreed()
         await community.stop_center()
-        database = Path(community.database.removeprefix("sqlite:///"))
-        shutil.copy(database, tmp_path / "backup.db")
+        database = community.database_file
+        community.copy_database(tmp_path / "backup.db")
         await community.start_center()
         async with traffic(community):
             await asyncio.sleep(1)
@@ -171,3 +172,11 @@ async def test_two_boxes_under_one_name(tmp_path: Path) -> None:
 
 def _alarms(post: Gatepost) -> list[str]:
     return [event["what"] for event in post.events() if event["kind"] == "alarm"]
+
+
+async def test_a_minute_of_everything(tmp_path: Path) -> None:
+    """What `make soak` does for hours, for a moment: five gates, every kind of fault by the seed, two rounds."""
+    said: list[str] = []
+    told = await soak(tmp_path, 16, 11, said.append, round_s=8)
+    assert sum(told.values()) >= 4
+    assert len(said) >= 2
