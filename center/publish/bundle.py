@@ -20,6 +20,7 @@ from protocol.blob import sha256
 from protocol.signature import public_bytes
 
 FORMAT: Final = "gated-bundle/1"
+_KEYS: Final = {"format", "site", "trusted", "proposed", "blobs", "categories"}
 SIGNABLE: Final = (Root.type, Targets.type, names.ENROLMENTS)
 
 
@@ -57,7 +58,7 @@ class Bundle:
         """The bundle in a file. Raises PublishError for whatever is none."""
         try:
             value: dict[str, Any] = json.loads(data)
-            if value["format"] != FORMAT:
+            if value["format"] != FORMAT or set(value) != _KEYS:
                 raise PublishError(f"a bundle of format {value['format']!r} is of another version of this program")
             bundle = cls(
                 str(value["site"]),
@@ -68,7 +69,7 @@ class Bundle:
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise PublishError("the file is no bundle, or a damaged one") from error
-        if set(bundle.proposed) - set(SIGNABLE) or not bundle.proposed:
+        if set(bundle.proposed) - set(SIGNABLE) or not bundle.proposed or Root.type not in bundle.trusted:
             raise PublishError("the bundle proposes something that is not signed this way")
         for name, blob in bundle.blobs.items():
             if sha256(blob) != name:
@@ -126,6 +127,20 @@ def missing(bundle: Bundle) -> dict[str, int]:
         if max(found) > 0:
             lacking[role] = max(found)
     return lacking
+
+
+def signatures(bundle: Bundle) -> dict[str, tuple[int, int]]:
+    """Of each proposed role, how many signatures that count are there, and how many it takes."""
+    found = {}
+    for role, data in bundle.proposed.items():
+        metadata: Metadata[Any] = Metadata.from_bytes(data)
+        results = [
+            delegator.get_verification_result(role, metadata.signed_bytes, metadata.signatures)
+            for delegator in _delegators(bundle, role)
+        ]
+        least = max(results, key=lambda result: result.missing)
+        found[role] = (len(least.signed), least.threshold)
+    return found
 
 
 def check(bundle: Bundle) -> None:

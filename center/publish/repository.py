@@ -100,6 +100,12 @@ class Repository:
         return lists.of(read(Targets, data).signed, self._blob) if data is not None else None
 
     @property
+    def snapshot(self) -> int:
+        """The number of the state in force; 0 before the first. Gates say it of what they have taken."""
+        data = self._current(Snapshot.type)
+        return read(Snapshot, data).signed.version if data is not None else 0
+
+    @property
     def keyring(self) -> Keyring | None:
         """Whose signatures count; None before the first targets."""
         data = self.held.get(Targets.type)

@@ -98,7 +98,7 @@ async def retained(broker: Mosquitto) -> dict[str, bytes]:
 async def holds(broker: Mosquitto, site: Site) -> None:
     """Return when the broker retains what the repository says, and nothing else."""
     async with asyncio.timeout(WAIT_S):
-        while await retained(broker) != dict(repository(site).publications().retain):
+        while await retained(broker) != dict(repository(site).publications().retain):  # noqa: ASYNC110 - the same
             await asyncio.sleep(0.02)
 
 
