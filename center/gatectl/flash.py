@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from center.taking import Gate, Taking
 
 TIMEOUT_S: Final = 300.0
+AWAY: Final = "it is in force here, but the broker cannot be reached: {}; the center publishes it when it can"
 
 
 def add(subparsers: Subparsers) -> None:
@@ -94,13 +95,26 @@ def publish(site: "Site", args: argparse.Namespace, version: int | None, snapsho
         with (Bars if sys.stderr.isatty() and not args.json else Lines)(taking, quiet=args.json) as screen:
             asyncio.run(flashing.flash(site, account, taking, args.timeout, screen.screen))
     except BrokerAwayError as error:
-        raise Failure(
-            f"it is in force here, and the broker cannot be reached: {error}; the center publishes it when it can",
-            Status.UNREACHABLE,
-        ) from error
+        raise Failure(AWAY.format(error), Status.UNREACHABLE) from error
     except PublishError as error:
         raise Failure(str(error)) from error
     return _tell(args, taking, version)
+
+
+def tell_broker(site: "Site") -> None:
+    """Let the broker have what is in force. Raises Failure."""
+    import asyncio  # noqa: PLC0415 - not for --help
+
+    from center import flashing  # noqa: PLC0415 - the same
+    from center.broker import BrokerAwayError  # noqa: PLC0415 - the same
+    from center.publish.metadata import PublishError  # noqa: PLC0415 - the same
+
+    try:
+        asyncio.run(flashing.publish(site, reach.account(argparse.Namespace(account=None), site)))
+    except BrokerAwayError as error:
+        raise Failure(AWAY.format(error), Status.UNREACHABLE) from error
+    except PublishError as error:
+        raise Failure(str(error)) from error
 
 
 def _published(args: argparse.Namespace, version: int | None, snapshot: int) -> int:

@@ -132,7 +132,10 @@ def _hash(targets: Targets, name: str) -> str | None:
 
 
 def _text(found: Diff, shown_max: int) -> Iterator[str]:
-    yield f"{found.before:,} entries before, {found.after:,} after"
+    if found.added or found.removed or found.changed:
+        yield f"{found.before:,} entries before, {found.after:,} after"
+    else:
+        yield "the list stays as it is"
     if found.shrinks:
         yield "THE LIST SHRINKS by more than a tenth, and this proposal says that it is meant"
     yield from _some("added", [line.decode() for line in found.added], shown_max)

@@ -207,6 +207,12 @@ class Repository:
             return
         self._publish(self._refresh_suspensions(held, now), held, now, root=self.roots[-1])
 
+    def expiries(self) -> dict[str, datetime]:
+        """Until when each role's signatures hold."""
+        offline: dict[str, Root | Targets] = {Root.type: read(Root, self.roots[-1]).signed}
+        offline |= {role: read(Targets, data).signed for role, data in self.held.items()}
+        return {role: signed.expires for role, signed in offline.items()}
+
     def alarms(self, now: datetime) -> list[str]:
         """What people must do something about."""
         found = [text for one in self.suspensions if (text := daily.overdue(one, now))]
