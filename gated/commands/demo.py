@@ -2,13 +2,19 @@
 
 import argparse
 import math
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gated.commands.options import Subparsers, command
-from gated.commands.output import Status
+from gated.commands.output import Status, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from gated.demo.show import Options
 
 SPEED_MAX: Final = 20.0
 _SEEDS: Final = 10_000
+_NEEDED: Final = ("iotcore", "sqlalchemy", "alembic", "tuf")
 _EXAMPLES: Final = """\
 gated demo --seconds 10            # ends by itself
 gated demo --seed 7 --speed 3      # day 7, three times as busy
@@ -37,6 +43,7 @@ def add(subparsers: Subparsers) -> None:
         metavar="X",
         help=f"how busy, 0.1 to {SPEED_MAX:g} (default: 1, a visit each 0.7 s)",
     )
+    parser.add_argument("--post", action="store_true", help="show one post alone, without broker and center")
     parser.add_argument("--keep", action="store_true", help="keep the folder with journal, list and log")
     parser.set_defaults(run=run)
 
@@ -46,11 +53,25 @@ def run(args: argparse.Namespace) -> int:
     import asyncio  # noqa: PLC0415 - not for --help
     import random  # noqa: PLC0415 - the same
 
-    from gated.demo.show import Options, show  # noqa: PLC0415 - the same
+    from gated.demo.show import Options  # noqa: PLC0415 - the same
 
     seed = random.SystemRandom().randrange(_SEEDS) if args.seed is None else args.seed
-    fits = asyncio.run(show(Options(args.seconds, seed, args.speed, args.keep)))
+    options = Options(args.seconds, seed, args.speed, args.keep)
+    fits = asyncio.run(_show(post=args.post)(options))
     return Status.OK if fits else Status.FAILED
+
+
+def _show(*, post: bool) -> "Callable[[Options], Coroutine[None, None, bool]]":
+    """The whole community; one post where that is asked for, or where a box has not what a center needs."""
+    from importlib.util import find_spec  # noqa: PLC0415 - not for --help
+
+    from gated.demo.community.show import show as community  # noqa: PLC0415 - the same
+    from gated.demo.show import show as one_post  # noqa: PLC0415 - the same
+
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing and not post:
+        say(f"The center's libraries are not installed here ({', '.join(missing)}): one post alone is shown.")
+    return one_post if post or missing else community
 
 
 def _seconds(text: str) -> float:

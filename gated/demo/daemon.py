@@ -1,8 +1,9 @@
-"""The real daemon as a process of its own, started again after kill -9 as the service manager would."""
+"""The real programs as processes of their own, started again after kill -9 as the service manager would."""
 
 import asyncio
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -14,17 +15,21 @@ _LAST_LINES: Final = 8
 
 
 class DaemonEnded(Exception):  # noqa: N818 - what happened
-    """The daemon has ended, and nobody has killed it; the message has its last words."""
+    """A program has ended, and nobody has killed it; the message has its last words."""
 
 
 class Daemon:
-    """One daemon through all its lives. `pid` is None while none runs."""
+    """One program through all its lives. `pid` is None while none runs.
 
-    def __init__(self, config: Path, log: Path) -> None:
+    `module` are the words after `python -m`, `name` is what a person calls it.
+    """
+
+    def __init__(self, module: Sequence[str], log: Path, name: str = "the daemon") -> None:
+        self.name = name
         self.pid: int | None = None
         self.lives = 0
         self.kills = 0
-        self._config = config
+        self._module = module
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
 
@@ -35,7 +40,7 @@ class Daemon:
             assert self._process is not None  # noqa: S101 - just made
             status = await self._process.wait()
             if status != -signal.SIGKILL:
-                raise DaemonEnded(f"the daemon has ended with status {status}; its last words:\n{self.last_words()}")
+                raise DaemonEnded(f"{self.name} has ended with status {status}; its last words:\n{self.last_words()}")
             self.pid = None
             await asyncio.sleep(RESTART_S)
 
@@ -69,7 +74,7 @@ class Daemon:
         with self._log.open("ab") as log:
             # A session of its own: Ctrl-C is for the demo, which then ends the daemon in order.
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "gated", "run", "-c", str(self._config)),
+                *(sys.executable, "-m", *self._module),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -26,6 +26,7 @@ TURN_BACK: Final = 0.1
 LANES: Final = {"walk-in": 30, "walk-out": 30, "car-in": 14, "car-out": 14}
 FLAGGED: Final = 12
 """How often they come, beside the weights of the lanes."""
+_HOURS_AWAY: Final = 6
 _PAST: Final = "2020-01-01T00:00:00+08:00"
 
 
@@ -66,9 +67,9 @@ class Visit:
 class Town:
     """Everybody there is."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, residents: int = RESIDENTS, cars: int = CARS) -> None:
         rand = _random("town", seed)
-        count = RESIDENTS + CARS + 4 * OF_EACH
+        count = residents + cars + 5 * OF_EACH
         numbers = zip(rand.sample(range(2**32), count), rand.sample(range(2**32), count), strict=True)
 
         def people(kind: str, many: int, **limits: str) -> list[Person]:
@@ -78,16 +79,18 @@ class Town:
             ]
 
         # The range stands first in each zip, so that its end takes nobody from the next kind.
-        self.residents = people("resident", RESIDENTS)
-        self.cars = people("car", CARS)
+        self.residents = people("resident", residents)
+        self.cars = people("car", cars)
         self.expired = people("moved-out", OF_EACH, until=_PAST)
         self.suspended = people("lost-card", OF_EACH, since=_PAST)
         self.suspended_cars = people("lost-tag", OF_EACH, since=_PAST)
         self.cleaners = people("cleaner", OF_EACH, when=HOURS)
 
+        self.tenants = people("tenant", OF_EACH)
+
     def whitelist(self) -> list[dict[str, str]]:
         """The lines of the list."""
-        walkers = [*self.residents, *self.expired, *self.suspended, *self.cleaners]
+        walkers = [*self.residents, *self.expired, *self.suspended, *self.cleaners, *self.tenants]
         drivers = [*self.cars, *self.suspended_cars]
         cards = [{"c": f"em:{person.card}", "h": person.who, **person.limits} for person in walkers]
         return cards + [{"c": f"epc:{person.tag}", "h": person.who, **person.limits} for person in walkers + drivers]
@@ -124,6 +127,12 @@ def visits(town: Town, seed: int) -> Iterator[Visit]:
 def incidents(seconds: float) -> list[tuple[float, What]]:
     """What goes wrong on purpose in a run of that length: at which second, and what."""
     return [(seconds / 6, What.UNPLUG), (seconds / 3, What.PLUG), (seconds / 2, What.KILL)]
+
+
+def hours_away(hour: int) -> str:
+    """The cleaners' hour, which is never now."""
+    begins = (hour + _HOURS_AWAY) % 24
+    return f"daily {begins:02}:00-{(begins + 1) % 24:02}:00"
 
 
 def unknown(rand: random.Random) -> Person:

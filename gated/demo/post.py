@@ -15,6 +15,7 @@ from drivers.emulated.host import PtyHost, TcpHost
 from drivers.emulated.lcus import EmulatedLcus
 from drivers.emulated.uhf18 import EmulatedUhf18
 
+SITE: Final = "demo"
 CHANNELS: Final = {"walk-in": 1, "walk-out": 2, "car-in": 3, "car-out": 4}
 PULSE_S: Final = 0.2
 DEVICES: Final = 4 + 4 + 2
@@ -26,8 +27,9 @@ WORKDAYS: Final = {"workdays": "Mon-Fri 06:00-22:00"}
 class EmulatedPost:
     """The devices. Enter it, then `write_config`, then start a daemon on that."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, gate: str = "north") -> None:
         self.folder = folder
+        self.gate = gate
         self.relay = EmulatedLcus()
         self.em4100 = EmulatedEm4100()
         self.walk_out = EmulatedUhf18()
@@ -76,7 +78,7 @@ class EmulatedPost:
             self._lane(name, f'driver = "{"em4100" if name == "walk-in" else "uhf18"}", port = "{host.port}"')
             for name, host in self.readers.items()
         ]
-        head = f'site = "demo"\ngate = "north"\nstate = "{self.state}"\ntimezone = "{TIMEZONE}"\n'
+        head = f'site = "{SITE}"\ngate = "{self.gate}"\nstate = "{self.state}"\ntimezone = "{TIMEZONE}"\n'
         hours = "[schedules]\n" + "".join(f'{name} = ["{line}"]\n' for name, line in schedules.items())
         self.config.write_text("\n".join([head, hours, *lanes]))
         return self.config

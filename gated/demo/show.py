@@ -31,7 +31,6 @@ READY_S: Final = 30.0
 DRAW_S: Final = 0.25
 UP_S: Final = 1.0
 LOG: Final = "gated.log"
-_HOURS_AWAY: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ async def show(options: Options) -> bool:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    with _folder(keep=options.keep) as folder:
+    with folder_of(options, look="gated journal list -c {}/gated.toml") as folder:
         try:
             async with EmulatedPost(folder) as post:
                 run = await _Show(post, options, stop).run()
@@ -75,7 +74,7 @@ class _Show:
         self._terminal = terminal.usable()
         self._town = day.Town(options.seed)
         self._life = Life(post)
-        self._daemon = Daemon(post.config, post.folder / LOG)
+        self._daemon = Daemon(("gated", "run", "-c", str(post.config)), post.folder / LOG)
         self._watch = Watch(post.state, self._daemon, (lambda _: None) if self._terminal else say_now)
         self._tasks = asyncio.TaskGroup()
         self._rand = random.Random()  # noqa: S311 - tags that nobody has, no secret
@@ -109,9 +108,7 @@ class _Show:
 
     def _prepare(self) -> int:
         now = datetime.now(ZoneInfo(TIMEZONE))
-        # The cleaners' hour is never now.
-        begins = (now.hour + _HOURS_AWAY) % 24
-        self._post.write_config({**WORKDAYS, day.HOURS: f"daily {begins:02}:00-{(begins + 1) % 24:02}:00"})
+        self._post.write_config({**WORKDAYS, day.HOURS: day.hours_away(now.hour)})
         source = self._post.folder / "list.jsonl"
         source.write_text("".join(json.dumps(entry) + "\n" for entry in self._town.whitelist()))
         return listload.load(self._post.state, source, lambda *_: None, now.isoformat(timespec="seconds")).entries
@@ -129,7 +126,7 @@ class _Show:
         except BaseExceptionGroup as error:
             rest = error.split(_Ended)[1]
             if rest is not None:
-                raise _first(rest) from None  # the one error says it better than the group
+                raise first_of(rest) from None  # the one error says it better than the group
 
     async def _live(self) -> None:
         await self._ready()
@@ -180,8 +177,8 @@ class _Show:
         return Picture(
             watch.status,
             pid=self._daemon.pid,
-            passages=watch.passages,
-            news=watch.news,
+            passages=watch.heard.passages,
+            news=watch.heard.news,
             up={lane for lane, at in self._life.raised.items() if now - at < UP_S},
             elapsed_s=now - self._began,
             rate=watch.rate,
@@ -221,19 +218,21 @@ class _Show:
 
 
 @contextmanager
-def _folder(*, keep: bool) -> Iterator[Path]:
-    if keep:
+def folder_of(options: Options, look: str) -> Iterator[Path]:
+    """A folder for the length of the run, or longer where it is to be kept; `look` is a command that looks into it."""
+    if options.keep:
         folder = Path(tempfile.mkdtemp(prefix="gated-demo-"))
         try:
             yield folder
         finally:
-            say(f"kept: {folder}; look at it with: gated journal list -c {folder}/gated.toml")
+            say(f"kept: {folder}; look at it with: {look.format(folder)}")
         return
     with tempfile.TemporaryDirectory(prefix="gated-demo-") as name:
         yield Path(name)
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error in the group that is none itself."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

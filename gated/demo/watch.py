@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -28,10 +29,30 @@ RATE_S: Final = 10.0
 KEPT: Final = 100
 
 
-class Watch:
-    """Looks at one gate. `ready` is set while its daemon answers, and has once had all its devices."""
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The last lines, oldest first: of what happened at lanes, and of all else. Several gates may share them."""
 
-    def __init__(self, state: Path, daemon: Daemon, tell: Callable[[str], None]) -> None:
+    passages: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT))
+    news: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT))
+
+
+class Watch:
+    """Looks at one gate. `ready` is set while its daemon answers, and has once had all its devices.
+
+    `label` stands before each line; `event` hears each event as it is read.
+    """
+
+    def __init__(
+        self,
+        state: Path,
+        daemon: Daemon,
+        tell: Callable[[str], None],
+        *,
+        label: str = "",
+        heard: Heard | None = None,
+        event: Callable[[words.Event], None] = lambda _: None,
+    ) -> None:
         self.ready = asyncio.Event()
         self.status: dict[str, Any] | None = None
         self.answered = 0
@@ -40,12 +61,13 @@ class Watch:
         """The longest time from a kill to an answer."""
         self.mark = Mark()
         self.problems: list[str] = []
-        self.passages: deque[str] = deque(maxlen=KEPT)
-        self.news: deque[str] = deque(maxlen=KEPT)
+        self.heard = heard or Heard()
         self.journal = state / FILE_NAME
         self._state = state
         self._daemon = daemon
         self._tell = tell
+        self._label = label
+        self._event = event
         self._last_line = b""
         self._answered_pid: int | None = None
         self._killed_at = 0.0
@@ -63,7 +85,7 @@ class Watch:
 
     def say(self, text: str) -> None:
         """Tell of something that no event tells of."""
-        self._hear(f"{datetime.now(ZoneInfo(TIMEZONE)):%H:%M:%S} {text}", self.news)
+        self._hear(f"{datetime.now(ZoneInfo(TIMEZONE)):%H:%M:%S} {text}", self.heard.news)
 
     def killed(self) -> None:
         """Take note that the daemon has just been killed."""
@@ -140,10 +162,11 @@ class Watch:
         self.mark = self.mark.after(event["seq"], line)
         self._last_line = line
         self._recent.append(time.monotonic())
+        self._event(event)
         if text := words.passage(event):
-            self._hear(text, self.passages)
+            self._hear(text, self.heard.passages)
         elif self._is_news(event) and (text := words.news(event)):
-            self._hear(text, self.news)
+            self._hear(text, self.heard.news)
 
     def _is_news(self, event: words.Event) -> bool:
         """Devices come online at each start: only one that had been lost is told of."""
@@ -157,6 +180,6 @@ class Watch:
         return known or not event["online"]
 
     def _hear(self, text: str, kept: deque[str]) -> None:
-        text = text.replace(f"{self._state.parent}/", "")
+        text = self._label + text.replace(f"{self._state.parent}/", "")
         kept.append(text)
         self._tell(text)

@@ -1,0 +1,112 @@
+"""One gate of the community: its emulated post, who comes there, its line to the broker, its daemon, its watch."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Final, Self
+
+from gated.demo import words
+from gated.demo.community.link import Link
+from gated.demo.community.until import until
+from gated.demo.daemon import Daemon
+from gated.demo.day import Visit
+from gated.demo.life import Life
+from gated.demo.post import EmulatedPost
+from gated.demo.watch import Heard, Watch
+
+_AGAIN_S: Final = 3.0
+
+
+class Gate:
+    """One gate. Enter it for its devices and its line; its daemon is somebody else's to keep."""
+
+    def __init__(
+        self, name: str, folder: Path, broker: int, *, tell: Callable[[str], None], heard: Heard, width: int
+    ) -> None:
+        folder.mkdir()
+        self.name = name
+        self.post = EmulatedPost(folder, name)
+        self.life = Life(self.post)
+        self.link = Link(broker)
+        log = folder / "gated.log"
+        self.daemon = Daemon(("gated", "run", "-c", str(self.post.config)), log, f"the daemon of {name}")
+        self.watch = Watch(
+            self.post.state,
+            self.daemon,
+            tell,
+            label=f"{name:<{width}} ",
+            heard=heard,
+            event=self._hear,
+        )
+        self.unplugged: str | None = None
+        self._listeners: list[Callable[[words.Event], None]] = []
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self.post)
+        await self._stack.enter_async_context(self.link)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    @property
+    def list(self) -> dict[str, Any]:
+        """What the daemon says of the list in force; nothing while it does not answer or has none."""
+        status = self.watch.status or {}
+        return status.get("list") or {}
+
+    @property
+    def acked(self) -> int | None:
+        """The last event that the daemon takes as held by the center; None while it does not answer."""
+        status = self.watch.status
+        return None if status is None else int(status["journal"]["acked"])
+
+    @property
+    def backlog(self) -> int | None:
+        """How many events the center has not said that it holds; None while the daemon does not answer."""
+        status = self.watch.status
+        return None if status is None else int(status["journal"]["seq"]) - int(status["journal"]["acked"])
+
+    def listen(self, listener: Callable[[words.Event], None]) -> Callable[[], None]:
+        """Hear each event as it is read from the journal, until the function that comes back is called."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def devices(self) -> Iterator[tuple[str, bool]]:
+        """Each lane's name, and whether its reader is online."""
+        found = {} if self.watch.status is None else self.watch.status["devices"]
+        for lane in self.post.readers:
+            yield lane, bool(found.get(f"{lane}/0", {}).get("online"))
+
+    def _hear(self, event: words.Event) -> None:
+        for listener in tuple(self._listeners):
+            listener(event)
+
+
+async def come(gate: Gate, card: str, who: str) -> str:
+    """Let somebody with a card come to this gate's walk-in until it is seen; the reason that the gate gives.
+
+    Raises LateError.
+    """
+    found: list[str] = []
+
+    def hear(event: words.Event) -> None:
+        if event["kind"] == "passage" and event.get("credential") == f"em:{card}":
+            found.append(str(event["reason"]))
+
+    unlisten = gate.listen(hear)
+    trying = asyncio.create_task(_try(gate, card, who), name=f"{who} at {gate.name}")
+    try:
+        await until(lambda: bool(found), f"{gate.name} has seen {who}")
+    finally:
+        trying.cancel()
+        unlisten()
+    return found[0]
+
+
+async def _try(gate: Gate, card: str, who: str) -> None:
+    while True:
+        await gate.life.come(Visit(0.0, "walk-in", card, who, flagged=True))
+        await asyncio.sleep(_AGAIN_S)
