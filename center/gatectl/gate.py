@@ -1,11 +1,13 @@
 """`gatectl gate`: the site's gates: let one in, give it a new box, shut one out."""
 
 import argparse
+import json
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from center.gatectl.options import Subparsers, add_json, command, now, opened
-from center.gatectl.output import Status, complain, say, say_json, say_table
+from center.gatectl.output import Failure, Status, complain, say, say_json, say_table
 
 if TYPE_CHECKING:
     from center.site.gates import Issued
@@ -18,7 +20,7 @@ def add(subparsers: Subparsers) -> None:
     adding = command(
         actions,
         "add",
-        "Let a new gate in: writes its enrolment file, and prints the passphrase that opens it, once.",
+        "Let new gates in: writes an enrolment file each, and prints the passphrase that opens it, once.",
         "gatectl gate add north -o /media/stick/north.enrolment\n"
         "# at the gate's box:  sudo gated setup /media/stick/north.enrolment",
     )
@@ -32,8 +34,9 @@ def add(subparsers: Subparsers) -> None:
     replacing.set_defaults(run=replace)
     removing = command(actions, "remove", "Let a gate in no more.", "gatectl gate remove north")
     removing.set_defaults(run=remove)
-    for action in (adding, replacing, removing):
-        action.add_argument("name", metavar="NAME", help="the gate: small letters, digits and -")
+    adding.add_argument("names", nargs="+", metavar="NAME", help="the gate: small letters, digits and -")
+    for action in (replacing, removing):
+        action.add_argument("name", metavar="NAME", help="the gate")
     for action in (adding, replacing):
         action.add_argument(
             "-o", "--output", type=Path, metavar="FILE", help="the enrolment file (default: in the site's folder)"
@@ -45,14 +48,25 @@ def add(subparsers: Subparsers) -> None:
 
 
 def add_gate(args: argparse.Namespace) -> int:
-    """Let a new gate in."""
+    """Let new gates in, one after the other: what is done when one fails has been told."""
     from center.gatectl.registry import registry  # noqa: PLC0415 - not for --help
     from center.site import gates  # noqa: PLC0415 - the same
 
+    if args.output is not None and len(args.names) > 1:
+        raise Failure("--output is for one gate; without it the files are in the site's folder", Status.USAGE)
     site = opened(args)
     with registry(site) as known:
-        issued = gates.add(site, args.name, known, now(), output=args.output)
-    _issued(args, issued)
+        if len(args.names) == 1:
+            _issued(args, args.names[0], gates.add(site, args.names[0], known, now(), output=args.output))
+            return Status.OK
+        until = now()
+        for name in args.names:
+            issued = gates.add(site, name, known, now())
+            as_json = json.dumps(_as_json(name, issued), default=str)
+            say(as_json if args.json else f"{name}  {issued.file}  {issued.passphrase}")
+            until = issued.until
+    if not args.json:
+        _next(args, until)
     return Status.OK
 
 
@@ -64,7 +78,7 @@ def replace(args: argparse.Namespace) -> int:
     site = opened(args)
     with registry(site) as known:
         issued = gates.replace(site, args.name, known, now(), output=args.output)
-    _issued(args, issued)
+    _issued(args, args.name, issued)
     return Status.OK
 
 
@@ -107,15 +121,21 @@ def broker_next(site: Path) -> None:
     complain(f"  sudo gatectl -s {site} site broker /etc/mosquitto/gated && sudo systemctl reload mosquitto")
 
 
-def _issued(args: argparse.Namespace, issued: "Issued") -> None:
+def _issued(args: argparse.Namespace, name: str, issued: "Issued") -> None:
     if args.json:
-        say_json(
-            {"gate": args.name, "file": issued.file, "passphrase": issued.passphrase, "until": issued.until.isoformat()}
-        )
+        say_json(_as_json(name, issued))
         return
     say(f"enrolment file: {issued.file}")
     say(f"passphrase:     {issued.passphrase}")
+    _next(args, issued.until)
+
+
+def _as_json(name: str, issued: "Issued") -> dict[str, object]:
+    return {"gate": name, "file": issued.file, "passphrase": issued.passphrase, "until": issued.until.isoformat()}
+
+
+def _next(args: argparse.Namespace, until: datetime) -> None:
     complain("")
     complain("The passphrase is shown this once and kept nowhere. Do not carry it with the file: tell it by telephone.")
-    complain(f"The file serves once, until {issued.until:%Y-%m-%d %H:%M}. At the box:  sudo gated setup FILE")
+    complain(f"The file serves once, until {until:%Y-%m-%d %H:%M}. At the box:  sudo gated setup FILE")
     broker_next(args.site)

@@ -54,13 +54,16 @@ class Desk:
         said = json.loads(await run(GATECTL, "site", "init", str(self.site), *words))
         return [str(key) for key in said["keys"]["center"]]
 
-    async def add(self, gate: str) -> tuple[Path, Path]:
-        """Let a gate in; its enrolment file, and a file with the passphrase that opens it."""
-        said = json.loads(await self._gatectl("gate", "add", gate, "--json"))
-        passphrase = self.site.parent / f"{gate}.passphrase"
-        passphrase.touch(0o600)
-        passphrase.write_text(said["passphrase"] + "\n")
-        return Path(said["file"]), passphrase
+    async def add(self, gates: Sequence[str]) -> dict[str, tuple[Path, Path]]:
+        """Let gates in; the enrolment file of each, and a file with the passphrase that opens it."""
+        found = {}
+        for line in (await self._gatectl("gate", "add", *gates, "--json")).splitlines():
+            said = json.loads(line)
+            passphrase = self.site.parent / f"{said['gate']}.passphrase"
+            passphrase.touch(0o600)
+            passphrase.write_text(said["passphrase"] + "\n")
+            found[said["gate"]] = Path(said["file"]), passphrase
+        return found
 
     async def propose(self, table: str) -> Path:
         """Propose the list that this table writes, and sign it as its only signer; the bundle."""

@@ -88,12 +88,12 @@ class Community:
             gate.post.write_config({**WORKDAYS, HOURS: hours_away(now.hour)})
         self.ear.center = [public_key(bytes.fromhex(key)) for key in await self.desk.init(self._port)]
         progress("gatectl site init: keys, an authority, the first root of the list")
-        passwords = await self._add_gates(progress)
-        self._open_broker({**passwords, CENTER: self.desk.password, NAME: self.ear.password})
-        self.keep(self.center.keep(), CENTER)
-        bundle = await self.desk.propose(day.table(self.town))
-        progress("gatectl list import, gatectl sign: the first list is proposed and signed")
-        await self.desk.flash(bundle)
+        async with asyncio.TaskGroup() as group:
+            bundle = group.create_task(self._first_list(progress))
+            passwords = await self._add_gates(progress)
+            self._open_broker({**passwords, CENTER: self.desk.password, NAME: self.ear.password})
+            self.keep(self.center.keep(), CENTER)
+        await self.desk.flash(bundle.result())
         progress("gatectl flash: the broker has it")
         await self._all_there(progress)
         for gate in self.gates.values():
@@ -144,13 +144,17 @@ class Community:
 
     async def _add_gates(self, progress: Tell) -> dict[str, str]:
         """Let each gate in, set its box up, and start it; the passwords at the broker, by name."""
-        boxes = {}
-        async with asyncio.TaskGroup() as group:
-            for name, gate in self.gates.items():
-                files = await self.desk.add(name)
-                boxes[name] = group.create_task(self._begin(gate, files), name=name)
-                progress(f"gatectl gate add {name}; at its box: gated setup, gated run")
-        return {name: box.result() for name, box in boxes.items()}
+        files = await self.desk.add(list(self.gates))
+        progress(f"gatectl gate add {' '.join(files)}: an enrolment file each")
+        names, boxes = zip(*((name, self._begin(self.gates[name], files[name])) for name in files), strict=True)
+        passwords = dict(zip(names, await asyncio.gather(*boxes), strict=True))
+        progress("at each box: gated setup, gated run")
+        return passwords
+
+    async def _first_list(self, progress: Tell) -> Path:
+        bundle = await self.desk.propose(day.table(self.town))
+        progress("gatectl list import, gatectl sign: the first list is proposed and signed")
+        return bundle
 
     async def _begin(self, gate: Gate, files: tuple[Path, Path]) -> str:
         password = await set_up(gate.post, files, gate.link.port)

@@ -105,6 +105,21 @@ def test_gate(folder: Path, capsys: Captured, tmp_path: Path) -> None:
     store.close()
 
 
+def test_several_gates(folder: Path, capsys: Captured) -> None:
+    """Several gates at once: a line each, told as it is done; one that is there already ends it, and names no file."""
+    assert main(["gate", "add", "north", "south", "--json"]) == 0
+    issued = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["gate"] for one in issued] == ["north", "south"]
+    for one in issued:
+        assert unseal(Path(one["file"]).read_bytes(), one["passphrase"]).gate == one["gate"]
+    assert main(["gate", "add", "east", "south", "west"]) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith(f"east  {folder}")
+    assert "south is there already" in err
+    assert main(["gate", "add", "east", "west", "-o", str(folder / "x")]) == 2
+    assert "for one gate" in capsys.readouterr().err
+
+
 def test_replace_and_remove(folder: Path, capsys: Captured) -> None:
     """A gate with a new box has no keys until that box says them; one that was removed can come again."""
     for words in (["add", "north"], ["replace", "north"], ["remove", "north"], ["add", "north"]):
