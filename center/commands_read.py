@@ -11,6 +11,8 @@ from sqlalchemy import Connection
 from center import reading
 from center.cli import Failure, Status, Subparsers, command, iso, opened, say, say_json
 from center.database import AnyRow
+from center.options_read import add_export, add_verify
+from center.store import Store
 from center.walk import Break, Event, Lost
 
 
@@ -45,24 +47,22 @@ def add(subparsers: Subparsers) -> None:
     quarantine.add_argument("action", nargs="?", choices=["show"], help="write out the batch with this number")
     quarantine.add_argument("id", nargs="?", type=int, metavar="ID", help="the batch's number")
     _add_json(quarantine)
-    verify = command(
+    verifying = command(
         subparsers,
         "verify",
         "Prove every event of GATE (of all gates) by the chain of hashes: nothing altered, missing or added.",
         "gated-center verify\ngated-center verify north    # status 1 if anything does not fit",
         run_verify,
     )
-    verify.add_argument("gate", nargs="?", metavar="GATE", help="only this gate")
-    _add_json(verify)
-    export = command(
+    add_verify(verifying)
+    exporting = command(
         subparsers,
         "export",
         "Write events as JSON lines, each with its gate, epoch and hash, in the order in which they were stored.",
         "gated-center export --gate north > north.jsonl\ngated-center export --after 120000 >> all.jsonl",
         run_export,
     )
-    export.add_argument("--gate", metavar="GATE", help="only this gate")
-    export.add_argument("--after", type=int, default=0, metavar="ID", help="only what was stored after this `id`")
+    add_export(exporting)
 
 
 def run_status(args: argparse.Namespace) -> int:
@@ -124,7 +124,13 @@ def run_quarantine(args: argparse.Namespace) -> int:
 
 def run_verify(args: argparse.Namespace) -> int:
     """All chains, hash by hash."""
-    with opened(args) as store, store.reading() as connection:
+    with opened(args) as store:
+        return verify(store, args)
+
+
+def verify(store: Store, args: argparse.Namespace) -> int:
+    """All chains of `args.gate` (of all gates), hash by hash."""
+    with store.reading() as connection:
         if args.gate is not None and args.gate not in {row.name for row in reading.gates(connection)}:
             raise Failure(f"there is no gate {args.gate}")
         chains = [_verified(connection, head) for head in reading.heads(connection, args.gate)]
@@ -146,7 +152,13 @@ def run_verify(args: argparse.Namespace) -> int:
 
 def run_export(args: argparse.Namespace) -> int:
     """Events as JSON lines."""
-    with opened(args) as store, store.reading() as connection:
+    with opened(args) as store:
+        return export(store, args)
+
+
+def export(store: Store, args: argparse.Namespace) -> int:
+    """Events as JSON lines: those of `args.gate` (of all gates) after `args.after`."""
+    with store.reading() as connection:
         gates = [row for row in reading.gates(connection) if args.gate in (None, row.name)]
         if args.gate is not None and not gates:
             raise Failure(f"there is no gate {args.gate}")

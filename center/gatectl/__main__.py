@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from center.gatectl import flash, gate, list_, operator, order, sign, site, technician, watch
+from center.gatectl import events, flash, gate, keys, list_, operator, order, sign, site, technician, watch
 from center.gatectl.options import VARIABLE, default_site
 from center.gatectl.output import STATUSES, Failure, Status, complain
 
@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     said = f"the site's folder (default: ${VARIABLE}, else ./site)"
     top.add_argument("-s", "--site", type=Path, default=default_site(), metavar="DIR", help=said)
     subparsers = top.add_subparsers(metavar="COMMAND", required=True)
-    for module in (site, gate, list_, sign, flash, technician, operator, order, watch):
+    for module in (site, gate, list_, sign, flash, keys, events, technician, operator, order, watch):
         module.add(subparsers)
     return top
 

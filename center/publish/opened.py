@@ -22,7 +22,7 @@ from center.publish.repository import Online, Repository
 from center.publish.vault import FolderVault
 from center.site import files, keys
 from center.site.files import SiteError
-from center.site.folder import Site
+from center.site.folder import Site, save_facts
 
 WAIT_S: Final = 15.0
 """How long a command waits for another one: renewing takes milliseconds, accepting a million entries seconds."""
@@ -63,6 +63,9 @@ def settle(site: Site, held: Repository) -> None:
     )
     if named != public:
         site.save_keys(named)
+    if site.facts.threshold != keyring.threshold:
+        site.facts = site.facts.model_copy(update={"threshold": keyring.threshold})
+        save_facts(site.folder, site.facts)
     for role, of in (("repository", keyring.repository), ("suspensions", keyring.suspensions)):
         new = site.folder / "online" / f"{role}{NEW}.pem"
         if new.exists() and keys.public_hex(keys.read(new)) in of:

@@ -169,8 +169,9 @@ class Repository:
                 held[role] = data
             version = (read(Root, data) if role == Root.type else read(Targets, data)).signed.version
             files[f"{version}.{role}.json"] = data
+        # Who signs suspensions may be another one from now on: what the former one signed would count no more.
         files |= self._refresh_suspensions(
-            held, now, anew=names.SUSPENSIONS not in held or Root.type in bundle.proposed
+            held, now, anew=names.SUSPENSIONS not in held or set(bundle.proposed) != {names.ENROLMENTS}
         )
         self._publish(files, held, now, root=bundle.proposed.get(Root.type, root))
         self._forget()

@@ -1,0 +1,70 @@
+"""`gatectl events export` and `verify`: what `gated-center` does, on the database of the site's folder."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from center.gatectl.options import Subparsers, command, opened
+from center.gatectl.output import Failure, Status
+
+if TYPE_CHECKING:
+    from center.store import Store
+
+
+def add(subparsers: Subparsers) -> None:
+    """The commands' own part of the command line."""
+    from center.options_read import add_export, add_verify  # noqa: PLC0415 - beside what it describes
+
+    parser = command(subparsers, "events", "Take out what gates have recorded.", "gatectl events export --gate north")
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    exporting = command(
+        actions, "export", "Write events as JSON lines.", "gatectl events export --gate north > north.jsonl"
+    )
+    add_export(exporting)
+    exporting.set_defaults(run=run_export)
+    verifying = command(
+        subparsers,
+        "verify",
+        "Prove every event of GATE (of all gates) by the chain of hashes: nothing altered, missing or added.",
+        "gatectl verify north",
+    )
+    add_verify(verifying)
+    verifying.set_defaults(run=run_verify)
+
+
+def run_export(args: argparse.Namespace) -> int:
+    """Events as JSON lines."""
+    from center import commands_read  # noqa: PLC0415 - not for --help
+
+    with _store(args) as store:
+        return commands_read.export(store, args)
+
+
+def run_verify(args: argparse.Namespace) -> int:
+    """All chains, hash by hash."""
+    from center import commands_read  # noqa: PLC0415 - not for --help
+
+    with _store(args) as store:
+        return commands_read.verify(store, args)
+
+
+@contextmanager
+def _store(args: argparse.Namespace) -> "Iterator[Store]":
+    from center import cli  # noqa: PLC0415 - not for --help
+    from center.database import DatabaseAwayError, DatabaseVersionError  # noqa: PLC0415 - the same
+    from center.store import Store  # noqa: PLC0415 - the same
+
+    site = opened(args)
+    try:
+        store = Store.open(site.database, site.name, read_only=True)
+        try:
+            yield store
+        finally:
+            store.close()
+    except DatabaseAwayError as error:
+        raise Failure(f"the database cannot be used just now: {error}", Status.UNREACHABLE) from error
+    except DatabaseVersionError as error:
+        raise Failure(str(error)) from error
+    except cli.Failure as failure:
+        raise Failure(str(failure), Status(int(failure.status))) from failure
