@@ -18,6 +18,7 @@ from protocol.credential import Credential
 from protocol.repository import decode, encode
 from protocol.roles import Enrolment
 from protocol.whitelist import Entry
+from tests.attacks import driven_up, forged
 from tests.flashbox import days
 from tests.signers import Center, Committee, line, new_keys
 
@@ -60,28 +61,6 @@ def gate(tmp_path: Path, center: Center) -> Gate:
     made = Gate(tmp_path, center)
     made.take()
     return made
-
-
-def forged(center: Center, committee: Committee, version: int = 99) -> bytes:
-    """A repository that others have signed: same names, their keys, a higher version."""
-    files = decode(center.message)
-    name = next(name for name in files if name.endswith(".targets.json"))
-    targets: Metadata[Targets] = Metadata.from_bytes(files.pop(name))
-    targets.signed.version = version
-    targets.signatures.clear()
-    for key in committee.signers[: committee.threshold]:
-        targets.sign(signer(key), append=True)
-    held = {"targets": targets.to_bytes(), "suspensions": files["1.suspensions.json"]}
-    snapshot = make_snapshot(held, version, center.now)
-    snapshot.sign(signer(committee.repository))
-    timestamp = make_timestamp(snapshot.to_bytes(), version, center.now)
-    timestamp.sign(signer(committee.repository))
-    files |= {
-        f"{version}.targets.json": held["targets"],
-        f"{version}.snapshot.json": snapshot.to_bytes(),
-        "timestamp.json": timestamp.to_bytes(),
-    }
-    return encode(files)
 
 
 def test_what_the_center_signs_is_believed(gate: Gate, center: Center) -> None:
@@ -261,14 +240,7 @@ def test_revoked_keys_are_revoked_although_the_rest_is_kept_away(gate: Gate, cen
 def test_fast_forward_recovery(gate: Gate, center: Center) -> None:
     """A thief of the online key drove the versions up; once it is replaced, the center's own low ones count again."""
     highest = 2**31
-    files = decode(center.message)
-    held = {"targets": files["1.targets.json"], "suspensions": files["1.suspensions.json"]}
-    snapshot = make_snapshot(held, highest, center.now)
-    snapshot.sign(signer(center.committee.repository))
-    timestamp = make_timestamp(snapshot.to_bytes(), highest, center.now)
-    timestamp.sign(signer(center.committee.repository))
-    driven = {f"{highest}.snapshot.json": snapshot.to_bytes(), "timestamp.json": timestamp.to_bytes()}
-    assert gate.take(encode(files | driven)).snapshot == highest
+    assert gate.take(driven_up(center, highest)).snapshot == highest
     with pytest.raises(TrustError, match=f"must be >= {highest}"):
         gate.take()
     old = center.committee

@@ -27,8 +27,8 @@ from protocol.operators import DOCUMENT
 from tests.community import SITE, WAIT_S, Community
 from tests.gatepost import Event
 from tests.operatorkeys import Holder, document
+from tests.taught import taught
 from tests.whole.test_hostile import intruding
-from tests.whole.test_taught import taught
 
 LI: Final = Holder()
 WANG: Final = Holder("wang-fang", ("open",), ("walk-in",))
