@@ -13,7 +13,7 @@ from datetime import datetime
 
 from center.imports import Row
 from protocol.credential import Credential
-from protocol.whitelist import Entry, encode, parse
+from protocol.whitelist import Entry, LineError, encode, parse
 
 _TOKEN_BYTES = 9
 
@@ -59,18 +59,59 @@ def holders(current: Mapping[Credential, Entry]) -> Callable[[Row], str]:
     return holder
 
 
+@dataclass
+class Own:
+    """A file of our own lines: its entries, and what is wrong with other lines, by their number."""
+
+    entries: list[Entry] = field(default_factory=list)
+    wrong: dict[int, str] = field(default_factory=dict)
+
+
+def own(lines: Iterable[bytes]) -> Own | None:
+    """The entries of a file that is written as `gatectl list show` writes it; None for another file.
+
+    It is one if its first line is an entry.
+    """
+    found = Own()
+    seen: dict[Credential, int] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            entry = parse(line.strip())
+        except LineError as error:
+            if not found.entries:
+                return None
+            found.wrong[number] = str(error)
+            continue
+        if entry.credential in seen:
+            found.wrong[number] = f"{entry.credential} is in line {seen[entry.credential]} already"
+            continue
+        seen[entry.credential] = number
+        found.entries.append(entry)
+    return found if found.entries else None
+
+
 def imported(
-    current: Mapping[Credential, Entry], entries: Iterable[Entry], now: datetime, *, keep_others: bool = False
+    current: Mapping[Credential, Entry],
+    entries: Iterable[Entry],
+    now: datetime,
+    *,
+    keep_others: bool = False,
+    whole: bool = False,
 ) -> Next:
-    """The list that a file makes: the file's entries alone, or over those in force."""
+    """The list that a file makes: the file's entries alone, or over those in force.
+
+    `whole`: the file's lines say all that a line can say, so that nothing of the lines in force is kept in them.
+    """
     made = Next(before=sum(not entry.gone for entry in current.values()))
     found: dict[Credential, Entry] = {}
     for entry in entries:
         old = current.get(entry.credential)
-        if old is not None and old.gone:
+        if old is not None and old.gone and not entry.gone:
             made.revoked.append(entry.credential)
         else:
-            found[entry.credential] = _over(old, entry)
+            found[entry.credential] = entry if whole else _over(old, entry)
     for credential, old in current.items():
         over = old.ends is not None and old.ends <= now.timestamp()
         if credential not in found and ((keep_others and not old.gone) or (old.gone and not over)):

@@ -43,25 +43,24 @@ def add(subparsers: Subparsers) -> None:
 
 def show(args: argparse.Namespace) -> int:
     """Print entries; status 1 where the one that was asked for is not in force now."""
-    from protocol.whitelist import encode  # noqa: PLC0415 - not for --help
+    from protocol.whitelist import parse  # noqa: PLC0415 - not for --help
 
     repository = list_work.held(opened(args))
-    found = list_work.entries(repository)
-    for one in repository.enrolments:
-        found.setdefault(one.entry.credential, one.entry)
+    found = list_work.credentials(repository)
     if args.credential is None:
         for credential in sorted(found):
-            say(encode(found[credential]).decode())
+            say(found[credential].decode())
         return Status.OK
-    entry = found[list_work.known(args.credential, found)]
+    line = found[list_work.known(args.credential, found)]
+    entry = parse(line)
     suspended = {one.credential: one for one in repository.suspensions}.get(entry.credential)
     added = {one.entry.credential: one.added.isoformat() for one in repository.enrolments}.get(entry.credential)
     why = _why_not(entry, suspended=suspended is not None)
     if args.json:
-        said: dict[str, Any] = {"line": encode(entry).decode(), "in_force": not why, "why": why}
+        said: dict[str, Any] = {"line": line.decode(), "in_force": not why, "why": why}
         say_json(said | {"added_by_registrars": added, "suspended": suspended is not None})
     else:
-        say(encode(entry).decode())
+        say(line.decode())
         if added is not None:
             say(f"added by registrars on {added}; it lapses after 14 days unless the signers take it up")
         say(why or "in force")

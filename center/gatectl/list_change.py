@@ -160,7 +160,7 @@ def suspend(args: argparse.Namespace) -> int:
     try:
         with changing(site):
             held = repository(site)
-            on_list = {*list_work.entries(held), *(one.entry.credential for one in held.enrolments)}
+            on_list = list_work.credentials(held)
             meant = [list_work.known(text, on_list) for text in args.credential]
             for credential in meant:
                 held.suspend(credential, now())

@@ -11,7 +11,11 @@ from center.gatectl.options import Subparsers, add_json, command, now, opened
 from center.gatectl.output import Failure, Status, complain
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from center.imports import Answers, Entries, Imported, Question
+    from protocol.credential import Credential
+    from protocol.whitelist import Entry
 
 _PROBLEMS_MAX: Final = 100
 _GO_ON: Final = "yes"
@@ -22,7 +26,7 @@ def add(actions: Subparsers) -> None:
     parser = command(
         actions,
         "import",
-        "Propose the list in a file: CSV, xlsx, one value a line, or a device's own. It asks what is ambiguous.",
+        "Propose the list in a file: CSV, xlsx, one value a line, a device's own, or ours. It asks what is ambiguous.",
         "gatectl list import residents.xlsx --dry-run\n"
         "gatectl list import residents.csv --answer cards=em-dec10 --answer version_byte=0A --door 'North=walk-in'",
     )
@@ -61,15 +65,36 @@ def add(actions: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, ask, report, propose."""
-    from center import imports, listing  # noqa: PLC0415 - not for --help
+    from center import listing  # noqa: PLC0415 - not for --help
 
     site = opened(args)
     current = list_work.entries(list_work.held(site))
+    with args.file.open("rb") as file:
+        own = listing.own(file)
+    if own is not None:
+        for number, why in list(own.wrong.items())[:_PROBLEMS_MAX]:
+            complain(asking.plain(f"line {number}: {why}"))
+        made = listing.imported(current, own.entries, now(), keep_others=args.keep_others, whole=True)
+        left_out = len(own.wrong)
+    else:
+        found, left_out = _foreign(args, current)
+        made = listing.imported(current, found.entries, now(), keep_others=args.keep_others)
+    left_out += len(made.revoked)
+    for credential in made.revoked:
+        complain(f"{credential} was revoked and stays so; a card that is found again gets in as a new one only")
+    if left_out and not args.dry_run:
+        asking.agreed(f"{left_out} values are left out.", _GO_ON, [_GO_ON] if args.yes else [], "--yes")
+    return list_work.propose(site, args, made, "list")
+
+
+def _foreign(args: argparse.Namespace, current: "Mapping[Credential, Entry]") -> "tuple[Entries, int]":
+    """The entries of a list of the community's own, and how much of it is left out. Raises Failure."""
+    from center import imports, listing  # noqa: PLC0415 - not for --help
+
+    zone = now().tzinfo
+    assert zone is not None  # noqa: S101 - for mypy: this moment has one
     try:
-        answers = _answers(args)
-        zone = now().tzinfo
-        assert zone is not None  # noqa: S101 - for mypy: this moment has one
-        report = imports.read(args.file, answers=answers, today=now().date(), zone=zone)
+        report = imports.read(args.file, answers=_answers(args), today=now().date(), zone=zone)
     except imports.ImportsError as error:
         raise Failure(f"{args.file}: {error}") from error
     found = imports.entries(
@@ -79,13 +104,7 @@ def run(args: argparse.Namespace) -> int:
         hours=_pairs(args.hours, "--hours"),
         others=tuple(args.lanes.split(",")),
     )
-    made = listing.imported(current, found.entries, now(), keep_others=args.keep_others)
-    left_out = _report(report, found) + len(made.revoked)
-    for credential in made.revoked:
-        complain(f"{credential} was revoked: it stays so; a card that is found again is entered as a new one by hand")
-    if left_out and not args.dry_run:
-        asking.agreed(f"{left_out} values are left out.", _GO_ON, [_GO_ON] if args.yes else [], "--yes")
-    return list_work.propose(site, args, made, "list")
+    return found, _report(report, found)
 
 
 def _answers(args: argparse.Namespace) -> "Answers":

@@ -48,6 +48,18 @@ def entries(repository: "Repository") -> "dict[Credential, Entry]":
     return by_credential(found.lines()) if found is not None else {}
 
 
+def credentials(repository: "Repository") -> "dict[str, bytes]":
+    """Each credential that is listed, or that registrars have added, with its line; revoked ones too."""
+    from protocol import delta  # noqa: PLC0415 - not for --help
+    from protocol.whitelist import encode  # noqa: PLC0415 - the same
+
+    published = repository.whitelist
+    found = {delta.key(line).decode(): line for line in published.lines()} if published is not None else {}
+    for one in repository.enrolments:
+        found.setdefault(one.entry.credential, encode(one.entry))
+    return found
+
+
 def known(text: str, among: "Iterable[str]") -> "Credential":
     """The credential that a person means. Raises Failure."""
     from center.spelling import SpellingError, listed  # noqa: PLC0415 - not for --help

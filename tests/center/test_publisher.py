@@ -196,7 +196,7 @@ async def test_signatures_stay_young(broker: Mosquitto, place: Workplace, monkey
     before = version()
     async with publishing(place.site, broker):
         await until(lambda: version() >= before + 1)
-        with place.site.changing():
+        with changing(place.site):
             held = version()
             await asyncio.sleep(0.3)
             assert version() == held

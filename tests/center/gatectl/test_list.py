@@ -136,6 +136,21 @@ def test_a_card_settles_it(place: Workplace, capsys: Captured) -> None:
     assert "fit no writing" in capsys.readouterr().err
 
 
+def test_our_own_lines(listed: Workplace, capsys: Captured) -> None:
+    """What `list show` prints can be changed and imported again; a wrong line is named by its number."""
+    assert listed.run("list", "show") == 0
+    lines = capsys.readouterr().out.splitlines()
+    path = listed.folder / "list.jsonl"
+    lines[1] = lines[1][:-1] + ',"lanes":["walk-in"],"tid":"E2801160"}'
+    path.write_text("\n".join([*lines, '{"c":"em:00"}', lines[0]]))
+    assert listed.run("list", "import", path, "--dry-run") == 0
+    out, err = capsys.readouterr()
+    assert "changed: 1" in out
+    assert '"tid":"E2801160"' in out
+    assert "line 21: h, the holder" in err
+    assert "line 22: em:0000000000 is in line 1 already" in err
+
+
 def test_add_by_two_registrars(listed: Workplace, capsys: Captured) -> None:
     """Two keys at hand: at once. One is too few. What is on the list is the signers' business."""
     key = ["--passphrase-file", listed.passphrases, "--key", listed.registrars[0]]
