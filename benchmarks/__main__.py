@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks import beside, idle, latency, list_load, throughput
+from benchmarks import beside, flashing, idle, latency, list_load, telling, throughput
 from benchmarks.latency import percentile
+from tests.postgres import Postgres
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "performance.md"
 
@@ -40,7 +41,8 @@ def main() -> None:
     parser.add_argument("--print", action="store_true", dest="only_print", help="leave docs/performance.md as it is")
     args = parser.parse_args()
     rows = []
-    for measure in (_back_to_back, _at_a_rhythm, _throughput, _growth, _lookup, _idle, _noise, _load):
+    gate = (_back_to_back, _at_a_rhythm, _throughput, _growth, _lookup, _idle, _noise, _load)
+    for measure in (*gate, _told, _backlog, _gates, _district, _flash, _million):
         for row in measure(args.folder, 10 if args.quick else 1):
             rows.append(row)
             print(f"{'met   ' if row.met else 'missed'} {row.what}: {row.found} (goal {row.goal})", flush=True)
@@ -105,6 +107,54 @@ def _load(folder: Path | None, _: int) -> Iterator[Row]:
     yield Row("longest passage meanwhile", "≤ 20 ms", f"{longest:.1f} ms", longest <= 20)
 
 
+def _told(folder: Path | None, less: int) -> Iterator[Row]:
+    told, raw, memory = asyncio.run(telling.latency(folder, telling.PASSAGES // less))
+    p50, ratio = percentile(told, 0.5), percentile(told, 0.5) / percentile(raw, 0.5)
+    found = f"{p50 * 1e3:.2f} ms, {ratio:.1f} times"
+    yield Row("durable at gate → the center's answer, p50", "≤ 10 ms, ≤ 8 times", found, p50 <= 0.01 and ratio <= 8)
+    yield Row("gate's memory with the line", "≤ 60 MB", f"{memory / 1e6:.1f} MB", memory <= 60e6)
+
+
+def _backlog(folder: Path | None, less: int) -> Iterator[Row]:
+    rate = asyncio.run(telling.backlog(folder, telling.BACKLOG // less))
+    yield _rate("backlog of 1,000,000, SQLite", rate, 20_000)
+
+
+def _gates(folder: Path | None, _: int) -> Iterator[Row]:
+    yield _rate("100 gates at once, SQLite", asyncio.run(telling.gates(folder=folder)), 10_000)
+    with Postgres(durable=True) as server:
+        rate = asyncio.run(telling.gates(server.new_database(), 2, folder))
+        yield _rate("100 gates at once, PostgreSQL, two workers", rate, 20_000)
+
+
+def _rate(what: str, rate: telling.Rate, goal: int) -> Row:
+    found = f"{rate.events:,.0f}/s; {rate.cpu * 1e6:.0f} µs of the center's CPU an event"
+    return Row(what, f"≥ {goal:,}/s", found, rate.events >= goal)
+
+
+def _district(folder: Path | None, less: int) -> Iterator[Row]:
+    with Postgres(durable=True) as server:
+        found = asyncio.run(telling.district(server.new_database(), folder, telling.DISTRICT_S / less))
+    p99 = percentile(found.lags, 0.99)
+    said = f"{p99 * 1e3:.0f} ms; workers {found.memory / 1e6:.0f} MB, {found.cpu * 1e6:.0f} µs of CPU an event"
+    yield Row("2,300 gates, a passage each 2 s: lag, p99", "≤ 1 s", said, p99 <= 1)
+
+
+def _flash(folder: Path | None, _: int) -> Iterator[Row]:
+    for what, took, goal in (
+        ("one entry flashed to 5 gates", asyncio.run(flashing.gates(folder)), 0.5),
+        ("one entry flashed to 200 simulated gates", asyncio.run(flashing.many(folder)), 3.0),
+    ):
+        yield Row(what, f"≤ {goal} s", f"{took:.2f} s", took <= goal)
+
+
+def _million(folder: Path | None, less: int) -> Iterator[Row]:
+    found = asyncio.run(flashing.million(folder, flashing.MILLION // less))
+    said = f"{found.seconds:.1f} s; {found.memory / 1e6:.0f} MB"
+    met = found.seconds <= 30 and found.memory <= 150e6
+    yield Row("1,000,000 entries flashed; daemon and building process", "≤ 30 s; ≤ 150 MB", said, met)
+
+
 def _page(rows: list[Row]) -> str:
     table = "\n".join(f"| {row.what} | {row.goal} | {row.found} | {'yes' if row.met else '**no**'} |" for row in rows)
     return _TEXT.format(
@@ -136,6 +186,15 @@ the ratios hold better, because both sides are measured in turn within one run.
 - **Start, memory, CPU, end**: a daemon with four lanes on emulated devices, nobody before them. Start is from the
   process's start to the first command to a relay after a tag that is already there. `benchmarks/idle.py`
 - **Beside garbage, beside a load**: passages every 10 ms with and without. `benchmarks/beside.py`
+- **Told**: the real daemon, mosquitto and a worker, each a process of its own, on these cores. Time runs from the
+  order to open, by which the event is durable, to the center's answer as a further client of the broker hears it; in
+  turn with two raw appends. Rates are those of the answers: every event checked, stored and acknowledged. Where the
+  cores hold gates, broker and center together, the center's own CPU an event says what it could do alone.
+  PostgreSQL commits with fsync. The gates of "100 gates" and "2,300 gates" are simulated by one process with signed
+  batches. `benchmarks/telling.py`
+- **Flashes**: from the first message published to every gate's word that the list is in force. Five real daemons share
+  these cores, and each starts a building process; the 200 are the real machine that takes flashes, with a building
+  process that believes everything. `benchmarks/flashing.py`
 
 ## Where the time goes, and what was tried
 
@@ -148,10 +207,10 @@ the relay's pty 26. Outside it: two wake-ups over a pty, 50 together.
 - A read's time-out that is left to ring instead of being set anew for each read: a few µs. Kept.
 - The commit in the loop instead of in a thread would save the two hops, and would stop every reader in the disk's bad
   moments ([decision 002](decisions/002-commit-in-a-thread.md)). Not taken.
-- Not tried yet: calling the barrier straight from the journal's report, without a future in between.
+- The barrier is called straight from the journal's report, without a future in between: one turn of the loop less.
 
 Memory is measured in the development environment, where structlog finds `rich` and loads it; without the development
-packages the same daemon takes about 1 MB less.
+packages the same daemon takes about 1 MB less. The unit sets `MALLOC_ARENA_MAX=2`, and so does the measurement.
 """
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ async def _measure(seconds: float, folder: Path) -> Idle:
         opened = asyncio.Event()
         post.relay.on_change = lambda _, on: opened.set() if on else None
         environ = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+        environ["MALLOC_ARENA_MAX"] = "2"  # as the unit has it
         showing = asyncio.create_task(post.em4100.present(post.em4100_host, TAG, 10.0, every=0.01))
         start = time.monotonic()
         daemon = await asyncio.create_subprocess_exec(

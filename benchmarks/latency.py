@@ -115,6 +115,7 @@ def running(tags: int, folder: Path | None = None, more: str = "") -> Iterator[B
         config = state / "gated.toml"
         config.write_text(CONFIG.format(folder=state, reader=reader.port, relay=relay.port, more=more))
         environ = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+        environ["MALLOC_ARENA_MAX"] = "2"
         command = [sys.executable, "-m", "gated", "run", "-c", str(config)]
         with subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL) as daemon:
             try:

@@ -133,6 +133,7 @@ class Gatepost:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env={**os.environ, "MALLOC_ARENA_MAX": "2"},  # as the unit has it
             )
         self._spawned.append(process)
         return process

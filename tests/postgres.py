@@ -13,9 +13,9 @@ _WAIT_S: Final = 60
 
 
 class Postgres:
-    """One cluster. Enter it to make and start it; leaving stops and removes it."""
+    """One cluster. Enter it to make and start it; leaving stops and removes it. Only a `durable` one fsyncs."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
         versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
         if not versions:
             raise RuntimeError("these tests need a PostgreSQL server: sudo apt-get install postgresql")
@@ -24,6 +24,7 @@ class Postgres:
         self.folder = Path(tempfile.mkdtemp(prefix="gated-pg-"))
         self._user = "postgres" if os.geteuid() == 0 else None
         self._databases = 0
+        self._fsync = "on" if durable else "off"
 
     def __enter__(self) -> Self:
         if self._user is not None:
@@ -39,7 +40,7 @@ class Postgres:
 
     def start(self) -> None:
         """Start the server, and wait until it serves."""
-        options = f"-k {self.folder} -c listen_addresses= -c fsync=off -c max_connections=40 -p {_PORT}"
+        options = f"-k {self.folder} -c listen_addresses= -c fsync={self._fsync} -c max_connections=40 -p {_PORT}"
         log = str(self.folder / "log")
         self._run("pg_ctl", "-D", str(self.folder / "data"), "-w", "-l", log, "-o", options, "start")
 
