@@ -57,9 +57,7 @@ def add(subparsers: Subparsers) -> None:
         action.add_argument("--threshold", type=int, metavar="K", help="how many signers must sign from then on")
         list_work.add_output(action)
     for action in (rotating, adding):
-        action.add_argument(
-            "--public", type=_public, metavar="HEX", help="the new key's public half (default: the key is made here)"
-        )
+        action.add_argument("--public", metavar="HEX", help="the new key's public half (default: the key is made here)")
     for action in (making, rotating, adding):
         action.add_argument(
             "--passphrase-file", type=Path, metavar="FILE", help="the new key's passphrase (default: it is asked)"
@@ -122,7 +120,7 @@ def rotate(args: argparse.Namespace) -> int:
         if args.role in _ONLINE:
             return _propose(site, args, keyrings.exchanged(keyring, args.role, 1, _online(site, args.role)))
         keyrings.exchanged(keyring, args.role, args.number, "")
-        public = args.public or _made(site, args, f"{args.number}-new")
+        public = _new(site, args, f"{args.number}-new")
         return _propose(site, args, keyrings.exchanged(keyring, args.role, args.number, public))
     except keyrings.KeyringError as error:
         raise Failure(str(error), Status.USAGE) from error
@@ -136,7 +134,7 @@ def add_key(args: argparse.Namespace) -> int:
     keyring = _keyring(site)
     number = len(keyrings.keys(keyring, args.role)) + 1
     try:
-        return _propose(site, args, keyrings.added(keyring, args.role, args.public or _made(site, args, str(number))))
+        return _propose(site, args, keyrings.added(keyring, args.role, _new(site, args, str(number))))
     except keyrings.KeyringError as error:
         raise Failure(str(error), Status.USAGE) from error
 
@@ -228,7 +226,11 @@ def _rotate_center(site: "Site", args: argparse.Namespace) -> int:
     return Status.OK
 
 
-def _public(text: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{64}", text):
-        raise argparse.ArgumentTypeError("64 small hex digits would be right, as `keys new` prints them")
-    return text
+def _new(site: "Site", args: argparse.Namespace, name: str) -> str:
+    """The public half of the new key: as it was given, else of one that is made here. Raises Failure."""
+    if args.public is None:
+        return _made(site, args, name)
+    public: str = args.public
+    if not re.fullmatch(r"[0-9a-f]{64}", public):
+        raise Failure("--public: 64 small hex digits would be right, as `keys new` prints them", Status.USAGE)
+    return public

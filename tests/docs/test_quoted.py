@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from center import __main__ as gated_center
-from center.alarms import SILENT
+from center.alarms import LAPSED, SIGNERS, SILENT, UNSIGNED
 from center.gatectl import __main__ as gatectl
 from gated import __main__ as gated
 from tests.docs.test_docs import ROOT, rows, section, text
 
 PARSERS = {parser.prog: parser for parser in (gated.parser(), gatectl.parser(), gated_center.parser())}
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
-WORKED = ("operations", "install", "center-commands", "commands")
+WORKED = ("operations", "install", "center-commands", "commands", "flash")
 _ENDS = {"&&", "||", "|", ">", ">>", ";", "&"}
 
 
@@ -114,5 +114,5 @@ def test_it_bites() -> None:
 def test_alarms_are_explained() -> None:
     """Every alarm of the center is in the page for who runs it, and no other."""
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "center").glob("*.py"))
-    raised = set(re.findall(r'Alarm\(\s*"([a-z-]+)"', source)) | {SILENT}
+    raised = set(re.findall(r'Alarm\(\s*"([a-z-]+)"', source)) | {SILENT, SIGNERS, LAPSED, UNSIGNED}
     assert set(rows(section(text("operations"), "Alarms"))) == raised
