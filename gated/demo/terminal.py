@@ -14,8 +14,13 @@ _ENTER: Final = "\x1b[?1049h\x1b[?25l\x1b[?7l"  # alternate screen, no cursor, n
 _LEAVE: Final = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 _COLOURS: Final = (
     (re.compile(r"\b(admit|online|up|automatic|back|nothing lost)\b"), "32"),
-    (re.compile(r"\b(flag|turned back|unknown|expired|suspended|schedule|clock)\b"), "33"),
-    (re.compile(r"\b(offline|lost|LOST|guard-only|kill -9: .*|the daemon does not run)\b"), "31"),
+    (re.compile(r"\b(flag|not-yet|turned back|unknown|expired|suspended|schedule|clock)\b"), "33"),
+    (
+        re.compile(
+            r"\b(offline|dead|CUT|OFF|lost|LOST|NOT|FORGED|BELIEVED|guard-only|kill -9: .*|the daemon does not run)\b"
+        ),
+        "31",
+    ),
 )
 _FALLBACK: Final = os.terminal_size((80, 24))
 
@@ -55,8 +60,9 @@ def screen(on_key: Callable[[str], None]) -> Iterator[None]:
 
 def draw(lines: Sequence[str], *, colour: bool) -> None:
     """Show these lines, and nothing else."""
-    shown = (painted(line) if colour else line for line in lines)
-    _write("\x1b[H" + "\x1b[K\r\n".join(shown) + "\x1b[K\x1b[J")
+    shown = [painted(line) if colour else line for line in lines]
+    # Cleared before it is written: behind a line that fills the row, clearing would take its last character.
+    _write("\x1b[H" + "\r\n".join(f"\x1b[K{line}" for line in shown[:-1]) + f"\r\n\x1b[J{shown[-1]}")
 
 
 def painted(line: str) -> str:

@@ -1,10 +1,8 @@
-"""`gated demo`: a seeded day, a view that fits, a check that finds what does not, and the whole thing run."""
+"""`gated demo --post`: a seeded day, a view that fits, a check that finds what does not, and the whole thing run."""
 
 import os
-import select
 import subprocess
 import sys
-import termios
 import time
 from itertools import islice
 from pathlib import Path
@@ -22,15 +20,11 @@ from gated.demo.summary import Run, summary
 from gated.demo.view import KEYS, Picture, render
 from gated.store import FILE_NAME
 from protocol.whitelist import parse
+from tests.terminal import on_a_terminal
 
-COMMAND = (sys.executable, "-m", "gated", "demo", "--seed", "7")
+COMMAND = (sys.executable, "-m", "gated", "demo", "--post", "--seed", "7")
 LIMIT_S = 120
 """A run that hangs is ended; no measure of anything."""
-ON_ITS_TERMINAL = """
-import os, sys
-os.close(os.open(os.ttyname(0), os.O_RDWR))  # the first terminal that a session opens is its own: it has Ctrl-C
-os.execv(sys.argv[1], sys.argv[1:])
-"""
 
 
 def passage(mono: float, seq: int = 2, **fields: object) -> dict[str, Any]:
@@ -246,7 +240,7 @@ def test_a_run_without_terminal(tmp_path: Path) -> None:
 
 def test_a_run_on_a_terminal(tmp_path: Path) -> None:
     """The view is shown, q ends it, the terminal is as it was, the folder has gone."""
-    status, said = on_a_terminal(tmp_path, until=b"car-out", press=b"q")
+    status, said = on_a_terminal(COMMAND, {"TMPDIR": str(tmp_path)}, [(b"car-out", b"q")], LIMIT_S)
     assert status == 0
     screen, _, after = said.partition("\x1b[?1049l")
     assert screen.startswith("\x1b[?1049h")
@@ -257,41 +251,6 @@ def test_a_run_on_a_terminal(tmp_path: Path) -> None:
 
 def test_ctrl_c_ends_it(tmp_path: Path) -> None:
     """Ctrl-C ends it as q does, with the daemon ended in order."""
-    status, said = on_a_terminal(tmp_path, until=b"automatic", press=b"\x03")
+    status, said = on_a_terminal(COMMAND, {"TMPDIR": str(tmp_path)}, [(b"automatic", b"\x03")], LIMIT_S)
     assert status == 0
     assert "everything fits" in said.partition("\x1b[?1049l")[2]
-
-
-def on_a_terminal(folder: Path, until: bytes, press: bytes) -> tuple[int, str]:
-    """Run it on a new terminal, press a key once it has shown something; its exit status and all that it wrote."""
-    ours, theirs = os.openpty()
-    before = termios.tcgetattr(theirs)
-    environment = {**os.environ, "TMPDIR": str(folder), "TERM": "xterm", "NO_COLOR": "1"}
-    limit = time.monotonic() + LIMIT_S
-    with subprocess.Popen(
-        [sys.executable, "-c", ON_ITS_TERMINAL, *COMMAND],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env=environment,
-        start_new_session=True,
-    ) as process:
-        said, pressed = b"", False
-        try:
-            while process.poll() is None or select.select([ours], [], [], 0)[0]:
-                assert time.monotonic() < limit, said.decode()
-                said += read(ours)
-                if not pressed and until in said:
-                    pressed = True
-                    os.write(ours, press)
-            assert termios.tcgetattr(theirs) == before
-        finally:
-            process.terminate()
-            os.close(ours)
-            os.close(theirs)
-    return process.returncode, said.decode()
-
-
-def read(terminal: int) -> bytes:
-    """What is there to read, if anything comes soon."""
-    return os.read(terminal, 65_536) if select.select([terminal], [], [], 0.1)[0] else b""

@@ -88,7 +88,7 @@ class Attack:
             return f"a FORGED list was taken: the intruder's card is {reason} at {gate.name}", False
         why = next(iter(ear.refusals.values()), "")
         told = f"a forged list refused by {len(ear.refusals)} gates ({why}), its card {reason} at {gate.name}"
-        return f"{told}, all as before {took:.1f} s later", True
+        return f"{told}; the center's own list back after {took:.1f} s", True
 
 
 def _idle(ear: Ear, gate: Gate) -> bool:

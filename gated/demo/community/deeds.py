@@ -97,7 +97,7 @@ class Deeds:
             outcome = Outcome(act, f"{gate}: {error}", fits=False)
         if outcome is not None:
             self.outcomes.append(outcome)
-            self._tell(outcome.text)
+            self._tell(f"{act}: {outcome.text}")
 
     async def _link(self, gate: Gate) -> Outcome | None:
         if gate.link.open:
@@ -107,11 +107,11 @@ class Deeds:
             return None
         was = time.monotonic() - self._cut.pop(gate.name)
         waiting = gate.backlog or 0
-        gate.link.mend()
+        await gate.link.mend()
         self._tell(f"{gate.name}: its line is mended; {waiting} events wait")
         took = await until(lambda: gate.backlog == 0, f"the center has all of {gate.name}'s events")
         return Outcome(
-            Act.LINK, f"{gate.name} cut off for {was:.1f} s: {waiting} events waited, told after {took:.1f} s"
+            Act.LINK, f"{gate.name} cut off for {was:.1f} s; {waiting} events waited, told after {took:.1f} s"
         )
 
     async def _reader(self, gate: Gate) -> Outcome | None:
@@ -141,29 +141,22 @@ class Deeds:
         took = await until(gate.watch.ready.is_set, f"the daemon of {gate.name} answers again")
         fits = len(gate.watch.problems) == problems
         kept = f"event {seq}, the last one read, is there" if fits else "; ".join(gate.watch.problems[problems:])
-        return Outcome(Act.KILL, f"{gate.name}'s daemon back after {took:.1f} s; {kept}", fits=fits)
+        return Outcome(Act.KILL, f"{gate.name} back after {took:.1f} s; {kept}", fits=fits)
 
     async def _kill_center(self) -> Outcome | None:
         if not self._center.kill():
             return None
-        killed = time.monotonic()
+        began = time.monotonic()
         self._tell("kill -9: the center is dead; the gates go on")
-        open_gates = [gate for gate in self._gates.values() if gate.link.open]
-        most = 0
-
-        def answers() -> bool:
-            nonlocal most
-            most = max(most, sum(gate.backlog or 0 for gate in open_gates))
-            return (
-                any(at > killed + _AFTER_KILL_S for at in self._ear.acked_at.values()) and self._center.pid is not None
-            )
-
-        back = await until(answers, "the center answers again")
-        took = await until(
-            lambda: all(not gate.link.open or gate.backlog == 0 for gate in open_gates), "all events are told"
-        )
+        await until(lambda: self._center.pid is not None, "the center is started again")
+        started = time.monotonic()
+        await until(lambda: any(at > started for at in self._ear.acked_at.values()), "the center answers again")
+        back = time.monotonic() - began
+        waiting = sum(gate.backlog or 0 for gate in self._linked())
+        took = await until(lambda: all(gate.backlog == 0 for gate in self._linked()), "all events are told")
         return Outcome(
-            Act.CENTER, f"back after {back:.1f} s; {most} events had waited at the gates, told after {took:.1f} s more"
+            Act.CENTER,
+            f"back after {back:.1f} s; {waiting} events still waited at the gates, told after {took:.1f} s more",
         )
 
     async def _suspend(self, gate: Gate) -> Outcome | None:
@@ -177,16 +170,15 @@ class Deeds:
         self._tell(f"suspend: {person.who} ({masked(credential)}), at the center")
         await self._desk.suspend(credential)
         typed = time.monotonic() - began
-        wanted = self._desk.suspended
-        await until(lambda: all(_suspensions(one) >= wanted for one in self._reached()), "it is in force at every gate")
-        took = time.monotonic() - began
+        await until(lambda: all(map(self.suspended, self._linked())), "it is in force at every gate")
+        took, reached = time.monotonic() - began, self._linked()
         # At the same gate it would still be the same passage.
-        others = [one for one in self._reached() if one is not gate] or [gate]
+        others = [one for one in reached if one is not gate] or [gate]
         after = await asyncio.gather(*(come(one, person.card, person.who) for one in others))
-        told = ", ".join(sorted(set(after)))
+        told, places = ", ".join(sorted(set(after))), ", ".join(one.name for one in others)
         text = (
-            f"{person.who} {masked(credential)}: {before} at {gate.name}; in force everywhere after {took:.1f} s, "
-            f"{typed:.1f} s of them the command; then {told} at {', '.join(one.name for one in others)}"
+            f"in force at {len(reached)} gates after {took:.1f} s, {typed:.1f} s of them the command; "
+            f"{person.who} {masked(credential)} was {before} at {gate.name} and is {told} at {places}"
         )
         return Outcome(Act.SUSPEND, text, fits=before == LISTED and set(after) == {SUSPENDED})
 
@@ -194,10 +186,10 @@ class Deeds:
         text, fits = await Attack(self._gates, gate, self._ear, self._tell).run()
         return Outcome(Act.ATTACK, text, fits=fits)
 
-    def _reached(self) -> list[Gate]:
-        """The gates that can hear the center just now."""
-        return [gate for gate in self._gates.values() if gate.link.open and gate.watch.ready.is_set()]
+    def suspended(self, gate: Gate) -> bool:
+        """Whether all that has been suspended is in force at this gate."""
+        return int(gate.list.get("suspensions", 0)) >= self._desk.suspended
 
-
-def _suspensions(gate: Gate) -> int:
-    return int(gate.list.get("suspensions", 0))
+    def _linked(self) -> list[Gate]:
+        """The gates whose line is not cut."""
+        return [gate for gate in self._gates.values() if gate.link.open]

@@ -16,37 +16,49 @@ class Link:
 
     def __init__(self, to: int) -> None:
         self.port = 0
-        self.open = True
         self._to = to
         self._ends: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, HOST, 0)
-        self.port = self._server.sockets[0].getsockname()[1]
+        await self.mend()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._server is not None:
-            self._server.close()
         self.cut()
-        await asyncio.sleep(0)  # aborted transports end in the loop's next turn
+        for task in self._serving:
+            task.cancel()
+        if self._serving:
+            await asyncio.wait(self._serving)
+
+    @property
+    def open(self) -> bool:
+        """Whether it is not cut."""
+        return self._server is not None
 
     def cut(self) -> None:
         """End all connections, and take no new ones."""
-        self.open = False
+        if self._server is not None:
+            self._server.close()
+            self._server = None
         for end in tuple(self._ends):
             end.transport.abort()
 
-    def mend(self) -> None:
-        """Take connections again."""
-        self.open = True
+    async def mend(self) -> None:
+        """Take connections, on the same port as before."""
+        if self._server is None:
+            self._server = await asyncio.start_server(self._accept, HOST, self.port)
+            self.port = self._server.sockets[0].getsockname()[1]
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer), name="link")
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._ends.add(writer)
         try:
-            if not self.open:
-                return
             far_reader, far_writer = await self._reach()
             self._ends.add(far_writer)
             try:

@@ -116,10 +116,12 @@ class Community:
         self.note("the end: all is mended, and what is left is told")
         await self.deeds.restore()
         before = await self._journals()
+        gates = self.gates.values()
         try:
+            await until(lambda: all(map(self.deeds.suspended, gates)), "every suspension is in force at every gate")
             await until(lambda: all(self._told(name, before) for name in before), "the center has every event")
         except LateError as error:
-            self.problems.append(str(error))
+            self.problems.append(f"not seen: {error}")
         export, wrong = await self.desk.events(), await self.desk.verify()
         return Compared(before, await self._journals(), export, wrong)
 

@@ -18,6 +18,7 @@ from gated.demo.community.view import KEYS, GateRow, Picture, render
 from gated.demo.daemon import DaemonEnded
 from gated.demo.show import DRAW_S, UP_S, Options, first_of, folder_of
 
+LOG_COLUMNS: Final = 120
 DAY_S: Final = 60.0
 """Without a terminal and without an end, all is done once within this."""
 
@@ -38,7 +39,7 @@ async def show(options: Options) -> bool:
         if run is None:
             say("ended before everything was there: there is nothing to check")
             return True
-        lines, fits = summary(run)
+        lines, fits = summary(run, terminal.size().columns if quiet else LOG_COLUMNS)
         for line in lines:
             say(line)
         return fits
@@ -83,6 +84,8 @@ class _Show:
     async def _show(self) -> Compared:
         self._began = time.monotonic()
         community = self._community
+        community.heard.news.clear()
+        community.note(f"the day begins: {len(community.gates)} gates have the list, and the center answers each")
         with terminal.screen(self._key) if self._terminal else nullcontext():
             if self._terminal:
                 community.keep(self._draw(), "draw")

@@ -1,10 +1,12 @@
 """The end of a run: every journal against the center and against what the devices saw, and what came of each deed."""
 
 import json
+import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from gated import journal_read
 from gated.demo import check
@@ -12,6 +14,8 @@ from gated.demo.community.audit import compare_all, exported
 from gated.demo.community.deeds import Outcome
 from gated.demo.life import Pulse
 from gated.journal_read import JournalUnreadable
+
+_INDENT: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,8 @@ class Run:
     problems: Sequence[str] = field(default=())
 
 
-def summary(run: Run) -> tuple[list[str], bool]:
-    """The summary's lines, and whether everything fits."""
+def summary(run: Run, columns: int) -> tuple[list[str], bool]:
+    """The summary's lines, the long ones folded to so many columns, and whether everything fits."""
     counted: Counter[tuple[str, str]] = Counter()
     events = pulses = 0
     local: list[str] = []
@@ -63,20 +67,25 @@ def summary(run: Run) -> tuple[list[str], bool]:
     differing = compare_all(run.compared.before, run.compared.after, exported(run.compared.export))
     differing += run.compared.problems
     held = f"{len(run.compared.export)} events held"
-    equal = "hash for hash those of the journals" if not differing else "NOT those of the journals"
+    equal = "each once, hash for hash those of the journals" if not differing else "NOT those of the journals"
     said = [
         f"gated demo: {run.elapsed_s:.0f} s, seed {run.seed}, {len(run.gates)} gates",
         *(check.in_words(counted) or ["  nobody was seen"]),
         f"  journals  {events} events, " + ("chains whole, no gap" if not local else "NOT as they should be"),
         f"  center    {held}, {equal}",
         f"  arms      {pulses} pulses, " + ("each with its event before it" if not local else "looked at below"),
-        *(f"  {outcome.act:<9} {outcome.text}" for outcome in run.outcomes),
+        *(line for outcome in run.outcomes for line in _wrapped(outcome, columns)),
     ]
     failed = [f"{outcome.act}: {outcome.text}" for outcome in run.outcomes if not outcome.fits]
     problems = [*run.problems, *local, *differing, *failed]
     if not problems:
         return [*said, "everything fits"], True
     return [*said, *(f"  {problem}" for problem in problems), f"does not fit: {len(problems)}"], False
+
+
+def _wrapped(outcome: Outcome, columns: int) -> list[str]:
+    indent = " " * _INDENT
+    return textwrap.wrap(f"  {outcome.act:<9} {outcome.text}", max(columns, 2 * _INDENT), subsequent_indent=indent)
 
 
 def _gate(gate: GateRun) -> tuple[list[bytes], list[str]]:

@@ -19,6 +19,7 @@ HINTS: Final = (
     "1-5 gate  l {link}  r {reader}  k kill -9 it",
     "c kill the center  s suspend a card  a attack  q quit",
 )
+LEGEND: Final = "lanes: arm, +n waiting, !n held for the guard; list -n: cards suspended"
 NEWS: Final = 5
 _LANE: Final = 9
 
@@ -58,7 +59,7 @@ class Picture:
 
 def render(picture: Picture, columns: int, rows: int) -> list[str]:
     """At most `rows` lines of at most `columns` characters; the last ones name the keys."""
-    top = [_head(picture, columns), _center(picture), "", _titles(picture)]
+    top = [_head(picture, columns), _center(picture), LEGEND, _titles(picture)]
     top += [_gate(row, picture) for row in picture.gates]
     bottom = ["", *_hints(picture, columns)]
     news = min(NEWS, max(0, rows - len(top) - len(bottom) - 5))
@@ -84,9 +85,9 @@ def _head(picture: Picture, columns: int) -> str:
 
 def _center(picture: Picture) -> str:
     told = sum(row.seq for row in picture.gates)
-    state = "does not run; it is started again" if picture.center is None else f"pid {picture.center}"
+    state = "dead, started again" if picture.center is None else f"pid {picture.center}"
     killed = f" · killed {picture.center_kills}×" if picture.center_kills else ""
-    return f"center {picture.held:,} events held of {told:,} · {picture.rate:.1f}/s · {state}{killed}"
+    return f"center: {picture.held:,} of {told:,} events held · {picture.rate:.1f}/s{killed} · {state}"
 
 
 def _titles(picture: Picture) -> str:
@@ -114,7 +115,7 @@ def _lane(row: GateRow, name: str) -> str:
     if row.status is None:
         return ""
     if not row.status["devices"].get(f"{name}/0", {}).get("online"):
-        return "no reader"[: _LANE - 1]
+        return "OFF"
     lane = row.status["lanes"].get(name, {})
     arm = "up" if name in row.up else str(lane.get("arm", "none"))
     held = len(lane.get("held", ()))
