@@ -28,7 +28,7 @@ help: ## Show this list
 venv: $(STAMP) ## Make .venv with everything in it
 	@echo ".venv is ready: $$($(BIN)/python --version)"
 
-demo: $(STAMP) ## Run one gate with emulated readers and barriers
+demo: $(STAMP) ## Run a community: five gates on emulated devices, a broker, a center
 	@$(BIN)/gated demo $(ARGS)
 
 test: $(STAMP) ## Check lint, format, types and imports, and run all tests

@@ -1,4 +1,4 @@
-"""`gated demo`: a gate at work, with emulated devices and the real daemon; `gated.demo` is what it does."""
+"""`gated demo`: a community at work, or one post, on emulated devices; `gated.demo` is what it does."""
 
 import argparse
 import math
@@ -16,23 +16,34 @@ SPEED_MAX: Final = 20.0
 _SEEDS: Final = 10_000
 _NEEDED: Final = ("iotcore", "sqlalchemy", "alembic", "tuf")
 _EXAMPLES: Final = """\
-gated demo --seconds 10            # ends by itself
+gated demo --seconds 60            # ends by itself, with the comparison
 gated demo --seed 7 --speed 3      # day 7, three times as busy
-gated demo --seconds 60 | cat      # without a terminal: a line for each passage"""
+gated demo --seconds 60 | cat      # without a terminal: a line for each passage
+gated demo --post                  # one gate alone"""
 _ABOUT: Final = """\
-Four lanes, with emulated readers and relays on ptys and a TCP port. Residents and cars of an invented list come and go;
-some are flagged. The daemon is the real one, in a temporary folder. On a terminal the gate is shown live; the keys:
-  u   an unknown tag at walk-in
-  r   unplug a reader; again: plug it in
-  k   kill -9 the daemon: two seconds later it is started again, as systemd does
+Five gate posts with emulated readers and relays, a broker and a center: real programs, in a temporary folder. The site
+is set up by the commands that a person would give: gatectl site init, gate add, list import, sign, flash, and gated
+setup at each box. Then residents and cars come and go. On a terminal all gates are shown live; the keys:
+  1-5 which gate the next three keys are about
+  l   cut its line to the broker; again: mend it
+  r   unplug one of its readers; again: plug it in
+  k   kill -9 its daemon: two seconds later it is started again, as systemd does
+  c   kill -9 the center; it is started again, too
+  s   suspend a card by gatectl, and see it refused at the gates
+  a   an intruder with every right at the broker: false answers, an old batch, a forged list
   q   quit
-Without a terminal, --seconds also unplugs a reader and kills the daemon once. At the end the journal is checked: its
-chain is whole, each opening has its event before it, nothing that was written is lost. If not, the status is 1."""
+Without a terminal each of these is done once. At the end all is mended, and all five journals are compared with what
+the center holds, hash for hash; each opening has its event before it; what came of each deed is said. The status is 1
+if anything does not fit.
+
+--post: four lanes of one gate. The keys: u an unknown tag, r reader, k kill -9, q quit."""
 
 
 def add(subparsers: Subparsers) -> None:
     """The command's own part of the command line."""
-    parser = command(subparsers, "demo", "Show a gate at work, with emulated devices and the real daemon.", _EXAMPLES)
+    parser = command(
+        subparsers, "demo", "Show a community at work: five gates on emulated devices, a broker, a center.", _EXAMPLES
+    )
     parser.epilog = f"{parser.epilog}\n\n{_ABOUT}"
     parser.add_argument("--seconds", type=_seconds, metavar="N", help="end after N seconds (default: at q or Ctrl-C)")
     parser.add_argument("--seed", type=int, metavar="N", help="which day: who comes when (default: a new one)")
@@ -41,10 +52,10 @@ def add(subparsers: Subparsers) -> None:
         type=_speed,
         default=1.0,
         metavar="X",
-        help=f"how busy, 0.1 to {SPEED_MAX:g} (default: 1, a visit each 0.7 s)",
+        help=f"how busy, 0.1 to {SPEED_MAX:g} (default: 1, a visit each 0.7 s at one post, each 0.23 s at five)",
     )
     parser.add_argument("--post", action="store_true", help="show one post alone, without broker and center")
-    parser.add_argument("--keep", action="store_true", help="keep the folder with journal, list and log")
+    parser.add_argument("--keep", action="store_true", help="keep the folder with journals, lists and logs")
     parser.set_defaults(run=run)
 
 

@@ -57,6 +57,7 @@ class Deeds:
         self._cut: dict[str, float] = {}
         self._unplugged: dict[str, float] = {}
         self._lanes = dict.fromkeys(gates, 0)
+        self._attacking = asyncio.Lock()
         self._running: set[asyncio.Task[None]] = set()
 
     def do(self, act: Act, gate: str) -> None:
@@ -122,15 +123,15 @@ class Deeds:
             self._unplugged[gate.name] = time.monotonic()
             gate.post.readers[lane].unplug()
             self._tell(f"{gate.name}: the reader of {lane} is unplugged")
-            await until(lambda: not dict(gate.devices())[lane], f"{gate.name} says that the reader of {lane} is lost")
+            # Plugged in again at once, it may never have been missed.
+            await until(lambda: not _online(gate, lane) or gate.unplugged is None, f"the reader of {lane} is said lost")
             return None
         lane, gate.unplugged = gate.unplugged, None
         was = time.monotonic() - self._unplugged.pop(gate.name)
+        said = "not missed" if _online(gate, lane) else "said lost"
         await gate.post.readers[lane].plug()
-        took = await until(lambda: dict(gate.devices())[lane], f"{gate.name} has the reader of {lane} back")
-        return Outcome(
-            Act.READER, f"{lane} of {gate.name} unplugged for {was:.1f} s: said lost, back after {took:.1f} s"
-        )
+        took = await until(lambda: _online(gate, lane), f"{gate.name} has the reader of {lane} back")
+        return Outcome(Act.READER, f"{lane} of {gate.name} unplugged for {was:.1f} s: {said}, back after {took:.1f} s")
 
     async def _kill(self, gate: Gate) -> Outcome | None:
         seq, problems = gate.watch.mark.seq, len(gate.watch.problems)
@@ -183,7 +184,8 @@ class Deeds:
         return Outcome(Act.SUSPEND, text, fits=before == LISTED and set(after) == {SUSPENDED})
 
     async def _attack(self, gate: Gate) -> Outcome:
-        text, fits = await Attack(self._gates, gate, self._ear, self._tell).run()
+        async with self._attacking:  # the second would forge what the first has forged
+            text, fits = await Attack(self._gates, gate, self._ear, self._tell).run()
         return Outcome(Act.ATTACK, text, fits=fits)
 
     def suspended(self, gate: Gate) -> bool:
@@ -193,3 +195,7 @@ class Deeds:
     def _linked(self) -> list[Gate]:
         """The gates whose line is not cut."""
         return [gate for gate in self._gates.values() if gate.link.open]
+
+
+def _online(gate: Gate, lane: str) -> bool:
+    return dict(gate.devices())[lane]
