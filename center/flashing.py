@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from center.broker import Account, Link, connected
 from center.publish.delivery import Progress, deliver
 from center.publish.opened import repository
+from center.publish.recovery import catch_up
 from center.publish.retained import Retained
 from center.site.folder import Site
 from center.taking import Taking
@@ -27,12 +28,14 @@ class Screen:
 
 async def publish(site: Site, account: Account, screen: Screen | None = None) -> int:
     """Let the broker hold what is in force; how many bytes. Raises BrokerAwayError, PublishError, SiteError."""
+    await catch_up(site, account)
     async with connected(account, []) as link:
         return await _publish(site, link, screen or Screen())
 
 
 async def flash(site: Site, account: Account, taking: Taking, timeout_s: float, screen: Screen) -> None:
     """Publish, and return when each gate has had its last word or the time is over. Raises as `publish`."""
+    await catch_up(site, account)
     async with connected(account, taking.subscriptions) as link:
         begun = asyncio.Event()
         listening = asyncio.create_task(_listen(link, taking, begun, screen), name="flash.listen")

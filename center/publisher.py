@@ -25,6 +25,7 @@ from center.database import DatabaseAwayError
 from center.publish.delivery import deliver
 from center.publish.metadata import PublishError
 from center.publish.opened import alone, changing, repository
+from center.publish.recovery import catch_up
 from center.publish.retained import Retained
 from center.site.files import SiteError
 from center.site.folder import Site
@@ -38,6 +39,8 @@ AGAIN_S: Final = 60.0
 """After a renewal that failed; there are 24 hours."""
 RECONNECT_FIRST_S: Final = 0.2
 RECONNECT_MAX_S: Final = 10.0
+FIRST_S: Final = 30.0
+"""How long the first renewal waits for the broker."""
 CONTRADICTED_S: Final = 5.0
 """How long to wait before a broker that says something else is told again: there may be two centers."""
 LEADER: Final = ".publisher"
@@ -58,6 +61,7 @@ class Publisher:
         self._log = log
         self._retained = Retained(site.name)
         self._look = asyncio.Event()
+        self._caught_up = asyncio.Event()
         self._why = ""
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -88,6 +92,10 @@ class Publisher:
     # Signatures
 
     async def _renew(self) -> None:
+        # A folder from a backup first takes back what was signed since: else it would sign the same numbers again.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_S):
+                await self._caught_up.wait()
         while True:
             pause_s = RENEW_S
             try:
@@ -139,6 +147,7 @@ class Publisher:
         topic = topics.repository(self._site.name)
         while True:
             try:
+                await self._catch_up()
                 async with connected(self._account, [topic]) as link:
                     self._log.info("publisher.connected")
                     pause_s, told = RECONNECT_FIRST_S, False
@@ -151,6 +160,18 @@ class Publisher:
                 told = True
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, RECONNECT_MAX_S)
+
+    async def _catch_up(self) -> None:
+        """Before anything is said: what the broker has of ours and we have not, after a restore from a backup."""
+        try:
+            taken = await catch_up(self._site, self._account)
+            self._caught_up.set()
+            if taken:
+                self._log.warning("publisher.caught-up", effect="the broker held newer signatures; they are taken back")
+        except _TROUBLE as error:
+            self._log.error("publisher.not-caught-up", why=str(error))
+            await self._alarm(UNSIGNED, [str(error)])
+            raise BrokerAwayError(str(error)) from error
 
     async def _while(self, link: Link) -> None:
         """Say and hear as long as the connection lasts. Ends by BrokerAwayError."""

@@ -106,6 +106,15 @@ class Repository:
         return read(Snapshot, data).signed.version if data is not None else 0
 
     @property
+    def versions(self) -> dict[str, int]:
+        """The number of each role's metadata; roles that there are not yet are left out."""
+        found = {Root.type: len(self.roots)}
+        if (data := self._vault.get(_TIMESTAMP)) is not None:
+            found[Timestamp.type] = read(Timestamp, data).signed.version
+            found[Snapshot.type] = self.snapshot
+        return found | {role: read(Targets, data).signed.version for role, data in self.held.items()}
+
+    @property
     def keyring(self) -> Keyring | None:
         """Whose signatures count; None before the first targets."""
         data = self.held.get(Targets.type)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -143,6 +144,48 @@ async def test_a_broker_that_says_something_else_is_told_again(broker: Mosquitto
         async with connected(Account(broker.url), []) as link:
             await link.publish(REPO, old, retain=True)
         await holds(broker, place.site)
+
+
+async def test_a_restored_folder_catches_up(broker: Mosquitto, place: Workplace, tmp_path: Path) -> None:
+    """A folder from a backup takes back from the broker what it had published since; gates hear nothing older."""
+    backup = tmp_path / "backup"
+    shutil.copytree(place.site.repository, backup)
+    place.put_in_force([line(number, os.urandom(9).hex()) for number in range(9000)])
+    with changing(place.site):
+        repository(place.site).suspend(Credential("em:0000000001"), datetime.now(UTC))
+    async with publishing(place.site, broker):
+        await holds(broker, place.site)
+    before = repository(place.site).versions
+    shutil.rmtree(place.site.repository)
+    shutil.copytree(backup, place.site.repository)
+    assert repository(place.site).versions["targets"] < before["targets"]
+    async with publishing(place.site, broker):
+        await until(lambda: repository(place.site).versions["targets"] == before["targets"])
+        await holds(broker, place.site)
+        after = repository(place.site).versions
+        assert all(after[role] >= version for role, version in before.items())
+        assert [one.credential for one in repository(place.site).suspensions] == ["em:0000000001"]
+    place.put_in_force([line(1)], shrinks=True)
+
+
+async def test_a_folder_that_went_on_is_not_mended(broker: Mosquitto, place: Workplace, tmp_path: Path) -> None:
+    """Where both have something that the other has not, nothing is overwritten, and there is an alarm."""
+    backup = tmp_path / "backup"
+    shutil.copytree(place.site.repository, backup)
+    place.put_in_force([line(number) for number in range(3001)])
+    place.put_in_force([line(number) for number in range(3002)])
+    async with publishing(place.site, broker):
+        await holds(broker, place.site)
+    shutil.rmtree(place.site.repository)
+    shutil.copytree(backup, place.site.repository)
+    with changing(place.site):
+        for number in range(3):
+            repository(place.site).suspend(Credential(f"em:{number:010X}"), datetime.now(UTC))
+    held, notes = await retained(broker), Notes()
+    async with publishing(place.site, broker, notes):
+        await until(lambda: notes.raised)
+        assert "restored from a backup" in notes.raised[0][1]
+        assert await retained(broker) == held
 
 
 async def test_what_broke_off_is_cleared_later(broker: Mosquitto, place: Workplace) -> None:
