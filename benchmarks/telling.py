@@ -47,7 +47,7 @@ DISTRICT_GATES: Final = 2_300
 DISTRICT_S: Final = 20.0
 EACH_S: Final = 2.0
 CONNECTIONS: Final = 8
-UNDER_WAY: Final = 16
+UNDER_WAY: Final = 4
 _WAIT_S: Final = 600.0
 _CHUNK: Final = 10_000
 
@@ -157,10 +157,10 @@ async def gates(database: str | None = None, workers: int = 1, folder: Path | No
         centers = [process.pid for process in community.centers]
         cpu = sum(map(cpu_seconds, centers))
         began = time.monotonic()
-        lanes = [fakes[number::CONNECTIONS] for number in range(CONNECTIONS)]
         async with asyncio.TaskGroup() as group:
-            for lane in lanes:
-                group.create_task(_publish(community.broker.port, [(fake, made[fake.name]) for fake in lane]))
+            for number in range(CONNECTIONS):
+                lane = [(fake, made[fake.name]) for fake in fakes[number::CONNECTIONS]]
+                group.create_task(_publish(community.broker.port, lane, answers))
         await _until(lambda: len(_done(answers, GATE_EVENTS)) == GATES)
         took, events = time.monotonic() - began, GATES * GATE_EVENTS
         spent = sum(map(cpu_seconds, centers)) - cpu
@@ -208,7 +208,7 @@ async def _answers(community: Community) -> AsyncIterator[Answers]:
             heard.append((time.monotonic(), Ack.from_bytes(text), gate))
 
     async with aiomqtt.Client("127.0.0.1", community.broker.port) as client:
-        await client.subscribe(topics.ack(SITE, "+"), qos=0)
+        await client.subscribe(topics.ack(SITE, "+"), qos=1)
         task = asyncio.create_task(listen())
         try:
             yield heard
@@ -234,21 +234,21 @@ async def _start(community: Community, workers: int) -> None:
     await community.until(lambda: community.last_words().count("ingest.started") >= workers, "the workers are at work")
 
 
-async def _publish(port: int, made: list[tuple[FakeGate, list[bytes]]]) -> None:
-    room = asyncio.Semaphore(UNDER_WAY)
-
-    async def one(topic: str, payload: bytes) -> None:
-        try:
-            await client.publish(topic, payload, qos=1)
-        finally:
-            room.release()
-
+async def _publish(port: int, made: list[tuple[FakeGate, list[bytes]]], answers: Answers) -> None:
+    """As gates do, each with a few batches under way."""
+    held = {fake.name: 0 for fake, _ in made}
+    read = 0
     async with aiomqtt.Client("127.0.0.1", port) as client, asyncio.TaskGroup() as group:
-        client.pending_calls_threshold = 10 * UNDER_WAY
-        for round_ in range(len(made[0][1])):
+        client.pending_calls_threshold = 1000
+        for number in range(len(made[0][1])):
+            while number * BATCH - min(held.values()) > UNDER_WAY * BATCH:
+                for _, ack, gate in answers[read:]:
+                    if gate in held:
+                        held[gate] = max(held[gate], ack.seq)
+                read = len(answers)
+                await asyncio.sleep(0.001)
             for fake, batches in made:
-                await room.acquire()
-                group.create_task(one(fake.topic, batches[round_]))
+                group.create_task(client.publish(fake.topic, batches[number], qos=1))
 
 
 async def _passages(port: int, fakes: list[FakeGate], sent: dict[tuple[str, int], float], end: float) -> None:
