@@ -1,6 +1,7 @@
 """An intruder with every right at the broker tries what can be tried without a key; whether anything came of it."""
 
 import asyncio
+import secrets
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -23,6 +24,7 @@ class Attack:
         self._gate = gate
         self._ear = ear
         self._tell = tell
+        self._card = f"0B{secrets.token_hex(4)}".upper()
 
     async def run(self) -> tuple[str, bool]:
         """Do all of it; what came of it, and whether all was refused. Raises LateError."""
@@ -71,11 +73,11 @@ class Attack:
         true = ear.repository
         ear.refusals.clear()
         self._tell("attack: a list with the intruder's own card, retained at the broker")
-        said = forge.lists(SITE, true)
+        said = forge.lists(SITE, true, self._card)
         for topic, payload in said:
             await ear.say(topic, payload, retain=True)
         await until(lambda: bool(ear.refusals) or not there, "a gate refuses the forged list")
-        reason = await come(gate, forge.CARD, "the intruder")
+        reason = await come(gate, self._card, "the intruder")
         for topic, _ in said[:-1]:
             await ear.say(topic, b"", retain=True)
         took = await until(
@@ -83,11 +85,12 @@ class Attack:
             "the center has put its own list back",
         )
         names = {one.name: one.list.get("version") for one in there if one.watch.status is not None}
-        fits = reason == "unknown" and all(before[name] == version for name, version in names.items())
+        fits = reason in {"unknown", ""} and all(before[name] == version for name, version in names.items())
         if not fits:
             return f"a FORGED list was taken: the intruder's card is {reason} at {gate.name}", False
         why = next(iter(ear.refusals.values()), "")
-        told = f"a forged list refused by {len(ear.refusals)} gates ({why}), its card {reason} at {gate.name}"
+        card = f"its card {reason} at {gate.name}" if reason else "its card shown nowhere"
+        told = f"a forged list refused by {len(ear.refusals)} gates ({why}), {card}"
         return f"{told}; the center's own list back after {took:.1f} s", True
 
 

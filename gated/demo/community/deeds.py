@@ -107,13 +107,11 @@ class Deeds:
             self._tell(f"{gate.name}: its line to the broker is cut; it goes on alone")
             return None
         was = time.monotonic() - self._cut.pop(gate.name)
-        waiting = gate.backlog or 0
+        waiting = "its daemon was dead" if gate.backlog is None else f"{gate.backlog} events waited"
         await gate.link.mend()
-        self._tell(f"{gate.name}: its line is mended; {waiting} events wait")
+        self._tell(f"{gate.name}: its line is mended")
         took = await until(lambda: gate.backlog == 0, f"the center has all of {gate.name}'s events")
-        return Outcome(
-            Act.LINK, f"{gate.name} cut off for {was:.1f} s; {waiting} events waited, told after {took:.1f} s"
-        )
+        return Outcome(Act.LINK, f"{gate.name} cut off for {was:.1f} s; {waiting}, all told after {took:.1f} s")
 
     async def _reader(self, gate: Gate) -> Outcome | None:
         lanes = tuple(gate.post.readers)
@@ -174,14 +172,15 @@ class Deeds:
         await until(lambda: all(map(self.suspended, self._linked())), "it is in force at every gate")
         took, reached = time.monotonic() - began, self._linked()
         # At the same gate it would still be the same passage.
-        others = [one for one in reached if one is not gate] or [gate]
+        others = [one for one in reached if one is not gate]
         after = await asyncio.gather(*(come(one, person.card, person.who) for one in others))
-        told, places = ", ".join(sorted(set(after))), ", ".join(one.name for one in others)
+        seen = {one.name: reason for one, reason in zip(others, after, strict=True) if reason}
+        told = f" and is {', '.join(sorted(set(seen.values())))} at {', '.join(seen)}" if seen else ""
         text = (
             f"in force at {len(reached)} gates after {took:.1f} s, {typed:.1f} s of them the command; "
-            f"{person.who} {masked(credential)} was {before} at {gate.name} and is {told} at {places}"
+            f"{person.who} {masked(credential)} was {before or 'not seen'} at {gate.name}{told}"
         )
-        return Outcome(Act.SUSPEND, text, fits=before == LISTED and set(after) == {SUSPENDED})
+        return Outcome(Act.SUSPEND, text, fits=before in {LISTED, ""} and set(seen.values()) <= {SUSPENDED})
 
     async def _attack(self, gate: Gate) -> Outcome:
         async with self._attacking:  # the second would forge what the first has forged

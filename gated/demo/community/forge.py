@@ -16,8 +16,6 @@ from protocol import blob, repository, topics
 from protocol.message import Ack
 from protocol.signature import signed
 
-CARD: Final = "0BADC0FFEE"
-"""The intruder's own, on no list but theirs."""
 _FAR: Final = 1000
 _Role = TypeVar("_Role", Targets, Snapshot, Timestamp)
 
@@ -32,9 +30,9 @@ def acks(site: str, gate: str, epoch: str, seq: int) -> list[bytes]:
     return [*bare, *(signed(topic, message, key) for message in bare)]
 
 
-def lists(site: str, message: bytes) -> list[tuple[str, bytes]]:
-    """A list with the intruder's card alone, in the true repository's form: topics, and what to retain there."""
-    data = blob.compress([json.dumps({"c": f"em:{CARD}", "h": "intruder"}, separators=(",", ":")).encode() + b"\n"])
+def lists(site: str, message: bytes, card: str) -> list[tuple[str, bytes]]:
+    """A list with this card alone, in the true repository's form: topics, and what to retain there."""
+    data = blob.compress([json.dumps({"c": f"em:{card}", "h": "intruder"}, separators=(",", ":")).encode() + b"\n"])
     files = dict(repository.decode(message))
     targets, snapshot, timestamp = _next(files, Targets), _next(files, Snapshot), _next(files, Timestamp)
     targets.targets[repository.WHITELIST] = TargetFile.from_data(repository.WHITELIST, data, ["sha256"])

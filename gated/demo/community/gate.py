@@ -15,6 +15,7 @@ from gated.demo.life import Life
 from gated.demo.post import EmulatedPost
 from gated.demo.watch import Heard, Watch
 
+WALK_IN: Final = "walk-in"
 _AGAIN_S: Final = 3.0
 
 
@@ -88,7 +89,7 @@ class Gate:
 async def come(gate: Gate, card: str, who: str) -> str:
     """Let somebody with a card come to this gate's walk-in until it is seen; the reason that the gate gives.
 
-    Raises LateError.
+    "" where the reader there is unplugged. Within a minute the same card is no new passage. Raises LateError.
     """
     found: list[str] = []
 
@@ -99,14 +100,14 @@ async def come(gate: Gate, card: str, who: str) -> str:
     unlisten = gate.listen(hear)
     trying = asyncio.create_task(_try(gate, card, who), name=f"{who} at {gate.name}")
     try:
-        await until(lambda: bool(found), f"{gate.name} has seen {who}")
+        await until(lambda: bool(found) or gate.unplugged == WALK_IN, f"{gate.name} has seen {who}")
     finally:
         trying.cancel()
         unlisten()
-    return found[0]
+    return found[0] if found else ""
 
 
 async def _try(gate: Gate, card: str, who: str) -> None:
     while True:
-        await gate.life.come(Visit(0.0, "walk-in", card, who, flagged=True))
+        await gate.life.come(Visit(0.0, WALK_IN, card, who, flagged=True))
         await asyncio.sleep(_AGAIN_S)
