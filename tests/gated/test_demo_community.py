@@ -200,7 +200,7 @@ def test_a_box_shows_one_post(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 
 def test_a_deed_that_failed_does_not_fit(tmp_path: Path) -> None:
     """What came of a deed is in the summary, and counts."""
-    outcome = Outcome(Act.SUSPEND, "not within 30 s: it is in force at every gate", fits=False)
+    outcome = Outcome(Act.SUSPEND, "not within 60 s: it is in force at every gate", fits=False)
     run = Run(seed=7, elapsed_s=1.0, gates={}, compared=Compared({}, {}, []), outcomes=[outcome])
     lines, fits = summary(run, 100)
     assert not fits

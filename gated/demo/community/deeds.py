@@ -110,7 +110,11 @@ class Deeds:
         waiting = "its daemon was dead" if gate.backlog is None else f"{gate.backlog} events waited"
         await gate.link.mend()
         self._tell(f"{gate.name}: its line is mended")
-        took = await until(lambda: gate.backlog == 0, f"the center has all of {gate.name}'s events")
+        took = await until(
+            lambda: gate.backlog == 0 or not gate.link.open, f"the center has all of {gate.name}'s events"
+        )
+        if not gate.link.open:
+            return None  # cut again: the next mending tells
         return Outcome(Act.LINK, f"{gate.name} cut off for {was:.1f} s; {waiting}, all told after {took:.1f} s")
 
     async def _reader(self, gate: Gate) -> Outcome | None:
@@ -128,7 +132,9 @@ class Deeds:
         was = time.monotonic() - self._unplugged.pop(gate.name)
         said = "not missed" if _online(gate, lane) else "said lost"
         await gate.post.readers[lane].plug()
-        took = await until(lambda: _online(gate, lane), f"{gate.name} has the reader of {lane} back")
+        took = await until(
+            lambda: _online(gate, lane) or gate.unplugged == lane, f"{gate.name} has the reader of {lane} back"
+        )
         return Outcome(Act.READER, f"{lane} of {gate.name} unplugged for {was:.1f} s: {said}, back after {took:.1f} s")
 
     async def _kill(self, gate: Gate) -> Outcome | None:

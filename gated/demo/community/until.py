@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-LIMIT_S: Final = 30.0
+LIMIT_S: Final = 60.0
 """Far longer than anything here takes, also on a machine that is busy."""
 _POLL_S: Final = 0.05
 
