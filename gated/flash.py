@@ -10,6 +10,9 @@ building process and told to the center comes out as `Act`s, to be done in their
 - The small things come first: enrolments, suspensions, documents and deltas are in force before a whole list begins.
 - What is fetched is judged in the building process only; this machine knows lengths, not contents.
 - A newer message puts the older one aside at once, but a build is never broken off.
+- What arrives last need not be the newest: where a message is refused, or its pieces do not come, or it put another one
+  aside, the broker is asked again. Somebody else's message, or one of long ago, holds a gate up no longer than that.
+- A build that came to nothing may have switched before: what is in force is taken up again.
 - Whatever fails, the list in force stays, and `trouble` says why.
 """
 
@@ -94,6 +97,12 @@ class Flash:
         self._window: dict[tuple[str, int], tuple[int, float]] = {}
         self._fetched = 0
         self._whole = False
+        self._doubt = False
+        """Whether another message may be newer than the one that was taken last."""
+        self._late = False
+        self._unkept: KeepMessage | None = None
+        self._lost = ""
+        """Why something could not be kept on which the order under way was to build."""
         self._refused: tuple[str, ...] = ()
         self._troubles: tuple[str, ...] = ()
         self._retry_at = float("inf")
@@ -127,9 +136,14 @@ class Flash:
         return self._say(now, always=True)
 
     def message(self, message: bytes, now: Now) -> list[Act]:
-        """Take the repository's message from the broker."""
-        if len(message) > MESSAGE_MAX_BYTES or (self._fits and _digest(message) == self._digest):
+        """Take the repository's message from the broker. An empty one only says that the topic was cleared."""
+        if not 0 < len(message) <= MESSAGE_MAX_BYTES:
             return []
+        if _digest(message) == self._digest:
+            return self._try_again(now) if self.phase is Phase.IDLE and not self._fits else []
+        # What arrives last need not be the newest: when all is done, the broker is asked once more.
+        unfinished = self._pending is not None or (self._digest and not self._fits)
+        self._doubt = self._doubt or bool(unfinished)
         if self.phase in {Phase.CHECKING, Phase.BUILDING}:
             self._pending = message
             return []
@@ -142,6 +156,7 @@ class Flash:
             return []
         del self._window[sha256, piece]
         self._fetched += len(data)
+        self._late = False
         acts: list[Act] = [KeepPiece(sha256, piece, data), Unsubscribe(self._piece_topic(sha256, piece))]
         return [*acts, *self._fetch(now)]
 
@@ -152,8 +167,8 @@ class Flash:
         self.phase = Phase.IDLE
         if self._pending is not None:
             return self._take(self._pending, now)
-        if result.why:
-            return self._refuse((result.why,), now)
+        if result.why or self._lost:
+            return self._refuse((self._lost or result.why,), now)
         self._checked = result
         self._troubles = result.troubles
         self.vouched = result.vouched
@@ -172,7 +187,9 @@ class Flash:
             return []
         self.phase = Phase.IDLE
         self._troubles = result.troubles
-        self._refused += tuple(why for why in result.refused if why not in self._refused)
+        found = (*result.refused, self._lost) if self._lost else result.refused
+        self._lost = ""
+        self._refused += tuple(why for why in found if why not in self._refused)
         acts: list[Act] = [Switched(result.switched, result.documents)] if result.switched or result.documents else []
         self._status = self._status.model_copy(update={"in_force": result.version, "entries": result.entries})
         if self._pending is not None:
@@ -183,24 +200,39 @@ class Flash:
         return [*acts, *self._next_stage(now)]
 
     def failed(self, why: str, now: Now) -> list[Act]:
-        """Take word that the building process has come to nothing, or that something could not be kept."""
+        """Take word that the building process has come to nothing, however far it had come before."""
+        if self.phase not in {Phase.CHECKING, Phase.BUILDING}:
+            return []
+        acts: list[Act] = [Switched(list=True, documents=True)] if self.phase is Phase.BUILDING else []
+        self.phase = Phase.IDLE
         if self._pending is not None:
-            return self._take(self._pending, now)
-        return self._refuse((why,), now)
+            return [*acts, *self._take(self._pending, now)]
+        return [*acts, *self._refuse((why,), now)]
+
+    def unkept(self, act: KeepMessage | KeepPiece, why: str, now: Now) -> list[Act]:
+        """Take word that this could not be kept. An order that was given meanwhile is still answered."""
+        if isinstance(act, KeepMessage):
+            self._unkept, self._lost = act, why
+        elif self.phase is Phase.BUILDING:
+            self._lost = why
+        elif self.phase is Phase.FETCHING:
+            return self._refuse((why,), now)
+        return []
 
     def tick(self, now: Now) -> list[Act]:
         """Let time pass: a second or so."""
         self._judge_age(now)
         if self.phase is Phase.IDLE and now.mono >= self._retry_at:
-            return self._check(now)
+            return [*self._ask_again(), *self._try_again(now)]
         if self.phase is not Phase.FETCHING or not self._connected:
             return []
         late = [key for key, (_, since) in self._window.items() if now.mono - since >= PIECE_S]
-        acts: list[Act] = []
+        self._late = self._late or bool(late)
+        acts: list[Act] = self._ask_again() if late else []
         for key in late:
             self._window[key] = (self._window[key][0], now.mono)
             acts += [Unsubscribe(self._piece_topic(*key)), Subscribe(self._piece_topic(*key))]
-        return [*acts, *self._say(now, state="fetching", why="pieces do not come" if late else "")]
+        return [*acts, *self._say(now, state="fetching", why="pieces do not come" if self._late else "")]
 
     def _take(self, message: bytes, now: Now) -> list[Act]:
         self._pending = None
@@ -208,7 +240,18 @@ class Flash:
         self._fits = False
         self._whole = False
         self._retry_s = RETRY_FIRST_S
-        return [*self._stop_fetching(), KeepMessage(message), *self._check(now)]
+        return [*self._stop_fetching(), *self._keep(KeepMessage(message), now)]
+
+    def _keep(self, act: KeepMessage, now: Now) -> list[Act]:
+        self._unkept, self._lost = None, ""
+        return [act, *self._check(now)]
+
+    def _ask_again(self) -> list[Act]:
+        """Have the broker say its message again."""
+        return [Subscribe(topics.repository(self._site))] if self._connected else []
+
+    def _try_again(self, now: Now) -> list[Act]:
+        return self._keep(self._unkept, now) if self._unkept is not None else self._check(now)
 
     def _check(self, now: Now) -> list[Act]:
         self.phase = Phase.CHECKING
@@ -246,6 +289,7 @@ class Flash:
         return [*acts, Build(now.validity, now.floor, self._whole), *self._say(now, state="building")]
 
     def _stop_fetching(self) -> list[Act]:
+        self._late = False
         acts: list[Act] = [Unsubscribe(self._piece_topic(*key)) for key in self._window]
         self._window.clear()
         self._queue.clear()
@@ -259,10 +303,14 @@ class Flash:
         self._fits = True
         self._whole = False
         self._retry_at, self._retry_s = float("inf"), RETRY_FIRST_S
-        return [Release(), *self._say(now, state="idle")]
+        asked = self._ask_again() if self._doubt else []
+        self._doubt = False
+        return [Release(), *self._say(now, state="idle"), *asked]
 
     def _refuse(self, why: tuple[str, ...], now: Now) -> list[Act]:
         self.phase = Phase.IDLE
+        self._fits = False
+        self._lost = ""
         self._refused = why or self._refused
         self._retry_at = now.mono + self._retry_s
         self._retry_s = min(self._retry_s * 2, RETRY_MAX_S)

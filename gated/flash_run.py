@@ -132,10 +132,8 @@ class Flashes:
         now = self._hands.keeper.now
         try:
             match act:
-                case KeepMessage(message):
-                    await asyncio.to_thread(self._depot.put_message, message)
-                case KeepPiece(sha256, piece, data):
-                    await asyncio.to_thread(self._depot.put, sha256, piece, data)
+                case KeepMessage() | KeepPiece():
+                    await self._keep(act)
                 case Check():
                     self._do(self._flash.checked(await self._child.check(act), now()))
                 case Build():
@@ -149,6 +147,15 @@ class Flashes:
                     await self._talk(act)
         except (ChildFailedError, OSError) as error:
             self._do(self._flash.failed(str(error), now()))
+
+    async def _keep(self, act: KeepMessage | KeepPiece) -> None:
+        try:
+            if isinstance(act, KeepMessage):
+                await asyncio.to_thread(self._depot.put_message, act.message)
+            else:
+                await asyncio.to_thread(self._depot.put, act.sha256, act.piece, act.data)
+        except OSError as error:
+            self._do(self._flash.unkept(act, str(error), self._hands.keeper.now()))
 
     def _switched(self, *, of_list: bool, of_documents: bool) -> None:
         if of_documents:

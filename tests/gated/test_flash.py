@@ -8,7 +8,18 @@ from tuf.api.metadata import Metadata, TargetFile, Targets
 
 from center.publish.metadata import make_snapshot, make_timestamp, signer
 from gated.flash import PIECE_S, RETRY_FIRST_S, RETRY_MAX_S, WINDOW, Flash, Phase
-from gated.flash_acts import Built, Check, Checked, KeepPiece, Need, Subscribe, Unsubscribe
+from gated.flash_acts import (
+    Built,
+    Check,
+    Checked,
+    KeepMessage,
+    KeepPiece,
+    Need,
+    Publish,
+    Subscribe,
+    Switched,
+    Unsubscribe,
+)
 from gated.trust_folder import documents
 from protocol import blob, topics
 from protocol.credential import Credential
@@ -320,6 +331,106 @@ def test_without_a_connection_nothing_is_asked_for(box: Box, center: Center) -> 
     assert flash.checked(Checked(needs=(need,), expires=NOW.timestamp() + 1), box.now) == []
     asked = [act.topic for act in flash.connected(box.now) if isinstance(act, Subscribe)]
     assert asked == [topics.repository(SITE), topics.blob(SITE, need.sha256, 0)]
+
+
+def _fetching(message: bytes, *needs: Need) -> Flash:
+    """A machine that was told of these needs."""
+    flash = Flash(SITE, GATE, "s", sign=unsigned, kept=None)
+    flash.connected(at(NOW))
+    flash.message(message, at(NOW))
+    flash.checked(Checked(needs=needs, build=not needs, expires=NOW.timestamp() + 1), at(NOW))
+    return flash
+
+
+SMALL = Need("policy.json", "ab" * 32, 100)
+ASKED = Subscribe(topics.repository(SITE))
+
+
+def test_a_build_that_comes_to_nothing_may_have_switched(center: Center) -> None:
+    """Killed before it could say so: what is in force is taken up all the same, documents too."""
+    flash = _fetching(center.message)
+    assert flash.phase is Phase.BUILDING
+    assert flash.failed("killed", at(NOW))[0] == Switched(list=True, documents=True)
+    flash.tick(at(NOW, RETRY_FIRST_S))
+    assert not any(isinstance(act, Switched) for act in flash.failed("killed", at(NOW, RETRY_FIRST_S)))
+
+
+def test_a_message_that_cannot_be_kept_is_not_taken_for_the_one_before(center: Center) -> None:
+    """The building process still finds the one before, and nothing wrong with it. The new one is kept again."""
+    flash = Flash(SITE, GATE, "s", sign=unsigned, kept=b"the one before")
+    flash.checked(Checked(), at(NOW))
+    flash.connected(at(NOW))
+    keep = flash.message(center.message, at(NOW))[0]
+    assert keep == KeepMessage(center.message)
+    assert flash.unkept(KeepMessage(center.message), "the disk is full", at(NOW)) == []
+    assert flash.phase is Phase.CHECKING
+    flash.checked(Checked(), at(NOW))
+    assert (flash.phase, flash.trouble) == (Phase.IDLE, "the disk is full")
+    acts = flash.tick(at(NOW, RETRY_FIRST_S))
+    assert keep in acts
+    assert isinstance(acts[-1], Check)
+    flash.checked(Checked(), at(NOW, RETRY_FIRST_S))
+    assert (flash.phase, flash.trouble) == (Phase.IDLE, "")
+
+
+def test_a_piece_that_cannot_be_kept_is_no_piece(center: Center) -> None:
+    """The build that was ordered with it is heard out; then it is fetched again. Many at once are one trouble."""
+    flash = _fetching(center.message, SMALL)
+    keep = flash.piece(SMALL.sha256, 0, bytes(100), at(NOW))[0]
+    assert isinstance(keep, KeepPiece)
+    assert flash.phase is Phase.BUILDING
+    flash.unkept(keep, "the disk is full", at(NOW))
+    acts = flash.built(Built(switched=True), at(NOW))
+    assert acts[0] == Switched(list=True, documents=False)
+    assert (flash.phase, flash.trouble) == (Phase.IDLE, "the disk is full")
+    flash = _fetching(center.message, Need("x", "cd" * 32, 64 * 1024 * 20))
+    pieces = [flash.piece("cd" * 32, number, bytes(64 * 1024), at(NOW))[0] for number in range(WINDOW)]
+    for keep in pieces:
+        assert isinstance(keep, KeepPiece)
+        flash.unkept(keep, "the disk is full", at(NOW))
+    assert any(isinstance(act, Check) for act in flash.tick(at(NOW, RETRY_FIRST_S)))
+
+
+def test_after_a_refusal_the_broker_is_asked_again(center: Center) -> None:
+    """Somebody else's message has put the right one aside, and the broker does not say that again by itself."""
+    flash = _fetching(center.message, SMALL)
+    flash.message(b"somebody else's", at(NOW))
+    flash.checked(Checked(why="not to be believed"), at(NOW))
+    acts = flash.tick(at(NOW, RETRY_FIRST_S))
+    assert acts[0] == ASKED
+    flash.message(center.message, at(NOW, RETRY_FIRST_S))
+    acts = flash.checked(Checked(why="not to be believed"), at(NOW, RETRY_FIRST_S))
+    assert KeepMessage(center.message) in acts
+
+
+def test_where_pieces_do_not_come_the_broker_is_asked_again(center: Center) -> None:
+    """They may be a superseded list's. The same message is nothing new; that pieces are late is said till one comes."""
+    flash = _fetching(center.message, SMALL)
+    late = flash.tick(at(NOW, PIECE_S))
+    assert ASKED in late
+    assert any(isinstance(act, Publish) and b"pieces do not come" in act.payload for act in late)
+    assert flash.message(center.message, at(NOW, PIECE_S)) == []
+    assert flash.tick(at(NOW, PIECE_S + 1)) == []
+    assert isinstance(flash.message(b"a newer one", at(NOW, PIECE_S + 2))[-1], Check)
+
+
+def test_what_comes_last_need_not_be_the_newest(center: Center) -> None:
+    """Where one message has put another aside, the broker is asked once more when all is done; else it is not."""
+    flash = _fetching(center.message)
+    flash.message(b"newer", at(NOW))
+    flash.message(b"old, and late", at(NOW))
+    flash.built(Built(), at(NOW))
+    assert flash.checked(Checked(), at(NOW))[-1] == ASKED
+    assert flash.phase is Phase.IDLE
+    flash.message(b"newer", at(NOW))
+    assert ASKED not in flash.checked(Checked(), at(NOW))
+
+
+def test_a_cleared_topic_is_no_message(center: Center) -> None:
+    """What was under way goes on."""
+    flash = _fetching(center.message, SMALL)
+    assert flash.message(b"", at(NOW)) == []
+    assert flash.phase is Phase.FETCHING
 
 
 def test_extraneous_files_are_not_fetched(box: Box, center: Center) -> None:
