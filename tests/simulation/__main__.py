@@ -6,10 +6,12 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from typing import Final
 
-from tests.simulation.world import Broken, World
+from tests.simulation import flashing, world
+from tests.simulation.timeline import Broken
 
 SYNC: Final = "sync"
-KINDS: Final = {SYNC: World}
+FLASH: Final = "flash"
+KINDS: Final = {SYNC: world.World, FLASH: flashing.World}
 _CHUNK: Final = 50
 
 

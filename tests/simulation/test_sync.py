@@ -7,7 +7,8 @@ import pytest
 
 from tests.simulation import bugs
 from tests.simulation.__main__ import SYNC, trouble
-from tests.simulation.world import Broken, World
+from tests.simulation.timeline import Broken
+from tests.simulation.world import World
 
 SEEDS = 2000
 BITES_WITHIN = 200

@@ -6,12 +6,10 @@ it, hash for hash; nothing is there twice; nothing is acknowledged that is not s
 """
 
 import hashlib
-import heapq
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
 from typing import Any, Final, Self
 
 from cryptography.exceptions import InvalidSignature
@@ -24,16 +22,13 @@ from protocol import topics
 from protocol.event import ClockQuality, Stamp
 from protocol.signature import signed, verified
 from tests.simulation.disk import Disk
+from tests.simulation.timeline import Broken, Timeline
 
 SITE: Final = "shenhang"
 FAULTS_S: Final = 60.0
 SETTLE_S: Final = 900.0
 BATCH_EVENTS: Final = 3
 _WALL: Final = 1_790_000_000.0
-
-
-class Broken(AssertionError):  # noqa: N818 - what happened
-    """Something is so that must never be."""
 
 
 class Key:
@@ -137,21 +132,16 @@ class Records:
         return type(self)(dict(self.epochs), dict(self.rows), set(self.hashes), set(self.gaps), self.last)
 
 
-class World:
+class World(Timeline):
     """One run. The parts made by `make_…`, and `judge`, are the real ones unless a test plants a bug."""
 
     def __init__(self, seed: int, gates: int = 2, workers: int = 2) -> None:
-        self.rand = random.Random(f"sync/{seed}")
+        super().__init__(f"sync/{seed}")
         self.rates = rates(self.rand)
-        self.now = 0.0
-        self.faults = True
         self.messages = 0
         self._bound = 0
         self.wall_step = 0.0
         self.ever: dict[bytes, tuple[int, bytes]] = {}
-        self._heap: list[tuple[float, int, Callable[[], None]]] = []
-        self._order = count()
-        self._ids = count(1)
         self.broker = Broker(self)
         self.center = self.make_center(workers)
         self.gates: list[Gate] = []
@@ -186,26 +176,10 @@ class World:
         """The center's judgement."""
         return ingest(arrival.batch, records, arrival.received)
 
-    def next_id(self) -> int:
-        """A number never used before in this run."""
-        return next(self._ids)
-
-    def after(self, delay: float, do: Callable[[], None]) -> None:
-        """Do it that much later."""
-        heapq.heappush(self._heap, (self.now + delay, next(self._order), do))
-
-    def soon(self, do: Callable[[], None]) -> None:
-        """Do it a moment later: something else may come in between."""
-        self.after(self.rand.uniform(0.0001, 0.01), do)
-
-    def chance(self, probability: float) -> bool:
-        """Whether a fault happens now."""
-        return self.faults and probability > 0 and self.rand.random() < probability
-
     def run(self) -> None:
         """The whole run. Raises Broken."""
         self._schedule_faults()
-        self._until(FAULTS_S)
+        self.until(FAULTS_S)
         self.faults = False
         for gate in self.gates:
             gate.mend()
@@ -213,7 +187,7 @@ class World:
         while self.missing():
             if self.now > FAULTS_S + SETTLE_S:
                 raise Broken(f"never arrives: {self.missing()}")
-            self._until(self.now + 5)
+            self.until(self.now + 5)
 
     def message(self) -> None:
         """Count a message; once the faults have stopped there is a bound on them."""
@@ -233,12 +207,6 @@ class World:
             if event_hash not in (held := self.center.records(gate.name)).hashes and seq not in held.gaps
         ]
 
-    def _until(self, when: float) -> None:
-        while self._heap and self._heap[0][0] <= when:
-            self.now, _, do = heapq.heappop(self._heap)
-            do()
-        self.now = when
-
     def _traffic(self, gate: "Gate") -> None:
         if self.faults:
             gate.record(self.rand.choice((1, 1, 1, 2, 7)))
@@ -254,16 +222,7 @@ class World:
             (self.rates.broker_s, self.broker.fault),
         ]
         for every_s, do in kinds:
-            if every_s:
-                self._again(every_s, do)
-
-    def _again(self, every_s: float, do: Callable[[], None]) -> None:
-        def happen() -> None:
-            if self.faults:
-                do()
-                self._again(every_s, do)
-
-        self.after(self.rand.expovariate(1 / every_s), happen)
+            self.again(every_s, do)
 
     def _any_gate(self) -> "Gate":
         return self.rand.choice(self.gates)
