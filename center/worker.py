@@ -154,8 +154,15 @@ class Worker:
                 await self._arrived.wait()
 
     async def _round(self) -> None:
-        taken = [self._inbox.popleft() for _ in range(min(len(self._inbox), GROUP_MAX_BATCHES))]
-        said = [one for _, message in taken if (one := self._take(message)) is not None]
+        taken: list[tuple[Link, Message]] = []
+        said: list[Said] = []
+        while self._inbox and len(taken) < GROUP_MAX_BATCHES:
+            taken.append(self._inbox.popleft())
+            one = self._take(taken[-1][1])
+            if one is not None:
+                said.append(one)
+                if one.new is not None:
+                    break  # what comes behind it may be signed with these keys
         if self._dropped and not self._inbox:
             self._log.warning("ingest.dropped", batches=self._dropped)
             self._dropped = 0

@@ -191,7 +191,6 @@ class Line:
                         group.create_task(talk.run(connection), name=f"line.{type(talk).__name__.lower()}")
                     self._log.info("center.connected", broker=self._settings.account.broker.host)
                     self.away = ""
-                    self._do(self.uplink.connected(self._mono()))
             except asyncio.CancelledError:
                 # Whoever leaves in order has no will at the broker: it is said here.
                 with suppress(BrokerAway, TimeoutError):
@@ -228,15 +227,24 @@ class Line:
     # How the gate is
 
     async def _tell(self) -> None:
-        """Say how the gate is: now, then on each change and each minute."""
-        said_at = -STATUS_S
+        """Say how the gate is: now, then on each change and each minute.
+
+        It comes before all else: it may bring the keys by which the center knows the rest to be ours.
+        """
+        await self._say_status(await self._describe(self))
+        self._do(self.uplink.connected(self._mono()))
+        said_at = self._mono()
         while True:
             status = await self._describe(self)
             now = self._mono()
             if now - said_at >= STATUS_S or self._changed(status):
-                said_at, self._said = now, status
-                await self.say(topics.status(self._settings.site, self._settings.gate), status, retain=True)
+                said_at = now
+                await self._say_status(status)
             await asyncio.sleep(TICK_S * 2)
+
+    async def _say_status(self, status: Status) -> None:
+        self._said = status
+        await self.say(topics.status(self._settings.site, self._settings.gate), status, retain=True)
 
     def _changed(self, status: Status) -> bool:
         before = self._said

@@ -68,7 +68,7 @@ async def test_a_line_that_tears(tmp_path: Path) -> None:
         until = asyncio.get_running_loop().time() + 6
         async with traffic(community):
             await proxy.trouble(lambda: asyncio.get_running_loop().time() < until)
-        assert proxy.torn > 10
+        assert proxy.torn > 2
         await community.agreed()
 
 
