@@ -28,7 +28,7 @@ from protocol.message import Ack, Header, MessageError, Sent
 
 WINDOW: Final = 8
 """Batches under way: enough for 20,000 events/s over a link with 50 ms to and fro."""
-RESEND_FIRST_S: Final = 5.0
+RESEND_FIRST_S: Final = 2.0
 RESEND_MAX_S: Final = 60.0
 ASSERT_S: Final = 60.0
 ENDED_S: Final = 30.0
