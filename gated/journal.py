@@ -128,13 +128,11 @@ class Journal:
         self._refuse = _CLOSED
         self._closing = True
         self._queue.put(Close())
-        try:
-            async with asyncio.timeout(_CLOSE_S):
-                await self._gone.wait()
-        except TimeoutError as error:
-            raise JournalTrouble(
-                f"the disk does not answer: the journal is not closed after {_CLOSE_S:.0f} s"
-            ) from error
+        gone = asyncio.create_task(self._gone.wait())
+        # No asyncio.timeout: before Python 3.11.4 a task group that has failed in this task leaves it half cancelled.
+        if not (await asyncio.wait({gone}, timeout=_CLOSE_S))[0]:
+            gone.cancel()
+            raise JournalTrouble(f"the disk does not answer: the journal is not closed after {_CLOSE_S:.0f} s")
         if self._unwritten:
             raise JournalTrouble(f"{self._unwritten} events could not be written before the end: {self._why}")
 

@@ -207,8 +207,10 @@ async def test_what_broke_off_is_cleared_later(broker: Mosquitto, place: Workpla
 
     async with connected(Account(broker.url), []) as link:
         torn: Any = Torn(link)
+        # In a task of its own: before Python 3.11.4 a group that fails leaves its task half cancelled.
+        work = delivery.deliver(torn, repository(place.site), Retained(SITE), place.site.repository)
         with pytest.raises(BrokerAwayError):
-            await delivery.deliver(torn, repository(place.site), Retained(SITE), place.site.repository)
+            await asyncio.create_task(work)
     assert await retained(broker)
     place.put_in_force([line(number) for number in range(2900)], shrinks=True)
     async with publishing(place.site, broker):

@@ -18,6 +18,7 @@ from tests.gatepost import Gatepost
 
 SITE = "shenhang"
 CARD, OTHER = "0A00A1B2C3", "0A00A1B2C4"
+AWAY_S = 0.5
 Captured = pytest.CaptureFixture[str]
 
 
@@ -40,8 +41,14 @@ class Town:
     async def verdict(self, card: str) -> str:
         """Hold a card to the reader; what became of it."""
         seen = len(self.passages())
-        self.post.walk_in(card)
-        await self.post.until(lambda: len(self.passages()) > seen, f"{card} is decided")
+
+        async def decided() -> bool:
+            # Shown again until it counts as having been away: at once it would still be the same passage.
+            self.post.walk_in(card)
+            await asyncio.sleep(AWAY_S)
+            return len(self.passages()) > seen
+
+        await self.post.until(decided, f"{card} is decided")
         return str(self.passages()[-1]["verdict"])
 
     def passages(self) -> list[dict[str, object]]:

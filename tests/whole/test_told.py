@@ -65,7 +65,7 @@ async def test_a_line_that_tears(tmp_path: Path) -> None:
         await community.start_center()
         for post in community.posts.values():
             await post.start()
-        until = asyncio.get_running_loop().time() + 6
+        until = asyncio.get_running_loop().time() + 4
         async with traffic(community):
             await proxy.trouble(lambda: asyncio.get_running_loop().time() < until)
         assert proxy.torn > 2
@@ -177,6 +177,6 @@ def _alarms(post: Gatepost) -> list[str]:
 async def test_a_minute_of_everything(tmp_path: Path) -> None:
     """What `make soak` does for hours, for a moment: five gates, every kind of fault by the seed, two rounds."""
     said: list[str] = []
-    told = await soak(tmp_path, 16, 11, said.append, round_s=8)
-    assert sum(told.values()) >= 4
+    told = await soak(tmp_path, 10, 11, said.append, round_s=5)
+    assert sum(told.values()) >= 2
     assert len(said) >= 2
