@@ -32,6 +32,7 @@ demo: $(STAMP) ## Run a community: five gates on emulated devices, a broker, a c
 	@$(BIN)/gated demo $(ARGS)
 
 test: $(STAMP) ## Check lint, format, types and imports, and run all tests
+	@$(need_servers)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -101,6 +102,22 @@ if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
         apt-get update -qq || true; apt-get install -qq -y --no-install-recommends "$$package" >/dev/null; \
     else \
         echo "$$python has no venv: sudo apt-get install $$package, then make again" >&2; exit 1; \
+    fi; \
+fi
+endef
+
+# The tests start a broker and a database of their own.
+define need_servers
+missing=; \
+command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || missing="$$missing mosquitto"; \
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
+if [ -n "$$missing" ]; then \
+    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+        echo "the tests need servers of their own: installing$$missing"; \
+        export DEBIAN_FRONTEND=noninteractive; \
+        apt-get update -qq || true; apt-get install -qq -y --no-install-recommends $$missing >/dev/null; \
+    else \
+        echo "the tests need servers of their own: sudo apt-get install$$missing, then make again" >&2; exit 1; \
     fi; \
 fi
 endef
