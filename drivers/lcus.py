@@ -15,7 +15,7 @@ from typing import Final
 
 from pydantic import Field
 
-from drivers.link import STEP_S, Link, keep
+from drivers.link import STEP_S, Link, LinkLost, keep
 from drivers.opener import opener
 from drivers.options import PortOptions
 from drivers.port import Condition, DriverError, Quiet
@@ -62,7 +62,13 @@ class Board:
             self._owed.add(channel)
         if self._link is None:
             raise DriverError((self._condition and self._condition.why) or f"{self._opener.port} is not open")
-        self._link.write(Switch(channel, on).to_bytes())
+        try:
+            self._link.write(Switch(channel, on).to_bytes())
+        except LinkLost:
+            raise
+        except DriverError:
+            if not (on and self._asked[channel]):
+                raise  # else the On that closed it is on its way, and one more would say the same
         self._asked[channel] = on
         self._owed.discard(channel)
 

@@ -20,6 +20,7 @@ Checkpoints run in the writer while nothing has come for a moment; a lane that a
 import asyncio
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -103,6 +104,8 @@ class Journal:
         self._stamp = stamp
         self._on_change = on_change
         self._queue: SimpleQueue[Item] = SimpleQueue()
+        self._reports: deque[Report] = deque()
+        self._woken = False
         self._opened = asyncio.Event()
         self._gone = asyncio.Event()
         self._facts = Facts()
@@ -228,9 +231,20 @@ class Journal:
         return future
 
     def _hand_over(self, report: Report) -> None:
-        """In the writer's thread. A loop that is gone has nobody left who waits."""
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._hear, report)
+        """In the writer's thread. The loop is woken once for all that gathers until it hears.
+
+        A wake-up for each would fill the pipe that signals come through as well, and a SIGTERM would be lost.
+        """
+        self._reports.append(report)
+        if not self._woken:
+            self._woken = True
+            with suppress(RuntimeError):  # a loop that is gone has nobody left who waits
+                self._loop.call_soon_threadsafe(self._hear_all)
+
+    def _hear_all(self) -> None:
+        self._woken = False  # before the first is taken: what comes after that wakes the loop again
+        while self._reports:
+            self._hear(self._reports.popleft())
 
     def _hear(self, report: Report) -> None:
         match report:

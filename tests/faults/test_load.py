@@ -35,7 +35,7 @@ async def test_ten_thousand_at_once(tmp_path: Path) -> None:
         assert {(event["verdict"], event["reason"]) for event in passages} == {("admit", "exit")}
         assert post.verify().problems == ()
         assert unexplained(post.board.orders, post.events()) == []
-        assert not [event for event in post.events() if event["kind"] == "alarm"]
+        assert [event for event in post.events() if event["kind"] == "alarm"] == []
 
 
 async def test_sigterm_under_load(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ async def test_sigterm_under_load(tmp_path: Path) -> None:
         assert [event for event in events if event["kind"] == "system" and event["what"] == "stop"]
         assert post.verify().problems == ()
         assert unexplained(post.board.orders, events) == []
-        assert not [event for event in events if event["kind"] == "alarm"]
+        assert [event for event in events if event["kind"] == "alarm"] == []
         await post.until(lambda: not any(post.board.channels.values()), "every contact is open")
 
 

@@ -1,6 +1,7 @@
 """The journal, through real threads and real files."""
 
 import asyncio
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 
 from gated import journal_writer
 from gated.journal import KEPT_MAX_EVENTS, Journal, JournalTrouble
-from gated.journal_read import lines, verify
+from gated.journal_read import head, lines, verify
 from gated.store import FILE_NAME, Store, trouble
 from protocol.event import LINE_MAX_BYTES, ClockQuality, EventError, Kind, Stamp
 
@@ -65,6 +66,23 @@ def sound(folder: Path) -> int:
 def _quick_retry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal_writer, "RETRY_FIRST_S", 0.01)
     monkeypatch.setattr(journal_writer, "RETRY_MAX_S", 0.05)
+
+
+async def test_a_signal_is_heard_behind_a_thousand_commits(tmp_path: Path) -> None:
+    """Commits that a busy loop has not heard of yet do not fill the pipe that signals come through too."""
+    loop, heard = asyncio.get_running_loop(), asyncio.Event()
+    async with journal_in(tmp_path) as journal:
+        await journal.append(Kind.TEST, stamp(), {"n": 0})
+        loop.add_signal_handler(signal.SIGUSR1, heard.set)
+        try:
+            for seq in range(2, 1002):
+                journal.note(Kind.TEST, stamp(), {"n": seq})
+                while head(tmp_path / FILE_NAME) < seq:  # the loop is kept busy on purpose
+                    pass
+            signal.raise_signal(signal.SIGUSR1)
+            await asyncio.wait_for(heard.wait(), 20)
+        finally:
+            loop.remove_signal_handler(signal.SIGUSR1)
 
 
 async def test_append_order_is_seq_order(tmp_path: Path) -> None:
