@@ -8,6 +8,7 @@ N      ?= 1000
 SEEDS  ?= 2000
 KIND   ?= all
 HOURS  ?= 1
+JOBS   ?= 3
 ARCH   ?= x86_64
 PY     ?= 3.11
 
@@ -37,7 +38,7 @@ test: $(STAMP) ## Check lint, format, types and imports, and run all tests
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 bench: $(STAMP) ## Measure: from tag to open, the journal, the list
 	@$(BIN)/python -m benchmarks $(ARGS)
