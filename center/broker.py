@@ -14,7 +14,7 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import aiomqtt
@@ -78,11 +78,24 @@ class Link:
             raise BrokerAwayError(_said(error)) from error
 
 
+class _Client(aiomqtt.Client):
+    """Notices at once a connection that ends while it is being made: the library would wait for its timeout."""
+
+    def _on_disconnect(self, *args: Any, **kwargs: Any) -> None:
+        futures: list[asyncio.Future[Any]] = [self._connected, *self._pending_subscribes.values()]
+        for waiting in futures:
+            if not waiting.done():
+                waiting.set_exception(aiomqtt.MqttError("the connection ended while it was being made"))
+        super()._on_disconnect(*args, **kwargs)
+        if self._disconnected.done():
+            self._disconnected.exception()  # asyncio complains about one that nobody has asked for
+
+
 @asynccontextmanager
 async def connected(account: Account, subscriptions: Sequence[str]) -> AsyncIterator[Link]:
     """A new connection with these subscriptions. Raises BrokerAwayError."""
     parts = urlsplit(account.url)
-    client = aiomqtt.Client(
+    client = _Client(
         parts.hostname or "",
         parts.port or _PORTS[parts.scheme],
         username=account.username,

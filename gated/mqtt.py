@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import aiomqtt
 
@@ -98,13 +98,26 @@ class Connection:
             raise BrokerAway(_said(error)) from error
 
 
+class _Client(aiomqtt.Client):
+    """Notices at once a connection that ends while it is being made: the library would wait for its timeout."""
+
+    def _on_disconnect(self, *args: Any, **kwargs: Any) -> None:
+        futures: list[asyncio.Future[Any]] = [self._connected, *self._pending_subscribes.values()]
+        for waiting in futures:
+            if not waiting.done():
+                waiting.set_exception(aiomqtt.MqttError("the connection ended while it was being made"))
+        super()._on_disconnect(*args, **kwargs)
+        if self._disconnected.done():
+            self._disconnected.exception()  # asyncio complains about one that nobody has asked for
+
+
 @asynccontextmanager
 async def connected(
     account: Account, *, client_id: str, will: Will, subscriptions: Sequence[str]
 ) -> AsyncIterator[Connection]:
     """A new connection with these subscriptions. Raises BrokerAway."""
     broker = account.broker
-    client = aiomqtt.Client(
+    client = _Client(
         broker.host,
         broker.port,
         identifier=client_id,
