@@ -1,10 +1,11 @@
-"""Publishing at once, over the center's own account, and watching the gates take it.
+"""Publishing at once, over the center's own account, and watching the gates take it; or only the latter.
 
 The center's publisher does the same within a second where it runs; this does not wait for it, and works without it.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from center.broker import Account, Link, connected
@@ -36,17 +37,17 @@ async def publish(site: Site, account: Account, screen: Screen | None = None) ->
 async def flash(site: Site, account: Account, taking: Taking, timeout_s: float, screen: Screen) -> None:
     """Publish, and return when each gate has had its last word or the time is over. Raises as `publish`."""
     await catch_up(site, account)
-    async with connected(account, taking.subscriptions) as link:
-        begun = asyncio.Event()
-        listening = asyncio.create_task(_listen(link, taking, begun, screen), name="flash.listen")
-        try:
-            begun.set()
-            await _publish(site, link, screen)
-            screen.gates(taking, tuple(taking.gates))
-            await _settled(taking, listening, timeout_s)
-        finally:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+    async with connected(account, taking.subscriptions) as link, _listening(link, taking, screen) as listening:
+        await _publish(site, link, screen)
+        screen.gates(taking, tuple(taking.gates))
+        await _settled(taking, listening, timeout_s)
+
+
+async def watch(account: Account, taking: Taking, timeout_s: float, screen: Screen) -> None:
+    """Of what is published already: return when each gate has had its last word. Raises BrokerAwayError."""
+    async with connected(account, taking.subscriptions) as link, _listening(link, taking, screen) as listening:
+        screen.gates(taking, tuple(taking.gates))
+        await _settled(taking, listening, timeout_s)
 
 
 async def _publish(site: Site, link: Link, screen: Screen) -> int:
@@ -54,12 +55,21 @@ async def _publish(site: Site, link: Link, screen: Screen) -> int:
     return await deliver(link, held, Retained(site.name), site.repository, screen.broker)
 
 
-async def _listen(link: Link, taking: Taking, begun: asyncio.Event, screen: Screen) -> None:
+@asynccontextmanager
+async def _listening(link: Link, taking: Taking, screen: Screen) -> AsyncIterator[asyncio.Task[None]]:
+    listening = asyncio.create_task(_listen(link, taking, screen), name="flash.listen")
+    try:
+        yield listening
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
+async def _listen(link: Link, taking: Taking, screen: Screen) -> None:
     clock = asyncio.get_running_loop().time
     async for message in link.messages():
         link.done(message)
-        fresh = begun.is_set() and not message.retained
-        name = taking.hear(message.topic, message.payload, clock(), fresh=fresh)
+        name = taking.hear(message.topic, message.payload, clock(), fresh=not message.retained)
         if name is not None:
             screen.gates(taking, (name,))
 

@@ -58,29 +58,39 @@ def add(
     now: datetime,
     *,
     may: Sequence[str],
-    passphrase: str,
+    public: str | None = None,
+    passphrase: str = "",
     gates: Sequence[str] = (EVERY,),
     lanes: Sequence[str] = (EVERY,),
     key_file: Path | None = None,
     bundle: Path | None = None,
 ) -> Proposed:
-    """A new operator with a new key. Raises SiteError, PublishError; then nothing has changed but the key's file."""
+    """A new operator, with the public half of a key of their own, or with a new key under `passphrase`.
+
+    Raises SiteError, PublishError; then nothing has changed but the new key's file.
+    """
     if unknown := sorted(set(may) - set(ACTIONS)):
         raise SiteError(f"there is no {unknown[0]!r} that one may; there are: {', '.join(ACTIONS)}")
     with site.changing():
         known = meant(site).operators
         if any(one.name == name for one in known):
             raise SiteError(f"the operator {name} is there already; remove it first, or take another name")
-        key = keys.generate()
+        key = keys.generate() if public is None else None
         try:
             entry = OperatorEntry(
-                name=name, key=keys.public_hex(key), may=tuple(may), gates=tuple(gates), lanes=tuple(lanes)
+                name=name,
+                key=keys.public_hex(key) if key is not None else public,
+                may=tuple(may),
+                gates=tuple(gates),
+                lanes=tuple(lanes),
             )
         except ValidationError as error:
             raise SiteError(f"{name!r} is no name: 1 to 40 small letters, digits and - would be right") from error
-        path = key_file or _made(site.folder / FOLDER) / f"{name}.pem"
-        files.refuse_existing(path)
-        keys.write(path, key, passphrase)
+        path = None
+        if key is not None:
+            path = key_file or _made(site.folder / FOLDER) / f"{name}.pem"
+            files.refuse_existing(path)
+            keys.write(path, key, passphrase)
         made = _change(site, OperatorsDocument(operators=(*known, entry)), propose, now, bundle)
     return Proposed(made, path)
 

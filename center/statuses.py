@@ -6,11 +6,14 @@ news. What is not signed by the gate's key is passed over.
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from center.broker import Account, Message, connected
+from center.hearing import hear
 from center.orders import Gate, heard
 from protocol import topics
+from protocol.enrolment import vouched
 from protocol.message import MessageError, Offline, Status, gate_says
 
 Said = Status | Offline
@@ -75,6 +78,32 @@ async def latest(account: Account, site: str, gates: Mapping[str, Gate], wait_s:
         except TimeoutError:
             pass  # who has said nothing is silent
     return dict(listener.known)
+
+
+async def introduced(account: Account, site: str, vouchers: Mapping[str, bytes], wait_s: float) -> dict[str, bytes]:
+    """The keys of the gates whose one-time keys (`vouchers`) have vouched for them, as far as they say so in this time.
+
+    Raises BrokerAwayError.
+    """
+    found: dict[str, bytes] = {}
+    async with connected(account, [topics.status(site, gate) for gate in vouchers]) as link:
+        with suppress(TimeoutError):  # who has said nothing is not set up yet
+            async with asyncio.timeout(wait_s):
+                async for message in link.messages():
+                    link.done(message)
+                    found |= _introduced(site, message, vouchers)
+                    if len(found) == len(vouchers):
+                        break
+    return found
+
+
+def _introduced(site: str, message: Message, vouchers: Mapping[str, bytes]) -> dict[str, bytes]:
+    said = hear(site, message.topic, message.payload, dict.fromkeys(vouchers), 0.0)
+    if said is None or said.new is None:
+        return {}
+    by, new = vouchers[said.gate], said.new
+    vouches = vouched(by, new.voucher, site=site, gate=said.gate, key=new.key, seal=new.seal)
+    return {said.gate: new.key} if vouches else {}
 
 
 def _older(said: Said, before: Said) -> bool:

@@ -8,10 +8,9 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from center.gatectl import events, flash, gate, keys, list_, operator, order, sign, site, technician, watch
-from center.gatectl.options import VARIABLE, default_site
+from center.gatectl import events, flash, gate, keys, list_, operator, order, profile, sign, site, technician, watch
+from center.gatectl.options import add_site
 from center.gatectl.output import STATUSES, Failure, Status, complain
 
 
@@ -25,10 +24,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    said = f"the site's folder (default: ${VARIABLE}, else ./site)"
-    top.add_argument("-s", "--site", type=Path, default=default_site(), metavar="DIR", help=said)
+    add_site(top)
     subparsers = top.add_subparsers(metavar="COMMAND", required=True)
-    for module in (site, gate, list_, sign, flash, keys, events, technician, operator, order, watch):
+    for module in (site, gate, list_, sign, flash, keys, events, technician, profile, operator, order, watch):
         module.add(subparsers)
     return top
 

@@ -1,4 +1,7 @@
-"""`gatectl flash`: puts what is signed enough into force, publishes it at once, and watches the gates."""
+"""`gatectl flash`: puts what is signed enough into force, publishes it at once, and watches the gates.
+
+On a technician's laptop it does the last of these: how far each gate is with what the center has published.
+"""
 
 import argparse
 import sys
@@ -7,11 +10,16 @@ from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from center.gatectl import asking, reach, sign
-from center.gatectl.options import Subparsers, add_json, command, now, opened
+from center.gatectl import asking, sign
+from center.gatectl.options import Subparsers, add_json, chosen, command, now, opened
 from center.gatectl.output import Failure, Status, complain, say, say_json
+from center.gatectl.reach import center_account, reached
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from center.flashing import Screen
+    from center.gatectl.profiles import Installed
     from center.site.folder import Site
     from center.taking import Gate, Taking
 
@@ -25,7 +33,8 @@ def add(subparsers: Subparsers) -> None:
         subparsers,
         "flash",
         "Put a signed bundle into force and flash it to all gates; status 1 if any gate did not take it.",
-        "gatectl flash /media/stick/list.bundle\ngatectl flash     # again what is in force, for gates that were away",
+        "gatectl flash /media/stick/list.bundle\n"
+        "gatectl flash     # again what is in force, for gates that were away; on a laptop: how far they are",
     )
     parser.add_argument(
         "bundle",
@@ -48,6 +57,9 @@ def add(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Accept, publish, watch."""
+    where = chosen(args)
+    if not isinstance(where, Path) and not args.bundle and not args.no_wait:
+        return _watch(where, args)
     site = opened(args)
     version, snapshot = put_in_force(site, args.bundle)
     return publish(site, args, version, snapshot)
@@ -74,26 +86,60 @@ def put_in_force(site: "Site", files: list[Path]) -> tuple[int | None, int]:
         raise Failure(str(error)) from error
 
 
+def _watch(at: "Installed", args: argparse.Namespace) -> int:
+    """What the center has published already. Raises Failure."""
+    import asyncio  # noqa: PLC0415 - not for --help
+
+    from center import flashing  # noqa: PLC0415 - the same
+    from center.broker import BrokerAwayError  # noqa: PLC0415 - the same
+    from center.publish.in_force import in_force  # noqa: PLC0415 - the same
+    from center.publish.metadata import PublishError  # noqa: PLC0415 - the same
+    from center.taking import Taking  # noqa: PLC0415 - the same
+
+    reach = reached(args)
+    try:
+        found = asyncio.run(in_force(reach.account, reach.site, at.profile.root, now()))
+        keys = {name: gate.keys[0] for name, gate in reach.gates.items()}
+        names = sorted({*keys, *at.profile.vouchers})
+        taking = Taking.of(reach.site, found.snapshot, names, keys, time.monotonic())
+        _shown(args, taking, lambda screen: flashing.watch(reach.account, taking, args.timeout, screen))
+    except BrokerAwayError as error:
+        raise Failure(str(error), Status.UNREACHABLE) from error
+    except PublishError as error:
+        raise Failure(str(error)) from error
+    return _tell(args, taking, found.version)
+
+
+def _shown(
+    args: argparse.Namespace, taking: "Taking", watched: "Callable[[Screen], Coroutine[Any, Any, None]]"
+) -> None:
+    """Run it, and show meanwhile how far the gates are."""
+    import asyncio  # noqa: PLC0415 - not for --help
+
+    from center.gatectl.progress import Bars, Lines  # noqa: PLC0415 - the same
+
+    with (Bars if sys.stderr.isatty() and not args.json else Lines)(taking, quiet=args.json) as screen:
+        asyncio.run(watched(screen.screen))
+
+
 def publish(site: "Site", args: argparse.Namespace, version: int | None, snapshot: int) -> int:
     """Let the broker have what is in force, wait for the gates, tell. Raises Failure."""
     import asyncio  # noqa: PLC0415 - not for --help
 
     from center import flashing  # noqa: PLC0415 - the same
     from center.broker import BrokerAwayError  # noqa: PLC0415 - the same
-    from center.gatectl.progress import Bars, Lines  # noqa: PLC0415 - the same
     from center.gatectl.registry import keys  # noqa: PLC0415 - the same
     from center.publish.metadata import PublishError  # noqa: PLC0415 - the same
     from center.taking import Taking  # noqa: PLC0415 - the same
 
-    account = reach.account(argparse.Namespace(account=None), site)
+    account = center_account(site)
     gates = sorted(site.accounts.of("gate"))
     taking = Taking.of(site.name, snapshot, gates, keys(site) if gates else {}, time.monotonic())
     try:
         if args.no_wait:
             asyncio.run(flashing.publish(site, account))
             return _published(args, version, snapshot)
-        with (Bars if sys.stderr.isatty() and not args.json else Lines)(taking, quiet=args.json) as screen:
-            asyncio.run(flashing.flash(site, account, taking, args.timeout, screen.screen))
+        _shown(args, taking, lambda screen: flashing.flash(site, account, taking, args.timeout, screen))
     except BrokerAwayError as error:
         raise Failure(AWAY.format(error), Status.UNREACHABLE) from error
     except PublishError as error:
@@ -110,7 +156,7 @@ def tell_broker(site: "Site") -> None:
     from center.publish.metadata import PublishError  # noqa: PLC0415 - the same
 
     try:
-        asyncio.run(flashing.publish(site, reach.account(argparse.Namespace(account=None), site)))
+        asyncio.run(flashing.publish(site, center_account(site)))
     except BrokerAwayError as error:
         raise Failure(AWAY.format(error), Status.UNREACHABLE) from error
     except PublishError as error:

@@ -6,10 +6,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from center.gatectl import passphrases
 from center.gatectl.options import Subparsers, add_json, command, now, opened
 from center.gatectl.output import Failure, Status, complain, say, say_json, say_table
 
 if TYPE_CHECKING:
+    from center.site.folder import Site
     from center.site.gates import Issued
 
 
@@ -57,7 +59,7 @@ def add_gate(args: argparse.Namespace) -> int:
     site = opened(args)
     with registry(site) as known:
         if len(args.names) == 1:
-            _issued(args, args.names[0], gates.add(site, args.names[0], known, now(), output=args.output))
+            _issued(args, site, args.names[0], gates.add(site, args.names[0], known, now(), output=args.output))
             return Status.OK
         until = now()
         for name in args.names:
@@ -66,7 +68,7 @@ def add_gate(args: argparse.Namespace) -> int:
             say(as_json if args.json else f"{name}  {issued.file}  {issued.passphrase}")
             until = issued.until
     if not args.json:
-        _next(args, until)
+        _next(site, until)
     return Status.OK
 
 
@@ -78,7 +80,7 @@ def replace(args: argparse.Namespace) -> int:
     site = opened(args)
     with registry(site) as known:
         issued = gates.replace(site, args.name, known, now(), output=args.output)
-    _issued(args, args.name, issued)
+    _issued(args, site, args.name, issued)
     return Status.OK
 
 
@@ -86,12 +88,13 @@ def remove(args: argparse.Namespace) -> int:
     """Let a gate in no more."""
     from center.site import gates  # noqa: PLC0415 - not for --help
 
-    gates.remove(opened(args), args.name)
+    site = opened(args)
+    gates.remove(site, args.name)
     if args.json:
         say_json({"gate": args.name})
     else:
         say(f"The gate {args.name} is removed. Its keys stay in force until the signers sign a list without it.")
-        broker_next(args.site)
+        broker_next(site)
     return Status.OK
 
 
@@ -115,27 +118,26 @@ def list_(args: argparse.Namespace) -> int:
     return Status.OK
 
 
-def broker_next(site: Path) -> None:
+def broker_next(site: "Site") -> None:
     """What the broker must be told after accounts have changed."""
     complain("Let the broker know:")
-    complain(f"  sudo gatectl -s {site} site broker /etc/mosquitto/gated && sudo systemctl reload mosquitto")
+    complain(f"  sudo gatectl -s {site.folder} site broker /etc/mosquitto/gated && sudo systemctl reload mosquitto")
 
 
-def _issued(args: argparse.Namespace, name: str, issued: "Issued") -> None:
+def _issued(args: argparse.Namespace, site: "Site", name: str, issued: "Issued") -> None:
     if args.json:
         say_json(_as_json(name, issued))
         return
     say(f"enrolment file: {issued.file}")
     say(f"passphrase:     {issued.passphrase}")
-    _next(args, issued.until)
+    _next(site, issued.until)
 
 
 def _as_json(name: str, issued: "Issued") -> dict[str, object]:
     return {"gate": name, "file": issued.file, "passphrase": issued.passphrase, "until": issued.until.isoformat()}
 
 
-def _next(args: argparse.Namespace, until: datetime) -> None:
-    complain("")
-    complain("The passphrase is shown this once and kept nowhere. Do not carry it with the file: tell it by telephone.")
+def _next(site: "Site", until: datetime) -> None:
+    passphrases.shown_once()
     complain(f"The file serves once, until {until:%Y-%m-%d %H:%M}. At the box:  sudo gated setup FILE")
-    broker_next(args.site)
+    broker_next(site)

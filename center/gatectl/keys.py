@@ -30,7 +30,7 @@ def add(subparsers: Subparsers) -> None:
     making = command(
         actions,
         "new",
-        "Make a key on a machine of one's own; prints its public half for rotate or add.",
+        "Make a key on a machine of one's own; prints its public half for rotate, add, or operator add.",
         "gatectl keys new /media/stick/3.pem",
     )
     making.add_argument("file", type=Path, metavar="FILE", help="the new key's file; it must not be there yet")
@@ -57,13 +57,26 @@ def add(subparsers: Subparsers) -> None:
         action.add_argument("--threshold", type=int, metavar="K", help="how many signers must sign from then on")
         list_work.add_output(action)
     for action in (rotating, adding):
-        action.add_argument("--public", metavar="HEX", help="the new key's public half (default: the key is made here)")
+        add_public(action)
     for action in (making, rotating, adding):
         action.add_argument(
             "--passphrase-file", type=Path, metavar="FILE", help="the new key's passphrase (default: it is asked)"
         )
     for action in (listing, making, rotating, adding, revoking):
         add_json(action)
+
+
+def add_public(parser: argparse.ArgumentParser) -> None:
+    """A key that was made elsewhere."""
+    parser.add_argument("--public", metavar="HEX", help="the new key's public half (default: the key is made here)")
+
+
+def given_public(args: argparse.Namespace) -> str | None:
+    """The public half that was given, if one was. Raises Failure."""
+    public: str | None = args.public
+    if public is not None and not re.fullmatch(r"[0-9a-f]{64}", public):
+        raise Failure("--public: 64 small hex digits would be right, as `keys new` prints them", Status.USAGE)
+    return public
 
 
 def list_(args: argparse.Namespace) -> int:
@@ -228,9 +241,4 @@ def _rotate_center(site: "Site", args: argparse.Namespace) -> int:
 
 def _new(site: "Site", args: argparse.Namespace, name: str) -> str:
     """The public half of the new key: as it was given, else of one that is made here. Raises Failure."""
-    if args.public is None:
-        return _made(site, args, name)
-    public: str = args.public
-    if not re.fullmatch(r"[0-9a-f]{64}", public):
-        raise Failure("--public: 64 small hex digits would be right, as `keys new` prints them", Status.USAGE)
-    return public
+    return given_public(args) or _made(site, args, name)

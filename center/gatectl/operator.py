@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from center.gatectl import passphrases
+from center.gatectl.keys import add_public, given_public
 from center.gatectl.options import Subparsers, add_json, command, now, opened
 from center.gatectl.output import Failure, Status, complain, say, say_json, say_table
 
@@ -47,9 +48,10 @@ def _add_adding(actions: Subparsers) -> argparse.ArgumentParser:
     parser = command(
         actions,
         "add",
-        "Make an operator's key, and propose to the signers what it may do.",
-        "gatectl operator add li-wei --may open,hold,release --gates north,south\n"
-        "# the signers sign the bundle; li-wei carries operators/li-wei.pem away",
+        "Propose to the signers what an operator's key may do.",
+        "gatectl keys new li-wei.pem    # on li-wei's laptop: prints the public half\n"
+        "gatectl operator add li-wei --may open,hold,release --gates north,south --public 7d0c…\n"
+        "# the signers sign the bundle",
     )
     parser.add_argument(
         "--may",
@@ -60,6 +62,7 @@ def _add_adding(actions: Subparsers) -> argparse.ArgumentParser:
     )
     parser.add_argument("--gates", type=_names, default=["*"], metavar="GATE,…", help="at which gates (default: all)")
     parser.add_argument("--lanes", type=_names, default=["*"], metavar="LANE,…", help="at which lanes (default: all)")
+    add_public(parser)
     parser.add_argument("--key", type=Path, metavar="FILE", help="the new key's file (default: in the site's folder)")
     parser.add_argument(
         "--passphrase-file", type=Path, metavar="FILE", help="the new key's passphrase (default: it is asked)"
@@ -69,11 +72,12 @@ def _add_adding(actions: Subparsers) -> argparse.ArgumentParser:
 
 
 def add_operator(args: argparse.Namespace) -> int:
-    """Make a key, and propose its entry."""
+    """Propose an operator's entry; without a key of their own, make one."""
     from center import operators  # noqa: PLC0415 - not for --help
 
     site = opened(args)
-    (passphrase,) = passphrases.new([args.name], args.passphrase_file)
+    public = given_public(args)
+    passphrase = "" if public else passphrases.new([args.name], args.passphrase_file)[0]
     try:
         made = operators.add(
             site,
@@ -81,6 +85,7 @@ def add_operator(args: argparse.Namespace) -> int:
             _proposing(site),
             now(),
             may=args.may,
+            public=public,
             passphrase=passphrase,
             gates=args.gates,
             lanes=args.lanes,

@@ -5,9 +5,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from center.gatectl import passphrases, reach
-from center.gatectl.options import Subparsers, add_json, command, now, opened
+from center.gatectl import passphrases
+from center.gatectl.options import Subparsers, add_json, command, now
 from center.gatectl.output import Failure, Status, complain, say, say_json
+from center.gatectl.reach import reached
 
 if TYPE_CHECKING:
     from center.orders import Wish
@@ -80,7 +81,6 @@ def _order(
     parser.add_argument(
         "--wait", type=_positive, default=wait_s, metavar="SECONDS", help=f"for the answer (default: {wait_s:g})"
     )
-    reach.add_account(parser)
     add_json(parser)
     parser.set_defaults(run=run, action=action)
     return parser
@@ -95,13 +95,15 @@ def run(args: argparse.Namespace) -> int:
     from center.site import keys  # noqa: PLC0415 - the same
 
     wish = _wish(args)
-    site = opened(args)
-    gate, account = reach.gate(site, args.gate), reach.account(args, site)
+    reach = reached(args)
+    gate = reach.gate(args.gate)
     file = _key_file(args)
     key = keys.read(file, passphrases.known(str(file), args.passphrase_file))
     try:
-        reply = asyncio.run(give(account, gate, wish, key, wait_s=args.wait, now=now))
-    except (GateSilentError, BrokerAwayError) as error:
+        reply = asyncio.run(give(reach.account, gate, wish, key, wait_s=args.wait, now=now))
+    except GateSilentError as error:
+        raise Failure(f"{error}. {reach.missing}" if reach.aging else str(error), Status.UNREACHABLE) from error
+    except BrokerAwayError as error:
         raise Failure(str(error), Status.UNREACHABLE) from error
     return _tell(args, reply)
 

@@ -27,7 +27,8 @@ STATUSES: Final = {
     Status.OK: "what was asked is done, and nothing is wrong",
     Status.FAILED: "what was asked failed, or something wrong was found",
     Status.USAGE: "the command line or the configuration is wrong",
-    Status.UNREACHABLE: "something could not be read or reached: no permission, no broker, no database",
+    Status.UNREACHABLE: "something could not be read or reached: no permission, no broker, no database, or it "
+    "is on another machine",
     Status.INTERRUPTED: "interrupted (Ctrl-C)",
     Status.BROKEN_PIPE: "whoever read the output went away",
 }

@@ -30,6 +30,12 @@ def known(whose: str, file: Path | None, ask: Ask = getpass.getpass) -> str:
     return ask(f"Passphrase of {whose}: ")
 
 
+def shown_once() -> None:
+    """What is to be said beside the passphrase of a sealed file."""
+    complain("")
+    complain("The passphrase is shown this once and kept nowhere. Do not carry it with the file: tell it by telephone.")
+
+
 def _asked(who: str, ask: Ask) -> str:
     while True:
         passphrase = ask(f"New passphrase of {who}: ")

@@ -1,61 +1,109 @@
-"""How the gates of a site are reached: the broker's address, an account there, and the gates' keys."""
+"""How the gates of a site are reached: the broker's address, an account there, and the gates' keys.
+
+On the center's machine it is the center's own account, and the keys are those in its database; on a laptop all of it is
+in the technician's profile. A box that was set up after the profile was made is believed once its voucher has vouched
+for it, and is known from then on.
+"""
 
 import argparse
-import getpass
-import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from center.gatectl.options import chosen, now, opened
 from center.gatectl.output import Failure, Status
 
 if TYPE_CHECKING:
     from center.broker import Account
+    from center.gatectl.profiles import Installed
     from center.orders import Gate
     from center.site.folder import Site
+    from protocol.profile import Profile
+
+INTRODUCED_S: Final = 0.5
+"""How long the broker may take to say what it holds of a box that was set up since."""
 
 
-def add_account(parser: argparse.ArgumentParser) -> None:
-    """As whom the broker is spoken to."""
-    parser.add_argument(
-        "--as", dest="account", metavar="NAME", help="a technician's account at the broker (default: the center's own)"
-    )
-    parser.add_argument("--password-file", type=Path, metavar="FILE", help="its password (default: it is asked)")
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The broker, and the gates whose keys are known, by name."""
+
+    site: str
+    account: "Account"
+    gates: "dict[str, Gate]"
+    missing: str
+    """Why a gate may not be among them, and what to do."""
+    aging: bool = False
+    """Whether a gate may have got other keys since they were written down."""
+
+    def gate(self, name: str) -> "Gate":
+        """One gate. Raises Failure."""
+        if name not in self.gates:
+            known = ", ".join(self.gates) or "none"
+            raise Failure(f"no key of a gate {name} is known; there are: {known}. {self.missing}")
+        return self.gates[name]
 
 
-def account(args: argparse.Namespace, site: "Site") -> "Account":
-    """The account at the site's broker."""
+def reached(args: argparse.Namespace) -> Reach:
+    """How the gates are reached from here. Raises Failure."""
+    where = chosen(args)
+    return _from_center(opened(args)) if isinstance(where, Path) else _from_laptop(where)
+
+
+def center_account(site: "Site") -> "Account":
+    """The center's own account at the broker."""
     from center.broker import Account  # noqa: PLC0415 - not for --help
     from center.site.broker import CENTER  # noqa: PLC0415 - the same
-    from protocol import broker_url  # noqa: PLC0415 - the same
 
-    tls = broker_url.parse(site.facts.broker).tls
-    name = args.account or CENTER
-    password = site.center_password if args.account is None else _password(args)
-    return Account(site.facts.broker, name, password, str(site.folder / "authority" / "ca.pem") if tls else None)
+    ca = str(site.folder / "authority" / "ca.pem") if site.ca else None
+    return Account(site.facts.broker, CENTER, site.center_password, ca)
 
 
-def gates(site: "Site") -> "dict[str, Gate]":
-    """The site's gates by name, as far as the center knows their keys. Raises Failure."""
+def _from_center(site: "Site") -> Reach:
     from center.gatectl.registry import keys  # noqa: PLC0415 - not for --help
-    from center.orders import Gate  # noqa: PLC0415 - the same
+
+    missing = "One is known when it is let in (gatectl gate add), its box set up, and heard by the center"
+    return Reach(site.name, center_account(site), _gates(site.name, keys(site)), missing)
+
+
+def _from_laptop(at: "Installed") -> Reach:
+    from center.broker import Account  # noqa: PLC0415 - not for --help
+
+    account = Account(at.profile.broker, at.profile.technician, at.profile.password, at.ca)
+    found = _acquainted(at.profile, account)
+    missing = (
+        f"The profile is of {found.made:%Y-%m-%d %H:%M}. For a gate that was let in, or given a new box, after that: "
+        f"gatectl technician replace {found.technician}, on {found.machine}"
+    )
+    gates = _gates(found.site, {name: bytes.fromhex(key) for name, key in sorted(found.gates.items())})
+    return Reach(found.site, account, gates, missing, aging=True)
+
+
+def _acquainted(profile: "Profile", account: "Account") -> "Profile":
+    """The profile, with the keys of boxes that were set up since; kept where there are any. Raises Failure."""
+    import asyncio  # noqa: PLC0415 - not for --help
+
+    from center.broker import BrokerAwayError  # noqa: PLC0415 - the same
+    from center.gatectl import profiles  # noqa: PLC0415 - the same
+    from center.statuses import introduced  # noqa: PLC0415 - the same
+
+    moment = now()
+    vouchers = {name: bytes.fromhex(one.key) for name, one in profile.vouchers.items() if moment < one.until}
+    if not vouchers:
+        return profile
+    try:
+        found = asyncio.run(introduced(account, profile.site, vouchers, INTRODUCED_S))
+    except BrokerAwayError as error:
+        raise Failure(str(error), Status.UNREACHABLE) from error
+    if not found:
+        return profile
+    gates = {**profile.gates, **{name: key.hex() for name, key in found.items()}}
+    left = {name: one for name, one in profile.vouchers.items() if name not in found}
+    return profiles.save(profile.model_copy(update={"gates": gates, "vouchers": left})).profile
+
+
+def _gates(site: str, keys: "dict[str, bytes]") -> "dict[str, Gate]":
+    from center.orders import Gate  # noqa: PLC0415 - not for --help
     from protocol.signature import public_key  # noqa: PLC0415 - the same
 
-    return {name: Gate(site.name, name, [public_key(key)]) for name, key in keys(site).items()}
-
-
-def gate(site: "Site", name: str) -> "Gate":
-    """One gate. Raises Failure."""
-    known = gates(site)
-    if name not in known:
-        there = ", ".join(known) or "none"
-        raise Failure(f"the center knows no key of a gate {name}; gates that it has heard: {there}")
-    return known[name]
-
-
-def _password(args: argparse.Namespace) -> str:
-    file: Path | None = args.password_file
-    if file is not None:
-        return file.read_text(encoding="utf-8").strip()
-    if not sys.stdin.isatty():
-        raise Failure("the password is asked on a terminal; elsewhere name a --password-file", Status.USAGE)
-    return getpass.getpass(f"Password of {args.account} at the broker: ")
+    return {name: Gate(site, name, [public_key(key)]) for name, key in keys.items()}

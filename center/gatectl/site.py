@@ -165,7 +165,7 @@ def renew(args: argparse.Namespace) -> int:
         say_json({"until": until.isoformat()})
         return Status.OK
     say(f"The broker's new certificate lasts until {until:%Y-%m-%d}.")
-    broker_next(args.site)
+    broker_next(site)
     return Status.OK
 
 

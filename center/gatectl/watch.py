@@ -7,14 +7,11 @@ from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from center.gatectl import reach
-from center.gatectl.options import Subparsers, add_json, command, now, opened
-from center.gatectl.output import Failure, Status, say, say_json, say_table
+from center.gatectl.options import Subparsers, add_json, command, now
+from center.gatectl.output import Failure, Status, complain, say, say_json, say_table
+from center.gatectl.reach import Reach, reached
 
 if TYPE_CHECKING:
-    from center.broker import Account
-    from center.orders import Gate
-    from center.site.folder import Site
     from center.statuses import Said
 
 WAIT_S: Final = 3.0
@@ -41,7 +38,6 @@ def add(subparsers: Subparsers) -> None:
     )
     watching.set_defaults(run=run_watch)
     for parser in (status, watching):
-        reach.add_account(parser)
         add_json(parser)
 
 
@@ -52,18 +48,19 @@ def run_status(args: argparse.Namespace) -> int:
     from center.broker import BrokerAwayError  # noqa: PLC0415 - the same
     from center.statuses import latest  # noqa: PLC0415 - the same
 
-    site = opened(args)
-    account, gates = reach.account(args, site), _gates(site)
+    reach = _reached(args)
     try:
-        found = asyncio.run(latest(account, site.name, gates, args.wait))
+        found = asyncio.run(latest(reach.account, reach.site, reach.gates, args.wait))
     except BrokerAwayError as error:
         raise Failure(str(error), Status.UNREACHABLE) from error
     moment = now()
-    rows = {name: row(found.get(name), moment) for name in gates}
+    rows = {name: row(found.get(name), moment) for name in reach.gates}
     if args.json:
         say_json([{"gate": name, **told} for name, told in rows.items()])
     else:
         say_table([{"gate": name, **_plain(told)} for name, told in rows.items()])
+        if reach.aging and len(found) < len(rows):
+            complain(f"gatectl: {reach.missing}")
     return Status.OK if all(_well(told) for told in rows.values()) else Status.FAILED
 
 
@@ -73,10 +70,9 @@ def run_watch(args: argparse.Namespace) -> int:
 
     from center.broker import BrokerAwayError  # noqa: PLC0415 - the same
 
-    site = opened(args)
-    account, gates = reach.account(args, site), _gates(site)
+    reach = _reached(args)
     try:
-        asyncio.run(_watch(account, site.name, gates, as_json=args.json))
+        asyncio.run(_watch(reach, as_json=args.json))
     except BrokerAwayError as error:
         raise Failure(str(error), Status.UNREACHABLE) from error
     return Status.OK
@@ -112,13 +108,13 @@ def changed(before: Mapping[str, object] | None, told: Mapping[str, object]) -> 
     return before is None or any(before.get(key) != told.get(key) for key in _LASTING)
 
 
-async def _watch(account: "Account", site: str, gates: "Mapping[str, Gate]", *, as_json: bool) -> None:
+async def _watch(reach: Reach, *, as_json: bool) -> None:
     import sys  # noqa: PLC0415 - not for --help
 
     from center.statuses import follow  # noqa: PLC0415 - the same
 
     held: dict[str, dict[str, object]] = {}
-    async with aclosing(follow(account, site, gates)) as followed:
+    async with aclosing(follow(reach.account, reach.site, reach.gates)) as followed:
         async for news in followed:
             moment = now()
             told = row(news.said, moment)
@@ -133,10 +129,10 @@ async def _watch(account: "Account", site: str, gates: "Mapping[str, Gate]", *, 
             sys.stdout.flush()
 
 
-def _gates(site: "Site") -> "dict[str, Gate]":
-    found = reach.gates(site)
-    if not found:
-        raise Failure("the center has heard no gate yet; let one in with: gatectl gate add NAME")
+def _reached(args: argparse.Namespace) -> Reach:
+    found = reached(args)
+    if not found.gates:
+        raise Failure(f"no gate's key is known yet. {found.missing}")
     return found
 
 

@@ -35,7 +35,7 @@ async def catch_up(site: Site, account: Account) -> bool:
 
     Raises BrokerAwayError, PublishError, SiteError, OSError.
     """
-    message = await _held(account, topics.repository(site.name))
+    message = await held(account, topics.repository(site.name))
     if message is None:
         return False
     mine = await asyncio.to_thread(repository, site)
@@ -63,7 +63,7 @@ def newer(mine: Repository, message: bytes) -> dict[str, bytes]:
     """
     try:
         files = names.decode(message)
-        theirs, versions = _verified(mine.roots, files)
+        theirs, versions = verified(mine.roots, files)
     except (MessageError, RepositoryError, PublishError, KeyError):
         return {}  # whatever it is, it was not signed by us: it is overwritten
     ours = mine.versions
@@ -80,19 +80,22 @@ def newer(mine: Repository, message: bytes) -> dict[str, bytes]:
     return theirs
 
 
-def _verified(roots: list[bytes], files: Mapping[str, bytes]) -> tuple[dict[str, bytes], dict[str, int]]:
-    """The files that verify, and each role's version. Raises RepositoryError, PublishError, KeyError."""
+def verified(roots: list[bytes], files: Mapping[str, bytes]) -> tuple[dict[str, bytes], dict[str, int]]:
+    """The files that verify from these roots, oldest first, and each role's version.
+
+    Whether they are still valid is not asked. Raises RepositoryError, PublishError, KeyError.
+    """
     found: dict[str, bytes] = {}
     root = read(Root, roots[0])
-    number = 1
+    number = first = root.signed.version
     while (data := files.get(f"{number}.root.json")) is not None:
         new = read(Root, data)
-        if number <= len(roots) and data != roots[number - 1]:
+        if number - first < len(roots) and data != roots[number - first]:
             raise PublishError("another root")
         for by in (root.signed, new.signed):
             by.verify_delegate(Root.type, new.signed_bytes, new.signatures)
         found[f"{number}.root.json"], root, number = data, new, number + 1
-    if number <= len(roots):
+    if number - first < len(roots):
         raise PublishError("a root of ours is missing")
     timestamp = _of(Timestamp, files["timestamp.json"], root.signed)
     version = timestamp.snapshot_meta.version
@@ -125,7 +128,8 @@ def _blobs(files: Mapping[str, bytes]) -> Iterable[tuple[str, int]]:
             yield from ((target.hashes["sha256"], target.length) for target in signed.targets.values())
 
 
-async def _held(account: Account, topic: str) -> bytes | None:
+async def held(account: Account, topic: str) -> bytes | None:
+    """What the broker retains there, if it says so in time. Raises BrokerAwayError."""
     async with connected(account, [topic]) as link:
         with suppress(TimeoutError):
             async with asyncio.timeout(WAIT_S):

@@ -40,7 +40,10 @@ def write(path: Path, data: bytes, mode: int = SECRET) -> None:
 
 def remove(path: Path) -> None:
     """Take the file away, for good when this returns; one that is not there is no error."""
-    path.unlink(missing_ok=True)
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return
     sync_folder(path.parent)
 
 

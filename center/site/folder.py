@@ -13,12 +13,14 @@
     broker/          the broker's files, made from all this
     center.db        the center's database, where no other is named
     gates/           enrolment files
+    technicians/     profile files
 
 One command changes it at a time (`changing`). accounts.json is what counts; the broker's files follow from it.
 """
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -32,6 +34,7 @@ from center.site.files import SiteError
 from center.site.keys import PublicKeys
 from protocol import broker_url
 from protocol.message import Key, Name
+from protocol.topics import NAME_PATTERN
 
 VERSION: Final = 1
 STATE: Final = "state"
@@ -79,6 +82,23 @@ class Accounts(_File):
     def of(self, kind: str) -> dict[str, Account]:
         """Those of one kind, by name."""
         return {name: account for name, account in sorted(self.accounts.items()) if account.kind == kind}
+
+    def known(self, name: str, kind: str) -> Account:
+        """That one. Raises SiteError where there is none of this kind and name."""
+        known = self.of(kind)
+        if name not in known:
+            raise SiteError(f"there is no {kind} {name}; there are: {', '.join(known) or 'none'}")
+        return known[name]
+
+    def refuse_taken(self, name: str) -> None:
+        """Raises SiteError where it is no name, or another's."""
+        if not re.fullmatch(NAME_PATTERN, name):
+            raise SiteError(f"{name!r} is no name: 1 to 40 small letters, digits and - would be right")
+        taken = self.accounts.get(name)
+        if taken is not None:
+            what = {"gate": f"for a new box: gatectl gate replace {name}"}
+            what["technician"] = f"for a new file: gatectl technician replace {name}"
+            raise SiteError(f"the {taken.kind} {name} is there already; {what.get(taken.kind, 'take another')}")
 
     def with_(self, name: str, account: Account) -> "Accounts":
         """The same with this account put in, or in another's place."""
@@ -129,6 +149,12 @@ class Site:
         """The certificate authority. Raises SiteError."""
         below = self.folder / "authority"
         return authority.Pair(_bytes(below / "ca.pem"), _bytes(below / "ca.key"))
+
+    @property
+    def ca(self) -> str:
+        """What whoever speaks to the broker is to trust, PEM; empty for a broker without TLS. Raises SiteError."""
+        tls = broker_url.parse(self.facts.broker).tls
+        return self.authority.certificate.decode() if tls else ""
 
     @property
     def pepper(self) -> str:

@@ -1,18 +1,15 @@
-"""A site's gates and technicians: who is let in at the broker, and what a gate's box is given to begin with."""
+"""A site's gates: which are let in at the broker, and what a gate's box is given to begin with."""
 
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
 from center.site import files, keys, passwords
-from center.site.files import SiteError
 from center.site.folder import Account, Site
-from protocol import broker_url
-from protocol.enrolment import Enrolment, new_passphrase, seal
+from protocol.enrolment import Enrolment, seal
+from protocol.sealed import new_passphrase
 from protocol.signature import public_bytes
-from protocol.topics import NAME_PATTERN
 
 VOUCHER_TIME: Final = timedelta(days=7)
 
@@ -36,39 +33,22 @@ class Issued:
 def add(site: Site, name: str, registry: Registry, now: datetime, *, output: Path | None = None) -> Issued:
     """A new gate. Raises SiteError where the name is taken."""
     with site.changing():
-        _refuse_taken(site, name)
+        site.accounts.refuse_taken(name)
         return _issue(site, name, registry, now, output)
 
 
 def replace(site: Site, name: str, registry: Registry, now: datetime, *, output: Path | None = None) -> Issued:
     """A new box for a gate that there is. The old box's password ends when the broker reads its files again."""
     with site.changing():
-        _account(site, name, "gate")
+        site.accounts.known(name, "gate")
         return _issue(site, name, registry, now, output)
 
 
 def remove(site: Site, name: str) -> None:
     """The gate is let in no more. Raises SiteError where there is none of this name."""
     with site.changing():
-        _account(site, name, "gate")
+        site.accounts.known(name, "gate")
         files.remove(site.folder / "gates" / f"{name}.enrolment")
-        site.save_accounts(site.accounts.without(name))
-
-
-def add_technician(site: Site, name: str, now: datetime) -> str:
-    """A technician's account; its password, which is kept nowhere. Raises SiteError where the name is taken."""
-    with site.changing():
-        _refuse_taken(site, name)
-        password = passwords.new_password()
-        account = Account(kind="technician", password=passwords.hashed(password), since=now)
-        site.save_accounts(site.accounts.with_(name, account))
-        return password
-
-
-def remove_technician(site: Site, name: str) -> None:
-    """The technician is let in no more. Raises SiteError where there is none of this name."""
-    with site.changing():
-        _account(site, name, "technician")
         site.save_accounts(site.accounts.without(name))
 
 
@@ -76,14 +56,13 @@ def _issue(site: Site, name: str, registry: Registry, now: datetime, output: Pat
     """The database first, then the file, then the account: what fails on the way can be done again."""
     voucher, password, passphrase = keys.generate(), passwords.new_password(), new_passphrase()
     until = (now + VOUCHER_TIME).replace(microsecond=0)
-    address = broker_url.parse(site.facts.broker)
     content = Enrolment(
         site=site.name,
         gate=name,
         broker=site.facts.broker,
         username=name,
         password=password,
-        ca=site.authority.certificate.decode() if address.tls else "",
+        ca=site.ca,
         center=site.keys.center,
         root=site.root,
         pepper=site.pepper,
@@ -103,19 +82,3 @@ def _issue(site: Site, name: str, registry: Registry, now: datetime, output: Pat
     )
     site.save_accounts(site.accounts.with_(name, account))
     return Issued(file, passphrase, until)
-
-
-def _refuse_taken(site: Site, name: str) -> None:
-    if not re.fullmatch(NAME_PATTERN, name):
-        raise SiteError(f"{name!r} is no name: 1 to 40 small letters, digits and - would be right")
-    taken = site.accounts.accounts.get(name)
-    if taken is not None:
-        again = f"; for a new box: gatectl gate replace {name}" if taken.kind == "gate" else "; take another"
-        raise SiteError(f"the {taken.kind} {name} is there already{again}")
-
-
-def _account(site: Site, name: str, kind: str) -> Account:
-    known = site.accounts.of(kind)
-    if name not in known:
-        raise SiteError(f"there is no {kind} {name}; there are: {', '.join(known) or 'none'}")
-    return known[name]

@@ -62,7 +62,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _content(args: argparse.Namespace, config: "Config") -> "Enrolment":
     """What is in the file; refused if it is not for this gate, before anyone types a passphrase."""
-    from protocol.enrolment import FILE_MAX_BYTES, EnrolmentError, label  # noqa: PLC0415 - not for --help
+    from protocol.enrolment import label  # noqa: PLC0415 - not for --help
+    from protocol.sealed import FILE_MAX_BYTES, SealedError  # noqa: PLC0415 - the same
 
     try:
         with args.file.open("rb") as file:
@@ -77,12 +78,13 @@ def _content(args: argparse.Namespace, config: "Config") -> "Enrolment":
                 f"{config.gate!r} of {config.site!r}; take the right file, or correct the configuration"
             )
         return _unsealed(data, args.passphrase_file)
-    except EnrolmentError as error:
+    except SealedError as error:
         raise Failure(f"{args.file}: {error}") from error
 
 
 def _unsealed(data: bytes, file: Path | None) -> "Enrolment":
-    from protocol.enrolment import WrongPassphraseError, unseal  # noqa: PLC0415 - not for --help
+    from protocol.enrolment import unseal  # noqa: PLC0415 - not for --help
+    from protocol.sealed import WrongPassphraseError  # noqa: PLC0415 - the same
 
     if file is not None:
         try:

@@ -34,7 +34,7 @@ def test_commands(command: argparse.ArgumentParser) -> None:
 def test_options_of_all(parser: argparse.ArgumentParser) -> None:
     """What stands before the command, or is common to all, is told under the program's own heading."""
     part = section(text("center-commands"), f"`{parser.prog}`")
-    common = {"gatectl": {"--site", "--json"}, "gated-center": {"--config"}}[parser.prog]
+    common = {"gatectl": {"--folder", "--site", "--json"}, "gated-center": {"--config"}}[parser.prog]
     assert all(f"`{option}" in part or f"{option} " in part for option in common)
 
 

@@ -10,22 +10,24 @@ from hypothesis import strategies as st
 
 from protocol import broker_url
 from protocol.enrolment import (
-    ALPHABET,
-    DamagedError,
     Enrolment,
-    EnrolmentError,
     ExpiredError,
     Label,
-    NewerVersionError,
-    WrongPassphraseError,
     label,
-    new_passphrase,
     seal,
     unseal,
     vouch,
     vouched,
     voucher_public,
     voucher_text,
+)
+from protocol.sealed import (
+    ALPHABET,
+    DamagedError,
+    NewerVersionError,
+    SealedError,
+    WrongPassphraseError,
+    new_passphrase,
 )
 
 UNTIL = datetime(2026, 12, 1, 8, tzinfo=UTC)
@@ -121,7 +123,7 @@ def test_every_bit_counts() -> None:
         turned = FILE[:at] + bytes([FILE[at] ^ 1]) + FILE[at + 1 :]
         try:
             label(turned)
-        except EnrolmentError:
+        except SealedError:
             refused += 1
         else:
             assert unseal(turned, PASSPHRASE) == CONTENT
@@ -136,7 +138,7 @@ def test_newer_version() -> None:
 
 def test_something_else() -> None:
     """Any other file is told which one is wanted."""
-    with pytest.raises(EnrolmentError, match="gatectl gate add makes one"):
+    with pytest.raises(SealedError, match="gatectl gate add makes one"):
         unseal(b"%PDF-1.4", PASSPHRASE)
 
 
@@ -169,11 +171,11 @@ def test_label() -> None:
 @settings(max_examples=300)
 @given(st.binary(max_size=400), st.integers(0, len(FILE)), st.integers(0, len(FILE)), st.text(max_size=30))
 def test_any_bytes(noise: bytes, start: int, end: int, passphrase: str) -> None:
-    """Whatever the file and the passphrase are, nothing but EnrolmentError ever comes out."""
+    """Whatever the file and the passphrase are, nothing but SealedError ever comes out."""
     for data in (noise, FILE[:start] + noise + FILE[end:]):
         try:
             found = unseal(data, passphrase)
-        except EnrolmentError:
+        except SealedError:
             continue
         assert found == CONTENT
 

@@ -17,10 +17,12 @@ from typing import Final
 
 import pytest
 
-from center.site import export, gates
+from center.site import export, gates, technicians
 from center.site.folder import Site
 from center.site.make import Plan, make
+from protocol import sealed
 from protocol.enrolment import Enrolment, unseal
+from protocol.profile import KIND, Profile
 
 NOW: Final = datetime.now(UTC)
 ROOT: Final = b'{"signed":{"_type":"root"}}'
@@ -63,6 +65,11 @@ def opened(issued: gates.Issued) -> Enrolment:
     return unseal(issued.file.read_bytes(), issued.passphrase)
 
 
+def profile(issued: technicians.Issued) -> Profile:
+    """What a profile file holds."""
+    return sealed.unseal(KIND, issued.file.read_bytes(), issued.passphrase)
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     """A site without gates."""
@@ -86,7 +93,7 @@ class SiteBroker:
         self.gates = {name: opened(gates.add(self.site, name, self.registry, NOW)) for name in ("north", "south")}
         self.passwords = {name: content.password for name, content in self.gates.items()}
         self.passwords["center"] = self.site.center_password
-        self.passwords["li-wei"] = gates.add_technician(self.site, "li-wei", NOW)
+        self.passwords["li-wei"] = profile(technicians.add(self.site, "li-wei", {}, NOW)).password
         self.ca = folder / "ca.pem"
         self.ca.write_text(self.gates["north"].ca)
         self.log = folder / "log"

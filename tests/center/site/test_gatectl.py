@@ -18,7 +18,9 @@ from center.publish.vault import FolderVault
 from center.site import keys
 from center.site.folder import Site
 from center.store import Store
+from protocol import sealed
 from protocol.enrolment import unseal, vouch
+from protocol.profile import KIND
 
 Captured = pytest.CaptureFixture[str]
 
@@ -135,9 +137,15 @@ def test_replace_and_remove(folder: Path, capsys: Captured) -> None:
 
 
 def test_technician(folder: Path, capsys: Captured) -> None:
-    """A technician's password is printed once."""
-    assert main(["-s", str(folder), "technician", "add", "li-wei", "--json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)["password"]) == 32
+    """A technician's file opens with the passphrase that is printed once; a new file has another password."""
+    found = []
+    for action in ("add", "replace"):
+        assert main(["-s", str(folder), "technician", action, "li-wei", "--json"]) == 0
+        said = json.loads(capsys.readouterr().out)
+        found.append(sealed.unseal(KIND, Path(said["file"]).read_bytes(), said["passphrase"]))
+    assert found[0].password != found[1].password
+    assert found[1].folder == str(folder)
+    assert found[1].ca.encode() == Site.open(folder).authority.certificate
     assert main(["technician", "list"]) == 0
     assert "li-wei" in capsys.readouterr().out
     assert main(["technician", "remove", "li-wei"]) == 0

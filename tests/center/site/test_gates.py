@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from center.site import broker, files, gates, passwords
+from center.site import broker, files, gates, passwords, technicians
 from center.site.files import SiteError
 from center.site.folder import Site
-from protocol.enrolment import WrongPassphraseError, unseal, voucher_public
+from protocol.enrolment import unseal, voucher_public
+from protocol.sealed import WrongPassphraseError
 from protocol.signature import public_bytes
-from tests.center.site.conftest import NOW, ROOT, FakeRegistry, new_site, opened
+from tests.center.site.conftest import NOW, ROOT, FakeRegistry, new_site, opened, profile
 
 
 def rules(site: Site) -> str:
@@ -62,12 +63,12 @@ def test_the_passphrase_is_kept_nowhere(site: Site, registry: FakeRegistry) -> N
 def test_a_name_that_is_taken(site: Site, registry: FakeRegistry, name: str) -> None:
     """A gate is never added over another account, nor a technician."""
     gates.add(site, "north", registry, NOW)
-    gates.add_technician(site, "li-wei", NOW)
+    technicians.add(site, "li-wei", {}, NOW)
     before = site.accounts
     with pytest.raises(SiteError, match="is there already"):
         gates.add(site, name, registry, NOW)
     with pytest.raises(SiteError, match="is there already"):
-        gates.add_technician(site, name, NOW)
+        technicians.add(site, name, {}, NOW)
     assert site.accounts == before
 
 
@@ -77,7 +78,7 @@ def test_no_name(site: Site, registry: FakeRegistry, name: str) -> None:
     with pytest.raises(SiteError, match="is no name"):
         gates.add(site, name, registry, NOW)
     with pytest.raises(SiteError, match="is no name"):
-        gates.add_technician(site, name, NOW)
+        technicians.add(site, name, {}, NOW)
 
 
 def test_replace(site: Site, registry: FakeRegistry) -> None:
@@ -104,11 +105,11 @@ def test_remove(site: Site, registry: FakeRegistry) -> None:
 
 def test_technician(site: Site) -> None:
     """A technician comes and goes."""
-    password = gates.add_technician(site, "li-wei", NOW)
-    assert let_in(site, "li-wei", password)
+    content = profile(technicians.add(site, "li-wei", {}, NOW))
+    assert let_in(site, "li-wei", content.password)
     with pytest.raises(SiteError, match="no gate li-wei"):
         gates.remove(site, "li-wei")
-    gates.remove_technician(site, "li-wei")
+    technicians.remove(site, "li-wei")
     assert "li-wei" not in rules(site)
 
 

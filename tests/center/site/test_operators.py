@@ -109,13 +109,26 @@ def test_remove_nobody(capsys: Captured) -> None:
     assert "no operator" in capsys.readouterr().out
 
 
+def test_a_key_that_its_holder_has_made(folder: Path, capsys: Captured) -> None:
+    """Made elsewhere, with no site: the public half alone comes to the center, and it is what the gates are told."""
+    secret, key = str(folder.parent / "passphrase"), folder.parent / "li-wei.pem"
+    assert main(["keys", "new", str(key), "--passphrase-file", secret, "--json"]) == 0
+    public = json.loads(capsys.readouterr().out)["public"]
+    assert main(["operator", "add", "li-wei", "--may", "open", "--public", public, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["key"] is None
+    assert not (folder / "operators").exists()
+    assert at_gate(accepted(folder, Path(told["bundle"])), "north").keys() == {public}
+    assert main(["operator", "add", "wang", "--may", "open", "--public", "7d0c"]) == 2
+
+
 @pytest.mark.usefixtures("folder")
 def test_no_key_and_no_gate(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     """A gate that the center has never heard; a key that was not named."""
     monkeypatch.delenv(order.VARIABLE, raising=False)
     assert main(["gate", "add", "north"]) == 0
     assert main(["open", "north", "walk-in"]) == 1
-    assert "knows no key of a gate north" in capsys.readouterr().err
+    assert "no key of a gate north" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["hold", "north", "walk-in", "--minutes", "-1"])
     with pytest.raises(SystemExit):
