@@ -85,6 +85,8 @@ class Line:
         talks: Sequence[Talk] = (),
     ) -> None:
         self.session = secrets.token_urlsafe(SESSION_BYTES)
+        # Nobody else may know it: who connects under another's id throws them out, whatever their account.
+        self._client_id = f"{settings.site}-{settings.gate}-{secrets.token_urlsafe(SESSION_BYTES)}"
         self.connection_number = 0
         self.status_number = 0
         self.away = "not connected yet"
@@ -175,7 +177,7 @@ class Line:
         wanted = [topics.ack(site, gate), *(topic for talk in self._talks for topic in talk.subscriptions)]
         async with connected(
             self._settings.account,
-            client_id=f"{site}-{gate}-{self.session}",
+            client_id=self._client_id,
             will=Will(status, self.sign(status, gone.to_bytes())),
             subscriptions=wanted,
         ) as connection:

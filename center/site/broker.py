@@ -5,8 +5,9 @@ For mosquitto 2.0 and later. The rules are the point; another broker is given th
 - a gate writes its own `status`, `events`, `whitelist` and `reply/+`, and reads its own `ack` and `command` and the
   whitelist; of another gate it learns nothing;
 - the center writes what gates read, and reads what gates write;
-- a technician reads how gates are and what became of commands, and gives commands. Not `events`: a look at who passed
-  where goes through the center, which writes it down;
+- a technician reads how gates are, which list they have and are to have, and what became of commands, and gives
+  commands: what `gatectl` on a laptop needs. Not `events`: a look at who passed where goes through the center; not the
+  list itself;
 - nobody else is let in.
 
 The broker is trusted with delivery only: everything that counts is signed, and is checked where it arrives.
@@ -108,7 +109,7 @@ def _gate(site: str, gate: str) -> str:
 
 
 def _technician(site: str, name: str) -> str:
-    reads = [of(site, "+") for of in (topics.status, topics.ack, topics.whitelist)]
+    reads = [of(site, "+") for of in (topics.status, topics.whitelist)]
     reads += [topics.reply(site, "+", "+"), topics.repository(site)]
     lines = [*(f"read {topic}" for topic in reads), f"write {topics.command(site, '+')}"]
     return _user(f"the technician {name}", name, lines)

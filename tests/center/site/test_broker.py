@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import ssl
 import stat
 from pathlib import Path
@@ -10,10 +11,10 @@ import aiomqtt
 import pytest
 
 from center.site import broker as text
-from center.site import export, gates, passwords
+from center.site import export, gates, passwords, technicians
 from center.site.files import SiteError
 from protocol import topics
-from tests.center.site.conftest import NOW, SiteBroker, new_site, opened
+from tests.center.site.conftest import NOW, SiteBroker, new_site, opened, profile
 
 ROOT = Path(__file__).parents[3]
 SITE = "shenhang"
@@ -30,13 +31,33 @@ def client(broker: SiteBroker, name: str | None, password: str | None = None) ->
     return aiomqtt.Client("127.0.0.1", broker.port, username=name, password=password, tls_context=context, timeout=5)
 
 
-async def publish(broker: SiteBroker, name: str, topic: str, payload: str = "x") -> None:
+async def publish(broker: SiteBroker, name: str, topic: str, payload: str = "x", *, retain: bool = False) -> None:
     """Publish under this name; a broker that hangs up on what is forbidden is as good as one that keeps silent."""
     try:
         async with client(broker, name) as connection:
-            await connection.publish(topic, payload, qos=1, timeout=2)
+            await connection.publish(topic, payload, qos=1, retain=retain, timeout=2)
     except aiomqtt.MqttError:
         pass
+
+
+async def die(broker: SiteBroker, name: str, topic: str, *, retain: bool) -> None:
+    """Connect with a last will there, and break the connection off."""
+    connection = client(broker, name)
+    connection._client.will_set(topic, "wrong", qos=1, retain=retain)
+    try:
+        async with connection:
+            socket_of(connection).shutdown(socket.SHUT_RDWR)
+            async with asyncio.timeout(WAIT_S):
+                await anext(aiter(connection.messages))
+    except aiomqtt.MqttError:
+        pass
+
+
+def socket_of(connection: aiomqtt.Client) -> socket.socket:
+    """The connection's socket."""
+    found = connection._client.socket()
+    assert isinstance(found, socket.socket)
+    return found
 
 
 async def heard(
@@ -104,16 +125,84 @@ async def test_a_shared_subscription_hears_the_same(broker: SiteBroker) -> None:
     assert found == {events}
 
 
-async def test_a_technician_gives_orders_and_sees_no_passages(broker: SiteBroker) -> None:
-    """A technician reads how gates are and what became of orders, and writes orders; passages stay at the center."""
+@pytest.mark.parametrize(
+    "subscriptions",
+    [["#"], [ALL], ["gated/1/shenhang/gates/+/+", "gated/1/shenhang/gates/+/reply/+", "+/+/+/whitelist/#"], EVERYTHING],
+    ids=["#", "all", "+", "each"],
+)
+async def test_what_a_technician_reads(broker: SiteBroker, subscriptions: list[str]) -> None:
+    """However it subscribes: how gates are, which list they have and are to have, what became of orders; no more.
+
+    No passage, no piece of the list, no answer of the center, no order of anybody, nothing of another site.
+    """
     sent = [(gate, topic) for gate in ("north", "south") for topic in of_gate(gate)]
-    found = await heard(broker, "li-wei", ["#"], sent, topics.ack(SITE, "north"))
-    assert topics.events(SITE, "north") not in found
-    assert {topics.status(SITE, "south"), topics.reply(SITE, "south", "7f"), topics.whitelist(SITE, "north")} <= found
-    assert await heard(broker, "north", [ALL], [("li-wei", t) for t in EVERYTHING], topics.ack(SITE, "north")) == {
-        topics.command(SITE, "north"),
-        topics.ack(SITE, "north"),
-    }
+    sent += [("center", topic) for topic in EVERYTHING]
+    found = await heard(broker, "li-wei", subscriptions, sent, topics.repository(SITE))
+    expected = {of(SITE, gate) for of in (topics.status, topics.whitelist) for gate in ("north", "south")}
+    expected |= {topics.reply(SITE, gate, "7f") for gate in ("north", "south")}
+    assert found == expected | {topics.repository(SITE)}
+
+
+async def test_what_a_technician_hears_of_the_broker(broker: SiteBroker) -> None:
+    """Not how many clients there are either; nor does sharing a subscription get around the rules."""
+    subscriptions = ["$SYS/#", f"$share/mine/{topics.events(SITE, '+')}", f"$share/mine/{ALL}"]
+    async with asyncio.timeout(WAIT_S), client(broker, "li-wei") as listener:
+        for subscription in (*subscriptions, topics.repository(SITE)):
+            await listener.subscribe(subscription, qos=1)
+        await publish(broker, "north", topics.events(SITE, "north"), "secret")
+        await publish(broker, "center", topics.repository(SITE), "last")
+        async for message in listener.messages:
+            assert message.payload != b"secret"
+            assert not message.topic.value.startswith("$SYS")
+            if message.payload == b"last":
+                break
+
+
+async def test_a_technician_writes_orders_only(broker: SiteBroker) -> None:
+    """Of all there is, orders: not the list, no answer, no status, no events, no reply; not as a last will either.
+
+    What was retained stays as it was: nothing is put in its place, and nothing is cleared.
+    """
+    kept = {topics.repository(SITE), BLOB, topics.ack(SITE, "north"), topics.status(SITE, "north")}
+    for topic in kept:
+        await publish(broker, "north" if "status" in topic else "center", topic, "right", retain=True)
+    for topic in EVERYTHING:
+        order = "command" in topic
+        for payload in ("wrong", ""):
+            await publish(broker, "li-wei", topic, payload, retain=not order)
+        await die(broker, "li-wei", topic, retain=not order)
+    found: dict[str, set[bytes]] = {}
+    last = topics.ack(SITE, "south")
+    async with asyncio.timeout(WAIT_S), client(broker, "center") as listener:
+        await listener.subscribe(ALL, qos=1)
+        await publish(broker, "center", last, "last")
+        async for message in listener.messages:
+            found.setdefault(message.topic.value, set()).add(bytes(message.payload))
+            if message.payload == b"last":
+                break
+    for topic in kept:
+        await publish(broker, "north" if "status" in topic else "center", topic, "", retain=True)
+    assert found == {**{topic: {b"right"} for topic in kept}, last: {b"last"}}
+    tried = [("li-wei", topic) for topic in EVERYTHING]
+    orders = await heard(broker, "north", [topics.command(SITE, "north")], tried, topics.command(SITE, "north"))
+    assert orders == {topics.command(SITE, "north")}
+
+
+async def test_a_technician_who_is_removed(broker: SiteBroker) -> None:
+    """From the reload on the password opens nothing, and a connection that was open ends."""
+    content = profile(technicians.add(broker.site, "wang", {}, NOW))
+    broker.passwords["wang"] = content.password
+    broker.install()
+    broker.reload()
+    async with asyncio.timeout(WAIT_S), client(broker, "wang") as still_there:
+        technicians.remove(broker.site, "wang")
+        broker.install()
+        broker.reload()
+        with pytest.raises(aiomqtt.MqttError):
+            await anext(aiter(still_there.messages))
+    with pytest.raises(aiomqtt.MqttError, match=r"(?i)not authori[sz]ed"):
+        async with client(broker, "wang"):
+            pass
 
 
 @pytest.mark.parametrize(
