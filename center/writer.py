@@ -1,4 +1,7 @@
-"""The one thread that writes, as seen from the event loop: the store in it, and patience while the database is away."""
+"""The one thread that writes, as seen from the event loop: the store in it, and patience while the database is away.
+
+That it was away is the first thing written when it is back: an alarm, for those who do not read logs.
+"""
 
 import asyncio
 import time
@@ -8,6 +11,7 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
+from center.alarms import DATABASE
 from center.database import DatabaseAwayError
 from center.store import Store
 
@@ -31,7 +35,7 @@ class Writer:
         self._thread = ThreadPoolExecutor(1, "writer")
         self._store: Store | None = None
         self._stopping = asyncio.Event()
-        self._away = False
+        self._away = ""
         self.back_at = 0.0
         """When the database was last back after being away (POSIX s)."""
 
@@ -41,6 +45,9 @@ class Writer:
         def run() -> T:
             if self._store is None:
                 self._store = self._opened()
+            if self._away:
+                why = f"the database could not be reached or written: {self._away}"
+                self._store.alarm_of_site(DATABASE, [why], time.time())
             return work(self._store, *args, **kwargs)
 
         try:
@@ -48,12 +55,12 @@ class Writer:
         except DatabaseAwayError as error:
             if not self._away:
                 self._log.error("database.away", why=str(error))
-            self._away = True
+            self._away = self._away or str(error)
             raise
         if self._away:
             self._log.info("database.back")
             self.back_at = time.time()
-        self._away = False
+        self._away = ""
         return result
 
     async def until_done(self, work: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -4,13 +4,15 @@ What is compared in the end is what counts: each gate's journal with what the ce
 """
 
 import asyncio
+import resource
 import shutil
 import signal
 import sqlite3
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Final, Self
 
@@ -28,6 +30,8 @@ from tests.gatepost import Gatepost
 SITE: Final = "demo"
 WAIT_S: Final = 60.0
 _POLL_S: Final = 0.02
+_COME_S: Final = 0.03
+_ROOM_BYTES: Final = 32 * 1024
 
 
 class Community:
@@ -49,17 +53,19 @@ class Community:
         self.centers: list[asyncio.subprocess.Process] = []
         self._workers = workers
         self._names = names
-        self._state = folder / "center"
-        self.database = database or f"sqlite:///{self._state / 'center.db'}"
+        self.state = folder / "center"
+        self.log = folder / "center.log"
+        self.database = database or f"sqlite:///{self.state / 'center.db'}"
         self._stack = AsyncExitStack()
+        self._comers = count()
 
     async def __aenter__(self) -> Self:
-        self._state.mkdir(parents=True)
+        self.state.mkdir(parents=True, exist_ok=True)
         await self._stack.enter_async_context(self.broker)
-        key = self._state / "online.key"
+        key = self.state / "online.key"
         key.write_text(self.key.private_bytes_raw().hex())
         self.config.write_text(
-            f'site = "{SITE}"\nbroker = "{self.broker.url}"\nstate = "{self._state}"\nkey = "file:{key}"\n'
+            f'site = "{SITE}"\nbroker = "{self.broker.url}"\nstate = "{self.state}"\nkey = "file:{key}"\n'
             f'database = "{self.database}"\nworkers = {str(self._workers).lower()}\n'
         )
         for name in self._names:
@@ -73,7 +79,7 @@ class Community:
     @property
     def config(self) -> Path:
         """The center's configuration."""
-        return self._state / "center.toml"
+        return self.state / "center.toml"
 
     async def add(self, name: str, listed: Sequence[str] = ()) -> Gatepost:
         """A post that is set up with this center; its daemon does not run yet."""
@@ -120,11 +126,21 @@ class Community:
 
     async def start_center(self) -> None:
         """Start the center's worker."""
-        with (self._state / "center.log").open("ab") as log:
+        with self.log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "center", "ingest", "-c", str(self.config)), stdout=log, stderr=log
             )
         self.centers.append(process)
+
+    async def start_gates(self) -> None:
+        """Start every post's daemon, all at once; return when each answers and all its devices are online."""
+        await asyncio.gather(*(post.start() for post in self.posts.values()))
+
+    async def kill_worker(self) -> None:
+        """Kill -9 of that worker which was started first."""
+        process = self.centers.pop(0)
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
 
     async def kill_center(self) -> None:
         """Kill -9 of all its workers that run."""
@@ -140,6 +156,48 @@ class Community:
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(WAIT_S):
             return await process.wait()
+
+    @asynccontextmanager
+    async def traffic(self, every_s: float = _COME_S) -> AsyncIterator[None]:
+        """People come to every post, one after the other, for as long as this lasts."""
+
+        async def come(post: Gatepost) -> None:
+            while True:
+                post.walk_in(f"0A{next(self._comers):08X}")
+                await asyncio.sleep(every_s)
+
+        coming = [asyncio.create_task(come(post)) for post in self.posts.values()]
+        try:
+            yield
+        finally:
+            for task in coming:
+                task.cancel()
+            await asyncio.gather(*coming, return_exceptions=True)
+
+    async def recorded(self, number: int) -> None:
+        """Return when each post has recorded that many more events."""
+        wanted = {name: len(journal_hashes(post.journal)) + number for name, post in self.posts.items()}
+        await self.until(
+            lambda: all(len(journal_hashes(self.posts[name].journal)) >= most for name, most in wanted.items()),
+            f"every post has recorded {number} more events",
+        )
+
+    def limit_files(self) -> None:
+        """Let no worker write a file further than a little beyond its log: a full disk that needs no disk."""
+        self._limit(self.log.stat().st_size + _ROOM_BYTES)
+
+    def unlimit_files(self) -> None:
+        """Take that back."""
+        self._limit(resource.RLIM_INFINITY)
+
+    def _limit(self, most: int) -> None:
+        for process in self.centers:
+            _, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (most, hard))
+
+    def center_said(self, what: str) -> bool:
+        """Whether the center's log has such a line."""
+        return f'"event": "{what}"' in self.log.read_text()
 
     def held(self, name: str) -> list[bytes]:
         """The hashes that the center holds of a gate, in the order in which they were stored."""
@@ -161,6 +219,13 @@ class Community:
         """Return when the center holds every event of every post, each once."""
         await self.until(self._agree, what)
 
+    async def same(self) -> None:
+        """Return when the center holds what every journal has, hash for hash, and nothing else."""
+        await self.until(
+            lambda: all(self.held(name) == journal_hashes(post.journal) for name, post in self.posts.items()),
+            "center and journals are the same",
+        )
+
     async def until(self, predicate: Callable[[], bool | Awaitable[bool]], what: str) -> None:
         """Return when it holds; fails with what everybody said last."""
         try:
@@ -177,7 +242,7 @@ class Community:
 
     def last_words(self) -> str:
         """The ends of all logs."""
-        logs = [self._state / "center.log", *(post.log for post in self.posts.values())]
+        logs = [self.log, *(post.log for post in self.posts.values())]
         return "\n".join(f"--- {log}\n{log.read_text()[-2000:]}" for log in logs if log.exists())
 
     async def _agree(self) -> bool:

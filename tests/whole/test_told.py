@@ -3,9 +3,7 @@
 import asyncio
 import random
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
-from itertools import count
+from contextlib import closing
 from pathlib import Path
 
 from center import reading
@@ -23,24 +21,6 @@ async def _untold(post: Gatepost) -> int:
 
 async def _nothing_untold(post: Gatepost) -> bool:
     return await _untold(post) == 0
-
-
-@asynccontextmanager
-async def traffic(community: Community) -> AsyncIterator[None]:
-    """People come to every post, one after the other, for as long as this lasts."""
-
-    async def come(post: Gatepost) -> None:
-        for number in count():
-            post.walk_in(f"0A{number:08X}")
-            await asyncio.sleep(0.03)
-
-    tasks = [asyncio.create_task(come(post)) for post in community.posts.values()]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_every_event_arrives(tmp_path: Path) -> None:
@@ -63,10 +43,9 @@ async def test_a_line_that_tears(tmp_path: Path) -> None:
         for name in ("north", "south", "east"):
             await community.add(name)
         await community.start_center()
-        for post in community.posts.values():
-            await post.start()
+        await community.start_gates()
         until = asyncio.get_running_loop().time() + 4
-        async with traffic(community):
+        async with community.traffic():
             await proxy.trouble(lambda: asyncio.get_running_loop().time() < until)
         assert proxy.torn > 2
         await community.agreed()
@@ -76,10 +55,9 @@ async def test_everybody_is_killed(tmp_path: Path) -> None:
     """Kill -9 of gate, center and broker, the broker's memory deleted too: nothing is lost, nothing is there twice."""
     async with Community(tmp_path, names=("north", "south")) as community:
         await community.start_center()
-        for post in community.posts.values():
-            await post.start()
+        await community.start_gates()
         rand = random.Random(7)
-        async with traffic(community):
+        async with community.traffic():
             for _ in range(6):
                 await asyncio.sleep(rand.uniform(0.2, 0.8))
                 match rand.choice(("gate", "center", "broker", "forget")):
@@ -107,7 +85,7 @@ async def test_weeks_without_the_center(tmp_path: Path) -> None:
         post = community.posts["north"]
         community.broker.kill()
         await post.start()
-        async with traffic(community):
+        async with community.traffic():
             await community.until(lambda: _many(post), "a hundred events are recorded")
         assert await _untold(post) >= 100
         await post.kill()
@@ -126,14 +104,13 @@ async def test_yesterdays_backup(tmp_path: Path) -> None:
     """The center's database is put back to a backup: it asks for what it lacks, and gets it."""
     async with Community(tmp_path, names=("north", "south")) as community:
         await community.start_center()
-        for post in community.posts.values():
-            await post.start()
+        await community.start_gates()
         await community.agreed()
         await community.stop_center()
         database = community.database_file
         community.copy_database(tmp_path / "backup.db")
         await community.start_center()
-        async with traffic(community):
+        async with community.traffic():
             await asyncio.sleep(1)
         await community.agreed()
         await community.kill_center()
@@ -157,7 +134,7 @@ async def test_two_boxes_under_one_name(tmp_path: Path) -> None:
         second = await community.clone("north", "serial:second")
         for post in (first, second):
             await post.start()
-        async with traffic(community):
+        async with community.traffic():
             second.walk_in("0A00000099")
             await community.until(lambda: "rival" in _alarms(first), "a gate notices the other")
         await community.agreed()
