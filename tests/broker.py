@@ -20,7 +20,8 @@ class Mosquitto:
     """One broker. Enter it to start it; leaving kills it.
 
     `users` (name: password) closes it to all others; `acl` is the text of an access file; `tls` is the three files ca,
-    certificate and key; `extra` are further lines of configuration.
+    certificate and key; `extra` are further lines of configuration. In the place of all these, `made` is a site's own
+    configuration, which says it all (it speaks TLS); `user` is whom mosquitto is to become where root starts it.
     """
 
     def __init__(
@@ -31,16 +32,19 @@ class Mosquitto:
         acl: str = "",
         tls: tuple[Path, Path, Path] | None = None,
         extra: str = "",
+        made: Path | None = None,
+        user: str = "root",
     ) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port() if made is None else int(made.read_text().partition("\nlistener ")[2].split()[0])
         self.process: subprocess.Popen[bytes] | None = None
-        self.url = f"{'mqtts' if tls else 'mqtt'}://127.0.0.1:{self.port}"
+        self.url = f"{'mqtts' if tls or made else 'mqtt'}://127.0.0.1:{self.port}"
         self.log = folder / "mosquitto.log"
         self._state = folder / "mosquitto"
         self._state.mkdir(parents=True)
         self._config = folder / "mosquitto.conf"
-        self._config.write_text(self._configuration(users, acl, tls, extra))
+        text = self._configuration(users, acl, tls) if made is None else made.read_text()
+        self._config.write_text("\n".join([text, f"user {user}", "log_dest stderr", extra, ""]))
 
     def __enter__(self) -> Self:
         self.start()
@@ -79,6 +83,15 @@ class Mosquitto:
         """Kill it: what it has not written down is gone."""
         self._end(signal.SIGKILL)
 
+    def reload(self) -> None:
+        """Let it read its rules and passwords again; return when it says that it does."""
+        assert self.process is not None
+        before = self.log.read_text().count("Reloading config")
+        self.process.send_signal(signal.SIGHUP)
+        until = time.monotonic() + _WAIT_S
+        while self.log.read_text().count("Reloading config") == before and time.monotonic() < until:
+            time.sleep(0.01)
+
     def forget(self) -> None:
         """Delete all that it has written down. Only while it does not run."""
         shutil.rmtree(self._state)
@@ -90,17 +103,13 @@ class Mosquitto:
             self.process.wait(_WAIT_S)
             self.process = None
 
-    def _configuration(
-        self, users: Mapping[str, str] | None, acl: str, tls: tuple[Path, Path, Path] | None, extra: str
-    ) -> str:
+    def _configuration(self, users: Mapping[str, str] | None, acl: str, tls: tuple[Path, Path, Path] | None) -> str:
         lines = [
             f"listener {self.port} 127.0.0.1",
             "persistence true",
             f"persistence_location {self._state}/",
-            "user root",
             "max_queued_messages 0",
             "set_tcp_nodelay true",
-            "log_dest stdout",
             f"allow_anonymous {'false' if users else 'true'}",
         ]
         if users:
@@ -115,10 +124,11 @@ class Mosquitto:
             lines.append(f"acl_file {path}")
         if tls:
             lines += [f"{key} {file}" for key, file in zip(("cafile", "certfile", "keyfile"), tls, strict=True)]
-        return "\n".join([*lines, extra, ""])
+        return "\n".join(lines)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -3,13 +3,8 @@
 import os
 import pwd
 import shutil
-import signal
-import socket
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,12 +18,11 @@ from center.site.make import Plan, make
 from protocol import sealed
 from protocol.enrolment import Enrolment, unseal
 from protocol.profile import KIND, Profile
+from tests.broker import Mosquitto, free_port
 
 NOW: Final = datetime.now(UTC)
 ROOT: Final = b'{"signed":{"_type":"root"}}'
 PASSPHRASE: Final = "a passphrase"  # noqa: S105 - of keys that live as long as a test
-PROGRAM: Final = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-_WAIT_S: Final = 10.0
 
 
 @dataclass
@@ -40,14 +34,6 @@ class FakeRegistry:
     def add_gate(self, name: str, voucher_key: bytes, voucher_until: datetime) -> None:
         """Remember it."""
         self.known[name] = (voucher_key, voucher_until)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def plan(*, broker: str = "mqtts://mqtt.center.example", signers: int = 3, threshold: int = 2) -> Plan:
@@ -96,52 +82,37 @@ class SiteBroker:
         self.passwords["li-wei"] = profile(technicians.add(self.site, "li-wei", {}, NOW)).password
         self.ca = folder / "ca.pem"
         self.ca.write_text(self.gates["north"].ca)
-        self.log = folder / "log"
-        self.process: subprocess.Popen[bytes] | None = None
+        # As root mosquitto becomes its own user, who may read nothing of the site's.
+        self.user = "mosquitto" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+        self.running: Mosquitto | None = None
 
     def install(self) -> None:
         """Give the broker its files, as its own user's where root may do that."""
-        # As root mosquitto becomes its own user, who may read nothing of the site's.
-        user = "mosquitto" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
         state = self.folder / "state"
         state.mkdir(exist_ok=True)
-        shutil.chown(state, user)
-        export.export(self.site, self.folder / "broker", user=user, state=state)
+        shutil.chown(state, self.user)
+        export.export(self.site, self.folder / "broker", user=self.user, state=state)
 
     def start(self) -> None:
         """Start the broker and wait until it listens."""
-        assert PROGRAM
-        with self.log.open("ab") as log:
-            command = [PROGRAM, "-c", str(self.folder / "broker" / "mosquitto.conf")]
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        until = time.monotonic() + _WAIT_S
-        while time.monotonic() < until and self.process.poll() is None:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return
-            time.sleep(0.01)
-        raise RuntimeError(f"mosquitto does not start:\n{self.log.read_text()}")
+        made = self.folder / "broker" / "mosquitto.conf"
+        self.running = Mosquitto(self.folder / "run", made=made, user=self.user)
+        self.running.start()
 
     def reload(self) -> None:
         """Let it read its files again."""
-        assert self.process
-        lines = self.log.read_text().count("Reloading config")
-        self.process.send_signal(signal.SIGHUP)
-        until = time.monotonic() + _WAIT_S
-        while self.log.read_text().count("Reloading config") == lines and time.monotonic() < until:
-            time.sleep(0.01)
+        assert self.running
+        self.running.reload()
 
     def stop(self) -> None:
         """End it."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(_WAIT_S)
+        if self.running is not None:
+            self.running.kill()
 
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[SiteBroker]:
     """The broker, running."""
-    if PROGRAM is None:
-        pytest.fail("no mosquitto here: apt-get install mosquitto")
     # Not in pytest's own folder, which the broker's user may not enter. What is secret lies deeper.
     folder = Path(tempfile.mkdtemp(prefix="gated-broker-"))
     folder.chmod(0o755)
