@@ -62,7 +62,7 @@ def _issue(site: Site, name: str, keys: Mapping[str, bytes], now: datetime, outp
         password=password,
         ca=site.ca,
         root=site.root,
-        machine=socket.getfqdn(),
+        machine=_machine(),
         folder=str(site.folder.absolute()),
         gates={gate: key.hex() for gate, key in keys.items() if gate in gates},
         vouchers=vouchers,
@@ -74,6 +74,12 @@ def _issue(site: Site, name: str, keys: Mapping[str, bytes], now: datetime, outp
     account = Account(kind="technician", password=passwords.hashed(password), since=now)
     site.save_accounts(site.accounts.with_(name, account))
     return Issued(file, passphrase)
+
+
+def _machine() -> str:
+    """This machine's name, as others may know it."""
+    full = socket.getfqdn()
+    return socket.gethostname() if full.startswith("localhost") else full
 
 
 def _file(site: Site, name: str) -> Path:

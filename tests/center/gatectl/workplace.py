@@ -20,12 +20,14 @@ PASSPHRASE: Final = "correct horse"  # noqa: S105 - of keys that live as long as
 class Workplace:
     """A site in `folder / "site"`; each signer's key in a folder of its own, as on a machine of their own."""
 
-    def __init__(self, folder: Path, *, signers: int = 3, broker: str = "mqtt://127.0.0.1") -> None:
+    def __init__(
+        self, folder: Path, *, signers: int = 3, broker: str = "mqtt://127.0.0.1", name: str = "shenhang"
+    ) -> None:
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self.passphrases = folder / "passphrase"
         self.passphrases.write_text(PASSPHRASE + "\n")
-        words = ["site", "init", str(folder / "site"), "--name", "shenhang", "--signers", str(signers)]
+        words = ["site", "init", str(folder / "site"), "--name", name, "--signers", str(signers)]
         assert main([*words, "--broker", broker, "--passphrase-file", str(self.passphrases)]) == 0
         self.site = Site.open(folder / "site")
         self.signers = [self._carried("signers", number) for number in range(1, signers + 1)]
