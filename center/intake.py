@@ -123,7 +123,3 @@ class Intake:
         """What is to be said now that the transaction is committed."""
         answers, self._answers = list(self._answers.values()), {}
         return answers
-
-    def failed(self) -> None:
-        """The transaction was not committed: nothing is said, and the gates send again."""
-        self._answers = {}

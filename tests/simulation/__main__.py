@@ -3,25 +3,8 @@
 import argparse
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
-from typing import Final
 
-from tests.simulation import flashing, world
-from tests.simulation.timeline import Broken
-
-SYNC: Final = "sync"
-FLASH: Final = "flash"
-KINDS: Final = {SYNC: world.World, FLASH: flashing.World}
-_CHUNK: Final = 50
-
-
-def trouble(kind: str, seed: int) -> str:
-    """What is wrong in that run, with the command that shows it again; "" if nothing is."""
-    try:
-        KINDS[kind](seed).run()
-    except Broken as broken:
-        return f"{broken}\n    make simulate KIND={kind} SEED={seed}"
-    return ""
+from tests.simulation.kinds import KINDS, troubles
 
 
 def main() -> int:
@@ -41,13 +24,12 @@ def main() -> int:
 
 def _run(kind: str, seeds: range) -> int:
     failed, began = 0, time.monotonic()
-    with ProcessPoolExecutor() as pool:
-        for done, text in enumerate(pool.map(trouble, [kind] * len(seeds), seeds, chunksize=_CHUNK), 1):
-            if text:
-                failed += 1
-                sys.stdout.write(f"{text}\n")
-            if sys.stderr.isatty() and (done % 100 == 0 or done == len(seeds)):
-                sys.stderr.write(f"\r{kind}: {done}/{len(seeds)}, {failed} failed" + "\n" * (done == len(seeds)))
+    for done, text in enumerate(troubles(kind, seeds), 1):
+        if text:
+            failed += 1
+            sys.stdout.write(f"{text}\n")
+        if sys.stderr.isatty() and (done % 100 == 0 or done == len(seeds)):
+            sys.stderr.write(f"\r{kind}: {done}/{len(seeds)}, {failed} failed" + "\n" * (done == len(seeds)))
     sys.stdout.write(f"{kind}: {len(seeds)} seeds, {failed} failed, {time.monotonic() - began:.1f} s\n")
     return failed
 

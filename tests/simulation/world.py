@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from typing import Any, Final, Self
 
 from cryptography.exceptions import InvalidSignature
@@ -28,6 +29,9 @@ SITE: Final = "shenhang"
 FAULTS_S: Final = 60.0
 SETTLE_S: Final = 900.0
 BATCH_EVENTS: Final = 3
+AWAY_S: Final = 2.0
+AGAIN_S: Final = 0.15
+"""A worker looks again at what came early: less often than a real one, since each look costs what a message costs."""
 _WALL: Final = 1_790_000_000.0
 
 
@@ -277,6 +281,15 @@ class Broker:
         return deliver
 
 
+@dataclass
+class Worker:
+    """One worker: its machine, the group that waits for the database, and when its next round is due."""
+
+    intake: Intake
+    held: list[Arrival] = field(default_factory=list)
+    wakes: float = inf
+
+
 class Center:
     """The center's workers and their one database."""
 
@@ -298,8 +311,9 @@ class Center:
     def take(self, topic: str, payload: bytes) -> None:
         """A message reaches one of the workers."""
         worker = self.world.rand.choice(self._workers)
-        worker.take(topic, payload, received=self._wall(), at=self.world.now)
-        self.world.soon(self.alive(lambda: self._group(worker)))
+        worker.intake.take(topic, payload, received=self._wall(), at=self.world.now)
+        if not worker.held:
+            self._wake(worker, self.world.rand.uniform(0.0001, 0.01))
 
     def crash(self) -> None:
         """All workers end; what they have not committed, or committed and not said, is gone."""
@@ -333,22 +347,32 @@ class Center:
         def keys(gate: str) -> Any:
             return (Key(gate.encode()),)
 
-        self._workers = [Intake(SITE, keys) for _ in range(self._count)]
+        self._workers = [Worker(Intake(SITE, keys)) for _ in range(self._count)]
 
-    def _group(self, worker: Intake) -> None:
-        world = self.world
-        arrivals = worker.group(world.now)
+    def _wake(self, worker: Worker, delay: float) -> None:
+        """Its next round begins then, unless one begins sooner."""
+        at = self.world.now + delay
+        if at < worker.wakes:
+            worker.wakes = at
+            self.world.after(delay, self.alive(lambda: self._round(worker) if worker.wakes == at else None))
+
+    def _round(self, worker: Worker) -> None:
+        """Judge and write a group; while the database is away it waits, and all that arrives waits behind it."""
+        world, intake = self.world, worker.intake
+        worker.wakes = inf
+        worker.held = worker.held or intake.group(world.now)
         if world.chance(world.rates.trouble):
-            worker.failed()
+            self._wake(worker, world.rand.expovariate(1 / AWAY_S))
             return
-        for arrival in arrivals:
+        for arrival in worker.held:
             outcome = world.judge(arrival, self.records(arrival.gate))
-            if worker.judged(arrival, outcome, world.now):
+            if intake.judged(arrival, outcome, world.now):
                 self.commit(arrival, outcome)
-        for answer in worker.answers():
+        worker.held = []
+        for answer in intake.answers():
             world.soon(self.alive(partial(self.say, answer)))
-        if not worker.idle:
-            world.after(worker.due(world.now) + 0.001, self.alive(lambda: self._group(worker)))
+        if not intake.idle:
+            self._wake(worker, max(intake.due(world.now), AGAIN_S))
 
     def alive(self, do: Callable[[], None]) -> Callable[[], None]:
         """Do it only if the center has not crashed meanwhile."""
