@@ -9,7 +9,7 @@ time from outside: nothing here reads a clock.
 
 import base64
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 from cryptography.exceptions import InvalidSignature
@@ -20,6 +20,9 @@ from protocol import sealed
 from protocol.message import Key, Message, Name, Text
 from protocol.sealed import SealedError
 from protocol.signature import public_bytes, public_key
+
+VOUCHER_TIME: Final = timedelta(days=7)
+"""How long a file serves: it was made so long before its end."""
 
 Certificate = Annotated[str, StringConstraints(max_length=64 * 1024)]
 Root = Annotated[bytes, Field(max_length=256 * 1024)]

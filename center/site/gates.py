@@ -1,17 +1,15 @@
 """A site's gates: which are let in at the broker, and what a gate's box is given to begin with."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from center.site import files, keys, passwords
 from center.site.folder import Account, Site
-from protocol.enrolment import Enrolment, seal
+from protocol.enrolment import VOUCHER_TIME, Enrolment, seal
 from protocol.sealed import new_passphrase
 from protocol.signature import public_bytes
-
-VOUCHER_TIME: Final = timedelta(days=7)
 
 
 class Registry(Protocol):
