@@ -4,6 +4,8 @@
   or that says something else than it was told, is told again.
 - One process at a time does it: another one waits, and takes over when the first has ended.
 - Each hour, and at the start, the online key signs again; what people must do something about becomes an alarm.
+- It is looked every few seconds whether other visitors are to be announced, or to other gates: `gatectl expected` has
+  published what it changed by itself, but not that somebody's time is over, or that a gate was set up.
 - A connection of its own: no gate's answer waits behind a list.
 
 Nothing that goes wrong here ends it: gates keep the list that they have, and it is tried again.
@@ -19,9 +21,10 @@ from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
-from center.alarms import LAPSED, SIGNERS, UNSIGNED
+from center.alarms import ENDING, LAPSED, SIGNERS, UNSIGNED
 from center.broker import Account, BrokerAwayError, Link, connected
 from center.database import DatabaseAwayError
+from center.ending import certificates
 from center.publish.delivery import deliver
 from center.publish.metadata import PublishError
 from center.publish.opened import alone, changing, repository
@@ -31,6 +34,7 @@ from center.site.files import SiteError
 from center.site.folder import Site
 from protocol import topics
 from protocol.credential import masked
+from protocol.expected import ExpectedError
 
 LOOK_S: Final = 0.3
 """How often it is looked whether the repository has changed: one `stat`."""
@@ -43,21 +47,26 @@ FIRST_S: Final = 30.0
 """How long the first renewal waits for the broker."""
 CONTRADICTED_S: Final = 5.0
 """How long to wait before a broker that says something else is told again: there may be two centers."""
+ANNOUNCE_S: Final = 5.0
+"""How often it is looked who is announced: a query."""
 LEADER: Final = ".publisher"
 _STAND_BY_S: Final = 1.0
 
 Note = Callable[[str, Sequence[str]], Awaitable[None]]
 """Takes alarms of the site: their kind, and the texts of all that there are now. Raises DatabaseAwayError."""
+Announce = Callable[[], Awaitable[bool]]
+"""Puts into force what visitors are announced, whether that was due (`center.publish.expected`)."""
 _TROUBLE: Final = (PublishError, SiteError, OSError)
 
 
 class Publisher:
     """The publisher of one site. `run` it once."""
 
-    def __init__(self, site: Site, account: Account, note: Note, log: FilteringBoundLogger) -> None:
+    def __init__(self, site: Site, account: Account, note: Note, announce: Announce, log: FilteringBoundLogger) -> None:
         self._site = site
         self._account = account
         self._note = note
+        self._announcing = announce
         self._log = log
         self._retained = Retained(site.name)
         self._look = asyncio.Event()
@@ -86,16 +95,23 @@ class Publisher:
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._renew(), name="publisher.renew")
+            tasks.create_task(self._announce(), name="publisher.announce")
             tasks.create_task(self._watch(), name="publisher.watch")
             tasks.create_task(self._connect(), name="publisher.connect")
 
     # Signatures
 
-    async def _renew(self) -> None:
-        # A folder from a backup first takes back what was signed since: else it would sign the same numbers again.
+    async def _settled(self) -> None:
+        """Return when the online key may sign.
+
+        A folder from a backup first takes back what was signed since: else it would sign the same numbers again.
+        """
         with suppress(TimeoutError):
             async with asyncio.timeout(FIRST_S):
                 await self._caught_up.wait()
+
+    async def _renew(self) -> None:
+        await self._settled()
         while True:
             pause_s = RENEW_S
             try:
@@ -120,7 +136,23 @@ class Publisher:
             for one in before
             if one.credential not in kept
         ]
-        return {SIGNERS: held.alarms(now), LAPSED: lapsed}
+        return {SIGNERS: held.alarms(now), LAPSED: lapsed, ENDING: certificates(self._site, now)}
+
+    async def _announce(self) -> None:
+        await self._settled()
+        why = ""
+        while True:
+            try:
+                if await self._announcing():
+                    self._log.info("publisher.announced")
+                why = ""
+            except DatabaseAwayError:
+                pass  # whoever asks it tells; what is announced stays
+            except (*_TROUBLE, ExpectedError) as error:
+                if str(error) != why:
+                    self._log.error("publisher.not-announced", why=str(error))
+                why = str(error)
+            await asyncio.sleep(ANNOUNCE_S)
 
     async def _alarm(self, kind: str, texts: Sequence[str]) -> None:
         for text in texts:

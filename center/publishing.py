@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 from center.broker import Account
 from center.config import Config
 from center.config_problem import ConfigError, Problem
+from center.publish import expected
 from center.publisher import Publisher
 from center.site.files import SiteError
 from center.site.folder import Site
@@ -43,10 +45,13 @@ async def run(
     async def note(kind: str, texts: Sequence[str]) -> None:
         await writer.once(Store.alarm_of_site, kind, texts, time.time())
 
+    async def announce() -> bool:
+        return await writer.once(expected.publish, site_, datetime.now(UTC))
+
     try:
         while not stop.is_set():
             try:
-                await Publisher(site_, account, note, log).run(stop)
+                await Publisher(site_, account, note, announce, log).run(stop)
             except* Exception as group:
                 log.exception("publisher.failed", exc_info=group)
                 await _or_stopped(stop)

@@ -9,6 +9,7 @@
 - `status`: the latest that a gate said of itself, and which session and connection said it.
 - `departed`: sessions that a gate has left; they never come back.
 
+- `expected`: visitors who are announced, until their time is over or they are withdrawn; then the row is gone.
 Migrations in `center.migrations` make what stands here; a test compares the two.
 """
 
@@ -157,4 +158,19 @@ departed = Table(
     Column("gate_id", Id, ForeignKey("gate.id"), primary_key=True, autoincrement=False),
     Column("session", Text, primary_key=True),
     Column("left", Double, nullable=False),
+)
+
+expected = Table(
+    "expected",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("people", Integer, nullable=False),
+    Column("plate", Text),
+    Column("visits", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("begins", Double, nullable=False),
+    Column("until", Double, nullable=False),
+    Column("operator", Text, nullable=False),
+    Column("announced", Double, nullable=False),
 )

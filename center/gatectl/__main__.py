@@ -9,7 +9,21 @@ import os
 import sys
 from collections.abc import Sequence
 
-from center.gatectl import events, flash, gate, keys, list_, operator, order, profile, sign, site, technician, watch
+from center.gatectl import (
+    events,
+    expected,
+    flash,
+    gate,
+    keys,
+    list_,
+    operator,
+    order,
+    profile,
+    sign,
+    site,
+    technician,
+    watch,
+)
 from center.gatectl.options import add_site
 from center.gatectl.output import STATUSES, Failure, Status, complain
 
@@ -26,7 +40,8 @@ def parser() -> argparse.ArgumentParser:
     )
     add_site(top)
     subparsers = top.add_subparsers(metavar="COMMAND", required=True)
-    for module in (site, gate, list_, sign, flash, keys, events, technician, profile, operator, order, watch):
+    families = (site, gate, list_, sign, flash, expected, keys, events, technician, profile, operator, order, watch)
+    for module in families:
         module.add(subparsers)
     return top
 

@@ -1,4 +1,4 @@
-"""Where `gatectl` registers gates: the center's database, opened for the length of a command."""
+"""Where `gatectl` registers gates and visitors: the center's database, opened for the length of a command."""
 
 import os
 import pwd
@@ -31,11 +31,18 @@ class StoreRegistry:
 @contextmanager
 def registry(site: Site) -> Iterator[Registry]:
     """The registry of this site. Raises Failure where its database cannot be used."""
+    with stored(site) as store:
+        yield StoreRegistry(store)
+
+
+@contextmanager
+def stored(site: Site, *, read_only: bool = False) -> Iterator[Store]:
+    """The center's store. Raises Failure where its database cannot be used."""
     _refuse_root(site)
     try:
-        store = Store.open(site.database, site.name)
+        store = Store.open(site.database, site.name, read_only=read_only)
         try:
-            yield StoreRegistry(store)
+            yield store
         finally:
             store.close()
     except DatabaseAwayError as error:
@@ -46,19 +53,8 @@ def registry(site: Site) -> Iterator[Registry]:
 
 def keys(site: Site) -> dict[str, bytes]:
     """The gates' Ed25519 keys by name, as far as the center has heard them. Raises Failure."""
-    _refuse_root(site)
-    try:
-        store = Store.open(site.database, site.name, read_only=True)
-    except DatabaseAwayError as error:
-        raise Failure(f"the database cannot be used just now: {error}", Status.UNREACHABLE) from error
-    except DatabaseVersionError as error:
-        raise Failure(str(error)) from error
-    try:
+    with stored(site, read_only=True) as store:
         return {name: key for name, key in sorted(store.all_keys().items()) if key is not None}
-    except DatabaseAwayError as error:
-        raise Failure(f"the database cannot be used just now: {error}", Status.UNREACHABLE) from error
-    finally:
-        store.close()
 
 
 def _refuse_root(site: Site) -> None:

@@ -2,8 +2,9 @@
 
     propose(changes) → Bundle → sign(bundle, key), k of n times → accept(bundle)
     suspend, restore          at once, by the online key
+    announce                  at once, by the same key: visitors, sealed to the gates
     propose_enrolments        → Bundle, signed by two registrars → accept
-    renew                     hourly: timestamp; daily: snapshot and suspensions
+    renew                     hourly: timestamp; daily: snapshot, suspensions and what is announced
     publications              what is to be retained at the broker, and which topics are to be cleared
 
 Whatever is written is written so that `timestamp.json` comes last: if it breaks off, the repository is what it was.
@@ -17,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
+from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
 
 from center.publish import bundle as bundles
 from center.publish import daily, lists
@@ -43,9 +44,11 @@ from protocol.roles import Enrolment, Suspension
 
 OFFLINE_ALARM: Final = timedelta(days=60)
 _RENEW_AFTER: Final = timedelta(days=1)
+_ONLINE: Final = frozenset({names.SUSPENSIONS, names.EXPECTED})
 _TIMESTAMP: Final = "timestamp.json"
 _PUBLISHED: Final = "published.json"
 _REMEMBERED: Final = "remembered.json"
+_ANNOUNCED: Final = "announced.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +182,9 @@ class Repository:
             version = (read(Root, data) if role == Root.type else read(Targets, data)).signed.version
             files[f"{version}.{role}.json"] = data
         # Who signs suspensions may be another one from now on: what the former one signed would count no more.
-        files |= self._refresh_suspensions(
-            held, now, anew=names.SUSPENSIONS not in held or set(bundle.proposed) != {names.ENROLMENTS}
-        )
+        anew = set(bundle.proposed) != {names.ENROLMENTS}
+        files |= self._refresh_suspensions(held, now, anew=anew or names.SUSPENSIONS not in held)
+        files |= self._refresh_announced(held, now, anew=anew)
         self._publish(files, held, now, root=bundle.proposed.get(Root.type, root))
         self._forget()
 
@@ -200,6 +203,33 @@ class Repository:
         """Take back a suspension."""
         self._write_suspensions([one for one in self.suspensions if one.credential != credential], now)
 
+    def announce(self, sealed: bytes, mark: str, now: datetime) -> None:
+        """Publish announced visitors, sealed to the gates, in place of those before, which are kept nowhere.
+
+        `mark` says to `announced` what this is. Raises PublishError before the first list.
+        """
+        held = self.held
+        if Targets.type not in held:
+            raise PublishError("there is no signed list yet: visitors are announced to the gates with the first")
+        before = json.loads(self._vault.get(_ANNOUNCED) or b"{}")
+        version = read(Targets, held[names.EXPECTED]).signed.version if names.EXPECTED in held else 0
+        name = blob.sha256(sealed)
+        # The one before is named too, so that it is thrown away with the next one if power fails here.
+        record = {"sha256": name, "mark": mark, "before": before.get("sha256")}
+        files = {_ANNOUNCED: json.dumps(record).encode()} | self._by_online(held, names.EXPECTED, sealed, now)
+        self._publish(files, held, now, root=self.roots[-1])
+        for old in {before.get("sha256"), before.get("before")} - {None, name}:
+            self._vault.drop(f"blob-{old}")
+        self._vault.drop(f"{version}.{names.EXPECTED}.json")
+
+    @property
+    def announced(self) -> str:
+        """The mark of what is announced; "" where nothing is, or something that this repository did not make."""
+        target = self._target(self.held, names.EXPECTED)
+        record = json.loads(self._vault.get(_ANNOUNCED) or b"{}")
+        known = target is not None and record.get("sha256") == target.hashes["sha256"]
+        return str(record["mark"]) if known else ""
+
     @property
     def suspensions(self) -> list[Suspension]:
         """What is suspended by the online key."""
@@ -215,7 +245,8 @@ class Repository:
         held = self.held
         if not held:
             return
-        self._publish(self._refresh_suspensions(held, now), held, now, root=self.roots[-1])
+        files = self._refresh_suspensions(held, now) | self._refresh_announced(held, now)
+        self._publish(files, held, now, root=self.roots[-1])
 
     def expiries(self) -> dict[str, datetime]:
         """Until when each role's signatures hold."""
@@ -227,7 +258,7 @@ class Repository:
         """What people must do something about."""
         found = [text for one in self.suspensions if (text := daily.overdue(one, now))]
         offline: dict[str, Root | Targets] = {Root.type: read(Root, self.roots[-1]).signed}
-        offline |= {role: read(Targets, data).signed for role, data in self.held.items() if role != names.SUSPENSIONS}
+        offline |= {role: read(Targets, data).signed for role, data in self.held.items() if role not in _ONLINE}
         for role, signed in offline.items():
             if signed.expires - now.astimezone(UTC) < OFFLINE_ALARM:
                 found.append(f"{role} runs out on {signed.expires:%Y-%m-%d}; its signers must sign it again")
@@ -288,18 +319,25 @@ class Repository:
         """Sign suspensions again, as far as they may be, where that is due."""
         current = daily.read_suspensions(self._lines(held, names.SUSPENSIONS))
         renewed = daily.renewed(current, now)
-        data = held.get(names.SUSPENSIONS)
-        expires = read(Targets, data).signed.expires if data is not None else now
-        due = expires - now.astimezone(UTC) < timedelta(seconds=names.SNAPSHOT_LIFE_S) - _RENEW_AFTER
-        return self._suspensions(held, renewed, now) if anew or due or renewed != current else {}
+        due = anew or _aged(held, names.SUSPENSIONS, now) or renewed != current
+        return self._suspensions(held, renewed, now) if due else {}
+
+    def _refresh_announced(self, held: dict[str, bytes], now: datetime, *, anew: bool = False) -> dict[str, bytes]:
+        """Sign what is announced again, as it is, where that is due."""
+        if names.EXPECTED not in held or not (anew or _aged(held, names.EXPECTED, now)):
+            return {}
+        return self._by_online(held, names.EXPECTED, self._file(held, names.EXPECTED), now)
 
     def _suspensions(self, held: dict[str, bytes], lines: list[Suspension], now: datetime) -> dict[str, bytes]:
-        data = daily.write_suspensions(lines)
-        made = self._role(held, names.SUSPENSIONS, data, until(now, names.SNAPSHOT_LIFE_S))
+        return self._by_online(held, names.SUSPENSIONS, daily.write_suspensions(lines), now)
+
+    def _by_online(self, held: dict[str, bytes], role: str, data: bytes, now: datetime) -> dict[str, bytes]:
+        """The files of a role that the center's own key signs, its only file being this."""
+        made = self._role(held, role, data, until(now, names.SNAPSHOT_LIFE_S))
         made.sign(signer(self._online.suspensions))
-        held[names.SUSPENSIONS] = made.to_bytes()
+        held[role] = made.to_bytes()
         files = {f"blob-{blob.sha256(data)}": data} if data else {}
-        return files | {f"{made.signed.version}.{names.SUSPENSIONS}.json": held[names.SUSPENSIONS]}
+        return files | {f"{made.signed.version}.{role}.json": held[role]}
 
     def _role(self, held: Mapping[str, bytes], role: str, data: bytes, expires: datetime) -> Metadata[Targets]:
         """A delegated role's metadata with its only file; with none where there is not a line in it."""
@@ -360,11 +398,15 @@ class Repository:
 
     def _lines(self, held: Mapping[str, bytes], role: str) -> list[bytes]:
         """The lines of a delegated role's only file."""
-        if role not in held:
-            return []
-        target = read(Targets, held[role]).signed.targets.get(names.FILE_OF[role])
-        data = self._blob(target.hashes["sha256"]) if target is not None else b""
-        return (data or b"").splitlines()
+        return self._file(held, role).splitlines()
+
+    def _file(self, held: Mapping[str, bytes], role: str) -> bytes:
+        """A delegated role's only file; empty where it has none."""
+        target = self._target(held, role)
+        return (self._blob(target.hashes["sha256"]) if target is not None else None) or b""
+
+    def _target(self, held: Mapping[str, bytes], role: str) -> TargetFile | None:
+        return read(Targets, held[role]).signed.targets.get(names.FILE_OF[role]) if role in held else None
 
     def _blob(self, name: str) -> bytes | None:
         return self._vault.get(f"blob-{name}")
@@ -372,6 +414,12 @@ class Repository:
 
 def _version_in(timestamp: Metadata[Timestamp]) -> int:
     return timestamp.signed.snapshot_meta.version
+
+
+def _aged(held: Mapping[str, bytes], role: str, now: datetime) -> bool:
+    """Whether a role of the online key was signed a day ago, or never."""
+    expires = read(Targets, held[role]).signed.expires if role in held else now
+    return expires - now.astimezone(UTC) < timedelta(seconds=names.SNAPSHOT_LIFE_S) - _RENEW_AFTER
 
 
 def _blobs(metadata: Iterable[Targets], only: str = "") -> set[str]:

@@ -5,25 +5,33 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
-from tuf.api.metadata import Metadata, Timestamp
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from sqlalchemy import update
+from tuf.api.metadata import Metadata, Targets, Timestamp
 
+from center import expected as visitors
 from center import publisher as module
+from center import tables
 from center.broker import Account, BrokerAwayError, connected
+from center.publish import expected
+from center.publish.metadata import read
 from center.publish.opened import changing, repository
 from center.publish.proposal import Changes
 from center.publish.retained import Retained
-from center.publisher import Publisher
+from center.publisher import Announce, Publisher
 from center.site.folder import Site
+from center.store import Store
 from protocol import blob, topics
 from protocol import repository as names
 from protocol.credential import Credential
+from protocol.expected import ExpectedError, unseal
 from tests.broker import Mosquitto
 from tests.center.gatectl.workplace import Workplace
 from tests.signers import line
@@ -51,7 +59,7 @@ def place(tmp_path: Path) -> Workplace:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes seconds by design takes less."""
-    for name in ("LOOK_S", "RECONNECT_FIRST_S", "CONTRADICTED_S", "_STAND_BY_S"):
+    for name in ("LOOK_S", "RECONNECT_FIRST_S", "CONTRADICTED_S", "_STAND_BY_S", "ANNOUNCE_S"):
         monkeypatch.setattr(module, name, 0.05)
 
 
@@ -66,10 +74,17 @@ class Notes:
         self.raised += [(kind, text) for text in texts]
 
 
+async def nobody() -> bool:
+    """No visitors to be announced."""
+    return False
+
+
 @asynccontextmanager
-async def publishing(site: Site, broker: Mosquitto, notes: Notes | None = None) -> AsyncIterator[Publisher]:
+async def publishing(
+    site: Site, broker: Mosquitto, notes: Notes | None = None, announce: Announce = nobody
+) -> AsyncIterator[Publisher]:
     """A publisher at work."""
-    publisher = Publisher(site, Account(broker.url), notes or Notes(), structlog.get_logger())
+    publisher = Publisher(site, Account(broker.url), notes or Notes(), announce, structlog.get_logger())
     stop = asyncio.Event()
     task = asyncio.create_task(publisher.run(stop))
     try:
@@ -346,3 +361,49 @@ def test_no_changes_is_a_proposal_too(place: Workplace) -> None:
     """The helper of these tests proposes as commands do."""
     bundle = repository(place.site).propose(Changes(lines=[line(1)], shrinks=True), datetime.now(UTC))
     assert bundle.site == SITE
+
+
+async def test_who_is_announced_follows_the_database(broker: Mosquitto, place: Workplace) -> None:
+    """A gate that is set up later is told as well; whose time is over is erased, at the broker too."""
+    seals = {"north": X25519PrivateKey.generate(), "south": X25519PrivateKey.generate()}
+    assert place.run("gate", "add", *seals) == 0
+    moment = time.time()
+    with closing(Store.open(place.site.database, SITE)) as store:
+
+        def announced(gate: str) -> list[str] | None:
+            """Who is announced there, by what is in force; None where it is not told."""
+            role = read(Targets, repository(place.site).held[names.EXPECTED]).signed
+            target = role.targets[names.FILE_OF[names.EXPECTED]]
+            data = (place.site.repository / f"blob-{target.hashes['sha256']}").read_bytes()
+            try:
+                return [one.name for one in unseal(data, SITE, gate, seals[gate])]
+            except ExpectedError:
+                return None
+
+        def set_up(gate: str) -> None:
+            with store.database.transaction() as connection:
+                public = seals[gate].public_key().public_bytes_raw()
+                connection.execute(update(tables.gate).where(tables.gate.c.name == gate).values(seal=public))
+
+        async def announce() -> bool:
+            return await asyncio.to_thread(expected.publish, store, place.site, datetime.now(UTC))
+
+        set_up("north")
+        with store.database.transaction() as connection:
+            for name, left_s in (("王明", 3600.0), ("李红", 2.0)):
+                least: dict[str, Any] = {"people": 1, "plate": None, "visits": "", "note": "", "begins": moment}
+                visitor = visitors.made(name, **least, until=moment + left_s, now=moment)
+                visitors.add(connection, visitor, "li-wei", moment)
+        async with publishing(place.site, broker, announce=announce):
+            await until(lambda: names.EXPECTED in repository(place.site).held)
+            assert (sorted(announced("north") or []), announced("south")) == (["李红", "王明"], None)
+            await holds(broker, place.site)
+            first = await retained(broker)
+            set_up("south")
+            await until(lambda: announced("south") is not None)
+            await until(lambda: announced("south") == ["王明"])
+            with store.reading() as connection:
+                assert [row.name for row in visitors.rows(connection, moment)] == ["王明"]
+            await holds(broker, place.site)
+            left = {topic for topic in first if "/blob/" in topic} & (await retained(broker)).keys()
+            assert len(left) == 1  # the list; nothing that was sealed before

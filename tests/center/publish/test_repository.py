@@ -21,7 +21,7 @@ from protocol.credential import Credential
 from protocol.repository import decode
 from protocol.roles import ADDED_A_DAY, Enrolment
 from protocol.whitelist import SUSPENSION_S, Entry
-from tests.signers import SITE, Center, Committee, line, new_keys
+from tests.signers import NOW, SITE, Center, Committee, line, new_keys
 
 LINES = [line(number) for number in range(100)]
 
@@ -403,6 +403,58 @@ class _BrokenVault(FolderVault):
         *most, _ = files.items()
         super().put(dict(most))
         raise OSError("broken off")
+
+
+def test_what_is_announced_replaces_what_was(center: Center) -> None:
+    """By the online key; neither the vault nor the broker keeps what was announced before. Its mark says what it is."""
+    assert center.repository.announced == ""
+    for sealed, mark in ((b"first", "a"), (b"second", "b"), (b"third", "c")):
+        center.repository.announce(sealed, mark, center.now)
+        assert center.repository.announced == mark
+        assert announced(center) == sealed
+        kept = {content for name, content in center.vault.files.items() if name.startswith("blob-")}
+        assert {b"first", b"second", b"third"} & kept == {sealed}
+    assert [name for name in center.vault.files if name.endswith(".expected.json")] == ["3.expected.json"]
+    before = center.repository.publications()
+    center.repository.published(before)
+    center.repository.announce(b"fourth", "d", center.now)
+    assert topics.blob(SITE, blob.sha256(b"third"), 0) in center.repository.publications().clear
+
+
+def test_what_is_announced_is_signed_again(center: Center) -> None:
+    """Each day, and when another key is to count; it stays what it is. It causes no alarm of the signers."""
+    center.repository.announce(b"sealed", "a", center.now)
+    for _ in range(10):
+        center.later(days=1, hours=1)
+        center.repository.renew(center.now)
+        assert expiry(center, Targets, expected_file(center)) > timedelta(days=5)
+    (key,) = new_keys(1)
+    center.committee.suspensions = key
+    center.repository = Repository(SITE, center.vault, center.committee.online)
+    changes = Changes(keyring=center.committee.keyring)
+    center.repository.accept(center.signed(center.repository.propose(changes, center.now)), center.now)
+    metadata = read(Targets, decode(center.message)[expected_file(center)])
+    top = read(Targets, center.repository.held["targets"]).signed
+    top.verify_delegate(names.EXPECTED, metadata.signed_bytes, metadata.signatures)
+    assert (announced(center), center.repository.announced) == (b"sealed", "a")
+    assert center.repository.alarms(center.now) == []
+
+
+def test_before_the_first_list_nothing_is_announced() -> None:
+    """There is nothing that could say whose key counts."""
+    with pytest.raises(PublishError, match="no signed list yet"):
+        Center().repository.announce(b"sealed", "a", NOW)
+
+
+def announced(center: Center) -> bytes:
+    """The file that the role names, as the broker is to have it."""
+    target = read(Targets, decode(center.message)[expected_file(center)]).signed.targets["expected.bin"]
+    return center.pieces[topics.blob(SITE, target.hashes["sha256"], 0)]
+
+
+def expected_file(center: Center) -> str:
+    """Where the role's metadata is."""
+    return next(name for name in decode(center.message) if name.endswith(".expected.json"))
 
 
 def test_secrets_are_not_shown() -> None:
