@@ -131,7 +131,7 @@ async def test_hold_and_restart(tmp_path: Path) -> None:
         assert (await at.give(Wish("restart", reason="update"))).ok
         assert await process.wait() == RESTART_STATUS
         at.post.process = None
-        assert not at.closed()
+        await at.until(lambda: not at.closed(), "the barrier is let go")
         ends = [event for event in at.events("system") if event["what"] in {"hold-ended", "stop"}]
         assert [(event["what"], event.get("why")) for event in ends] == [("hold-ended", "stop"), ("stop", None)]
         assert at.events("command")[-1]["action"] == "restart"
@@ -144,7 +144,7 @@ async def test_hold_ends_by_itself_without_the_center(tmp_path: Path) -> None:
     """The broker is gone before its time is over; the barrier closes all the same."""
     async with desk(tmp_path) as at:
         assert (await at.give(Wish("hold", "walk-in", seconds=2))).ok
-        assert at.closed()
+        await at.until(at.closed, "the barrier is held")
         at.community.broker.kill()
         await at.until(lambda: not at.closed(), "the barrier closes")
         await at.until(lambda: at.events("system")[-1]["what"] == "hold-ended", "its end is recorded")
@@ -155,7 +155,7 @@ async def test_killed_while_holding(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         assert (await at.give(Wish("hold", "walk-in", seconds=600))).ok
         await at.post.kill()
-        assert at.closed()
+        await at.until(at.closed, "the barrier is held")
         await at.post.start()
         await at.until(lambda: not at.closed(), "the barrier closes")
 
@@ -165,7 +165,7 @@ async def test_release(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         await at.give(Wish("hold", "walk-in", seconds=600))
         assert (await at.give(Wish("release", "walk-in"))).ok
-        assert not at.closed()
+        await at.until(lambda: not at.closed(), "the barrier is let go")
         assert not (await at.give(Wish("release", "walk-in"))).ok
 
 
