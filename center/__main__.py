@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 
 from center import commands, commands_read
-from center.cli import STATUSES, Failure, Status, complain
 from center.config_problem import ConfigError, ConfigUnreadableError
 from center.database import DatabaseAwayError, DatabaseVersionError
+from center.output import STATUSES, Failure, Status, complain
 
 
 def parser() -> argparse.ArgumentParser:
@@ -69,7 +69,7 @@ def _told(error: Exception) -> Status:
         case PermissionError():
             complain("Run the command as the center's user: sudo -u gated-center gated-center …")
             return Status.UNREACHABLE
-    return Status.WRONG
+    return Status.FAILED
 
 
 if __name__ == "__main__":

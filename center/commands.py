@@ -13,9 +13,10 @@ from typing import Any
 from urllib.parse import quote
 
 from center import config, logs, migrations
-from center.cli import Failure, Status, Subparsers, command, configuration, say
+from center.cli import Subparsers, command, configuration
 from center.config_problem import ConfigError, Problem
 from center.database import Database
+from center.output import Failure, Status, say
 from center.store import Store
 from center.worker import Settings, Worker
 

@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from center import reading
-from center.cli import Failure, Status, Subparsers, command, iso, opened, say, say_json
+from center.cli import Subparsers, command, iso, opened
 from center.database import AnyRow
 from center.options_read import add_export, add_verify
+from center.output import Failure, Status, say, say_json
 from center.store import Store
 from center.walk import Break, Event, Lost
 
@@ -82,7 +83,7 @@ def run_status(args: argparse.Namespace) -> int:
             say("no gates yet: gatectl gate add NAME")
         for alarm in alarms:
             say(_alarm_line(alarm))
-    return Status.WRONG if alarms else Status.OK
+    return Status.FAILED if alarms else Status.OK
 
 
 def run_alarms(args: argparse.Namespace) -> int:
@@ -99,7 +100,7 @@ def run_alarms(args: argparse.Namespace) -> int:
     else:
         for alarm in alarms:
             say(_alarm_line(alarm))
-    return Status.WRONG if any(alarm["open"] for alarm in alarms) else Status.OK
+    return Status.FAILED if any(alarm["open"] for alarm in alarms) else Status.OK
 
 
 def run_quarantine(args: argparse.Namespace) -> int:
@@ -137,7 +138,7 @@ def verify(store: Store, args: argparse.Namespace) -> int:
     broken = [chain for chain in chains if chain["breaks"] or chain["added"]]
     if args.json:
         say_json({"ok": not broken, "chains": chains})
-        return Status.WRONG if broken else Status.OK
+        return Status.FAILED if broken else Status.OK
     for chain in chains:
         say("{gate}  epoch {epoch}: {events:,} events, {first} to {last}, head {head}".format_map(chain))
         for first, last in chain["lost"]:
@@ -147,7 +148,7 @@ def verify(store: Store, args: argparse.Namespace) -> int:
         if chain["added"]:
             say(f"  {chain['added']} events stand there that are no part of its chain: somebody has put them there")
     say("something does not fit" if broken else "all chains hold")
-    return Status.WRONG if broken else Status.OK
+    return Status.FAILED if broken else Status.OK
 
 
 def run_export(args: argparse.Namespace) -> int:

@@ -25,7 +25,7 @@ from center.gatectl import (
     watch,
 )
 from center.gatectl.options import add_site
-from center.gatectl.output import STATUSES, Failure, Status, complain
+from center.output import STATUSES, Failure, Status, complain
 
 
 def parser() -> argparse.ArgumentParser:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from center.gatectl.output import Failure, Status, complain
+from center.output import Failure, Status, complain
 
 Ask = Callable[[str], str]
 """Shows a question, gives the line that is typed."""

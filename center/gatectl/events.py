@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from center.gatectl.options import Subparsers, command, opened
-from center.gatectl.output import Failure, Status
 
 if TYPE_CHECKING:
     from center.store import Store
@@ -51,20 +50,7 @@ def run_verify(args: argparse.Namespace) -> int:
 
 @contextmanager
 def _store(args: argparse.Namespace) -> "Iterator[Store]":
-    from center import cli  # noqa: PLC0415 - not for --help
-    from center.database import DatabaseAwayError, DatabaseVersionError  # noqa: PLC0415 - the same
-    from center.store import Store  # noqa: PLC0415 - the same
+    from center.gatectl.registry import stored  # noqa: PLC0415 - not for --help
 
-    site = opened(args)
-    try:
-        store = Store.open(site.database, site.name, read_only=True)
-        try:
-            yield store
-        finally:
-            store.close()
-    except DatabaseAwayError as error:
-        raise Failure(f"the database cannot be used just now: {error}", Status.UNREACHABLE) from error
-    except DatabaseVersionError as error:
-        raise Failure(str(error)) from error
-    except cli.Failure as failure:
-        raise Failure(str(failure), Status(int(failure.status))) from failure
+    with stored(opened(args), read_only=True) as store:
+        yield store

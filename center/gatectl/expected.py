@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from center.gatectl import asking, flash, list_work
 from center.gatectl.options import Subparsers, add_json, command, now, opened
-from center.gatectl.output import Failure, Status, say, say_json, say_table
+from center.output import Failure, Status, say, say_json, say_table
 
 if TYPE_CHECKING:
     from center.database import AnyRow

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from center.gatectl import asking, sign
 from center.gatectl.options import Subparsers, add_json, chosen, command, now, opened
-from center.gatectl.output import Failure, Status, complain, say, say_json
 from center.gatectl.reach import center_account, reached
+from center.output import Failure, Status, complain, say, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

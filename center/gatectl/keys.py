@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from center.gatectl import list_work, passphrases
 from center.gatectl.options import Subparsers, add_json, command, now, opened
-from center.gatectl.output import Failure, Status, complain, say, say_json, say_table
+from center.output import Failure, Status, complain, say, say_json, say_table
 
 if TYPE_CHECKING:
     from center.publish.metadata import Keyring

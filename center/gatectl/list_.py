@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from center.gatectl import asking, list_change, list_import, list_work, sign
 from center.gatectl.options import Subparsers, add_json, command, now, opened
-from center.gatectl.output import Failure, Status, say, say_json
+from center.output import Failure, Status, say, say_json
 
 if TYPE_CHECKING:
     from center.publish.repository import Repository

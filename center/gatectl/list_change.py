@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from center.gatectl import asking, flash, list_work, passphrases
 from center.gatectl.options import Subparsers, add_json, command, now, opened
-from center.gatectl.output import Failure, Status, complain, say, say_json
+from center.output import Failure, Status, complain, say, say_json
 
 if TYPE_CHECKING:
     from center.site.folder import Site

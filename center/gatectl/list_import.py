@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from center.gatectl import asking, list_work
 from center.gatectl.options import Subparsers, add_json, command, now, opened
-from center.gatectl.output import Failure, Status, complain
+from center.output import Failure, Status, complain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from center.gatectl import asking
 from center.gatectl.options import now
-from center.gatectl.output import Failure, Status, complain, say, say_json
+from center.output import Failure, Status, complain, say, say_json
 
 if TYPE_CHECKING:
     from center.listing import Next

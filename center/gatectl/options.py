@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from center.gatectl.output import Failure, Status
+from center.output import Failure, Status
 
 if TYPE_CHECKING:
     from center.gatectl.profiles import Installed

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from center.gatectl import passphrases
 from center.gatectl.options import Subparsers, add_json, command, now
-from center.gatectl.output import Failure, Status, complain, say, say_json
 from center.gatectl.reach import reached
+from center.output import Failure, Status, complain, say, say_json
 
 if TYPE_CHECKING:
     from center.orders import Wish

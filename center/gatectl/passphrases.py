@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from center.gatectl.output import Failure, Status, complain
+from center.output import Failure, Status, complain
 
 MIN: Final = 8
 Ask = Callable[[str], str]

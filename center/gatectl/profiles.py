@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from center.gatectl.output import Failure, Status
+from center.output import Failure, Status
 from center.site import files
 from protocol.message import MessageError
 from protocol.profile import Profile

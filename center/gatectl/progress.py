@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from center.flashing import Screen
 from center.gatectl import asking
-from center.gatectl.output import complain
+from center.output import complain
 from center.taking import Gate, State, Taking
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from center.gatectl.options import chosen, now, opened
-from center.gatectl.output import Failure, Status
+from center.output import Failure, Status
 
 if TYPE_CHECKING:
     from center.broker import Account

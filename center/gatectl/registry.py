@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from center.database import DatabaseAwayError, DatabaseVersionError
-from center.gatectl.output import Failure, Status
+from center.output import Failure, Status
 from center.site.folder import Site
 from center.site.gates import Registry
 from center.store import GateError, Store

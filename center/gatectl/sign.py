@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from center.gatectl import asking, passphrases
 from center.gatectl.options import Subparsers, add_json, command
-from center.gatectl.output import Failure, Status, complain, say, say_json
+from center.output import Failure, Status, complain, say, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

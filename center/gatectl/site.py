@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from center.gatectl import passphrases
 from center.gatectl.gate import broker_next
 from center.gatectl.options import Subparsers, add_json, command, now, opened
-from center.gatectl.output import Failure, Status, complain, say, say_json
+from center.output import Failure, Status, complain, say, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

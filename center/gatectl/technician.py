@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from center.gatectl import passphrases
 from center.gatectl.gate import broker_next
 from center.gatectl.options import Subparsers, add_json, command, now, opened
-from center.gatectl.output import Status, complain, say, say_json, say_table
+from center.output import Status, complain, say, say_json, say_table
 
 if TYPE_CHECKING:
     from center.site.folder import Site

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from center.gatectl.options import Subparsers, add_json, command, now
-from center.gatectl.output import Failure, Status, complain, say, say_json, say_table
 from center.gatectl.reach import Reach, reached
+from center.output import Failure, Status, complain, say, say_json, say_table
 
 if TYPE_CHECKING:
     from center.statuses import Said

@@ -12,7 +12,7 @@ from tuf.api.metadata import Metadata, Root
 from center import config
 from center.gatectl import passphrases
 from center.gatectl.__main__ import main
-from center.gatectl.output import STATUSES, Failure
+from center.output import STATUSES, Failure
 from center.publish.repository import Online, Repository
 from center.publish.vault import FolderVault
 from center.site import keys

@@ -1,4 +1,4 @@
-"""What a command says, and how it ends: as `gated` on the box has it.
+"""What the center's commands say, and how they end: as `gated` on the box has it.
 
 Results go to standard output, all else to standard error. A command ends with a `Status`, or raises `Failure` with
 the words and the status that `main` then gives.
@@ -13,7 +13,7 @@ from unicodedata import east_asian_width
 
 
 class Status(IntEnum):
-    """How a command ended; `gatectl --help` explains them."""
+    """How a command ended; `gatectl --help` and `gated-center --help` explain them."""
 
     OK = 0
     FAILED = 1
@@ -54,7 +54,9 @@ def complain(text: str) -> None:
 
 def say_json(result: object) -> None:
     """The result for the next program: one JSON document."""
-    say(json.dumps(result, ensure_ascii=False, indent=2, default=str))
+    text = json.dumps(result, ensure_ascii=False, indent=2, default=str)
+    # A half of a surrogate pair, which a gate may have written, becomes its escape again.
+    say(text.encode("utf-8", "backslashreplace").decode())
 
 
 def say_table(rows: Sequence[Mapping[str, object]]) -> None:
