@@ -15,6 +15,7 @@ from gated.flash_run import Flashes
 from gated.journal import Journal
 from gated.keys import KeysError
 from gated.line import Line, Settings
+from gated.listed import ListedKeys
 from gated.logs import FilteringBoundLogger
 from gated.mqtt import Account
 from gated.operators import SignedOperators
@@ -52,6 +53,7 @@ class Center:
         self._parts = parts
         site, gate, state = parts.config.site, parts.config.gate, parts.config.state
         self._keys = keys.load(state, site=site, gate=gate)
+        self._listed = ListedKeys(state, self._keys, parts.log)
         self._board = board.identity()
         account = Account(
             broker_url.parse(config.broker),
@@ -64,6 +66,7 @@ class Center:
         self._line = Line(
             Settings(site, gate, self._board, account, state / FILE_NAME),
             self._keys,
+            believed=lambda: self._listed.held.center,
             journal=parts.journal,
             keeper=parts.keeper,
             describe=self._status,
@@ -117,7 +120,9 @@ class Center:
         }
 
     def _documents_changed(self) -> None:
-        """Take up other verified documents: who may give commands, what the committee has decided."""
+        """Take up other verified documents: whose keys count, who may give commands, what the committee has decided."""
+        if trouble := self._listed.refresh():
+            self._parts.post.note(Kind.ALARM, {"what": "keys-trouble", "why": trouble[:1000]})
         self._operators.refresh()
         self._parts.post.rule_by(self._policy.refresh())
 
@@ -132,7 +137,8 @@ class Center:
     async def _status(self, line: Line) -> Status:
         state = await self._parts.describe()
         supply = status_message.Supply(self._list_age(), self._supply_trouble())
-        return status_message.status(state, line, self._keys, self._board, supply, self._commands.refused)
+        introduced = None if self._listed.held.known else self._keys
+        return status_message.status(state, line, introduced, self._board, supply, self._commands.refused)
 
     async def _diagnose(self) -> dict[str, object]:
         from gated import diagnostics  # noqa: PLC0415 - for the day when it is asked for
@@ -145,7 +151,8 @@ class Center:
         return None if vouched is None else round(max(self._parts.keeper.now().validity - vouched, 0.0), 1)
 
     def _supply_trouble(self) -> str:
-        return "; ".join(part for part in (self._flashes.trouble, self._policy.trouble) if part)
+        told = (self._flashes.trouble, self._policy.trouble, self._listed.held.trouble)
+        return "; ".join(part for part in told if part)
 
     def _rival(self, epoch: str) -> None:
         self._parts.log.error("center.rival", epoch=epoch, effect="another box speaks under this gate's name")

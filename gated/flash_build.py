@@ -37,9 +37,10 @@ from gated.listload import LoadError, alone, step_back
 from gated.overlay import Overlay, OverlayRefused
 from gated.trust import Trusted, TrustError
 from gated.whitelist import read_overlay
-from protocol import blob
+from protocol import blob, gates
 from protocol import repository as names
 from protocol.blob import PIECE_BYTES, BlobError
+from protocol.message import MessageError
 from protocol.repository import DeltaTarget, ListTarget
 from protocol.whitelist import LINE_MAX_BYTES
 
@@ -186,7 +187,7 @@ def _need(depot: Depot, name: str, target: TargetFile) -> Need:
 
 def _stale(job: _Job) -> bool:
     """Whether there is something to take away, for which nothing is fetched."""
-    if set(trust_folder.documents(job.state)) - set(job.trusted.targets):
+    if set(trust_folder.documents(job.state)) - {gates.DOCUMENT} - set(job.trusted.targets):
         return True
     return job.held is not None and any(
         target is None and version != _version(_overlay(job), name)
@@ -226,15 +227,25 @@ def _file(job: _Job, name: str, target: TargetFile) -> IO[bytes] | None:
 
 
 def _take_documents(job: _Job) -> bool:
-    """Put new documents in the others' place; whether any has changed."""
+    """Put new documents in the others' place; whether any has changed.
+
+    A list of gates that cannot be read is refused, and none takes the place of one: else keys that were taken out, or
+    those of the enrolment, would count again.
+    """
     before = trust_folder.documents(job.state)
     files = _files(job)
     with trust_folder.changing(job.state) as folder:
         for name in names.DOCUMENTS:
             if name in files and (file := _file(job, name, files[name])) is not None:
                 with file:
-                    trust_folder.put_document(folder, name, file.read())
-            elif name in before and name not in job.trusted.targets:
+                    data = file.read()
+                try:
+                    if name == gates.DOCUMENT:
+                        gates.parse(data)
+                    trust_folder.put_document(folder, name, data)
+                except MessageError as error:
+                    job.refused.append(f"{name}: {error}")
+            elif name in before and name not in {gates.DOCUMENT, *job.trusted.targets}:
                 trust_folder.drop_document(folder, name)
     return trust_folder.documents(job.state) != before
 

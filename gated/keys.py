@@ -15,6 +15,7 @@ other's place, there may for once be only the old one; then that is loaded.
 
 import shutil
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -26,7 +27,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from gated import durable
 from gated.config_center import password_file
-from protocol.enrolment import vouch
+from protocol.enrolment import VOUCHER_TIME, vouch
 from protocol.message import Key, Name
 from protocol.signature import public_bytes, public_key
 
@@ -75,7 +76,9 @@ class Keys:
     seal: X25519PrivateKey = field(repr=False)
     """The gate's own key for what is sealed to it."""
     center: tuple[Ed25519PublicKey, ...]
-    """The center's keys: what it says is signed by one of them."""
+    """The center's keys, as the enrolment file had them; `gated.listed` says which hold now."""
+    issued: datetime
+    """When that file was made."""
     root: bytes = field(repr=False)
     """The whitelist repository's root, as it was when the gate was set up."""
     pepper: bytes = field(repr=False)
@@ -111,7 +114,8 @@ def load(state: Path, *, site: str, gate: str) -> Keys:
     try:
         center = tuple(public_key(bytes.fromhex(key)) for key in facts.center)
         pepper = bytes.fromhex(_bytes(folder / "pepper").decode())
-    except ValueError as error:
+        issued = facts.until - VOUCHER_TIME
+    except (ValueError, OverflowError) as error:
         raise _damaged(folder) from error
     return Keys(
         site=site,
@@ -119,6 +123,7 @@ def load(state: Path, *, site: str, gate: str) -> Keys:
         sign=sign,
         seal=seal,
         center=center,
+        issued=issued,
         root=_bytes(folder / "root.json"),
         pepper=pepper,
         voucher=vouch(one_time, site=site, gate=gate, key=public_bytes(sign), seal=sealed),

@@ -10,11 +10,13 @@ gone, by a last will that was signed at connect and can say nothing but that; wh
 import asyncio
 import random
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from drivers.link import backoff
 from gated import journal_read
@@ -68,7 +70,8 @@ class Settings:
 class Line:
     """The gate's end. `run` it once; `session` is new at each start.
 
-    `rival` hears of another box under our name, `confirmed` that the center has taken something of ours: the keys work.
+    `believed` gives the center's keys that count now, `rival` hears of another box under our name, `confirmed` that the
+    center has taken something of ours: the keys work.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Line:
         settings: Settings,
         keys: Keys,
         *,
+        believed: Callable[[], Iterable[Ed25519PublicKey]],
         journal: Journal,
         keeper: Timekeeper,
         describe: Describe,
@@ -92,6 +96,7 @@ class Line:
         self.away = "not connected yet"
         self._settings = settings
         self._keys = keys
+        self._believed = believed
         self._journal = journal
         self._keeper = keeper
         self._describe = describe
@@ -314,7 +319,7 @@ class Line:
         return Head(state.epoch, state.first, state.root, state.seq, state.acked, state.oldest)
 
     def _verify(self, topic: str, message: bytes) -> bytes | None:
-        return verified(topic, message, self._keys.center)
+        return verified(topic, message, self._believed())
 
     def _mono(self) -> float:
         return self._keeper.now().mono

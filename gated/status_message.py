@@ -25,12 +25,12 @@ class Supply:
 def status(
     state: Mapping[str, Any],
     line: Line,
-    keys: Keys,
+    introduced: Keys | None,
     board: str,
     supply: Supply,
     refused: Mapping[str, int],
 ) -> Status:
-    """The message; `state` as `gated.state.Describer` gives it."""
+    """The message; `state` as `gated.state.Describer` gives it, `introduced` the keys that the center may not know."""
     journal, whitelist = state["journal"], state["list"] or {}
     line.status_number += 1
     return Status(
@@ -62,7 +62,7 @@ def status(
         },
         rivals=tuple(Rivals(epoch=epoch) for epoch in sorted(line.uplink.rivals)),
         refused=dict(refused),
-        key=keys.sign_public.hex(),
-        seal=keys.seal_public.hex(),
-        voucher=keys.voucher,
+        key=introduced and introduced.sign_public.hex(),
+        seal=introduced and introduced.seal_public.hex(),
+        voucher=introduced and introduced.voucher,
     )

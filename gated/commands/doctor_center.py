@@ -10,13 +10,15 @@ if TYPE_CHECKING:
 
 CONNECT_S: Final = 3.0
 CERTIFICATE_DAYS: Final = 30.0
+_PROPOSE: Final = "at the center, when the box is heard there: gatectl gate propose"
 _SETUP: Final = "sudo gated setup FILE, with a file from gatectl gate replace"
 _RENEW: Final = "gatectl site renew-certificate there makes a new one"
 
 
 def examine(config: "Config") -> Iterator[Finding]:
     """Nothing for a gate that runs alone."""
-    from gated import keys  # noqa: PLC0415 - cryptography, only where there is a center
+    from gated import keys, listed  # noqa: PLC0415 - cryptography, only where there is a center
+    from protocol.message import MessageError  # noqa: PLC0415 - the same
 
     if config.center is None:
         return
@@ -31,6 +33,17 @@ def examine(config: "Config") -> Iterator[Finding]:
         return
     mine = found.sign_public.hex()
     yield ok("center", f"{config.center.broker} as {config.center.username}; this box's key is {mine[:16]}…")
+    try:
+        held = listed.read(config.state, found)
+    except (OSError, MessageError) as error:
+        yield wrong(
+            "center", f"the signers' list of gates is damaged ({error})", "suspect the disk; it is fetched again"
+        )
+    else:
+        if held.trouble:
+            yield wrong("center", held.trouble.partition("; set it")[0], _SETUP)
+        elif not held.known:
+            yield note("center", "the signers' list of gates does not have this box's key", _PROPOSE)
     if config.center.ca is not None and not config.center.ca.is_file():
         yield wrong("center", f"{config.center.ca} is missing: the broker cannot be trusted", _SETUP)
         return

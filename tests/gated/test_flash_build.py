@@ -328,9 +328,9 @@ def test_documents_come_change_and_go(box: Box, center: Center) -> None:
     from gated.trust_folder import documents  # noqa: PLC0415
 
     assert documents(box.folder) == {"policy.json": b'{"schedules":{}}'}
-    center.publish(documents={"policy.json": b"{}", "gates.json": b'{"north":{}}'})
+    center.publish(documents={"policy.json": b"{}", "operators.json": b'{"operators":[]}'})
     box.take(center)
-    assert documents(box.folder) == {"policy.json": b"{}", "gates.json": b'{"north":{}}'}
+    assert documents(box.folder) == {"policy.json": b"{}", "operators.json": b'{"operators":[]}'}
     assert box.idle
 
 
