@@ -1,10 +1,12 @@
 """What a flash has received and not yet verified: the repository's message, and blobs piece by piece.
 
-    flash/repo.json          the last message
+    flash/repo.json          the last message that was believed
+    flash/repo.new           one that came since, and has not been believed yet
     flash/SHA256.NUMBER      a piece
 
-Nothing here is made durable, and nothing is believed: whoever reads a blob checks its length and hash first. After a
-power cut a piece may be empty or short; then it is asked for again.
+Nothing here is made durable, and nothing is trusted for being here: whoever reads checks signatures, lengths and hashes
+first. After a power cut a piece may be empty or short; then it is asked for again. A message takes the place of the one
+before only when it has been verified: anybody at the broker can send one.
 """
 
 import io
@@ -17,7 +19,8 @@ from typing import Final
 from protocol.blob import PIECE_BYTES, piece_bytes, piece_count
 
 FOLDER: Final = "flash"
-_MESSAGE: Final = "repo.json"
+_BELIEVED: Final = "repo.json"
+_NEW: Final = "repo.new"
 
 
 class Depot:
@@ -26,16 +29,27 @@ class Depot:
     def __init__(self, state: Path) -> None:
         self.folder = state / FOLDER
 
+    def begin(self) -> bytes | None:
+        """Begin a life with the message that was believed last; None where there is none."""
+        with suppress(OSError):  # then it is refused once more
+            (self.folder / _NEW).unlink()
+        return self.message()
+
     def put_message(self, message: bytes) -> None:
-        """Keep the repository's message. Raises OSError."""
-        self._put(_MESSAGE, message)
+        """Keep a message that has come, beside the one that was believed. Raises OSError."""
+        self._put(_NEW, message)
 
     def message(self) -> bytes | None:
-        """The last one; None where there is none."""
-        try:
-            return (self.folder / _MESSAGE).read_bytes()
-        except OSError:
-            return None
+        """The last one that has come; where none has since, the one that was believed. None where there is neither."""
+        for name in (_NEW, _BELIEVED):
+            with suppress(OSError):
+                return (self.folder / name).read_bytes()
+        return None
+
+    def believed(self) -> None:
+        """Take word that the last one was verified. Raises OSError."""
+        with suppress(FileNotFoundError):  # it was before
+            (self.folder / _NEW).replace(self.folder / _BELIEVED)
 
     def put(self, sha256: str, piece: int, data: bytes) -> None:
         """Keep a piece. Raises OSError."""
@@ -53,7 +67,7 @@ class Depot:
         """Throw away the pieces of all other blobs."""
         names = frozenset(wanted)
         for path in self.folder.glob("*.*"):
-            if path.name != _MESSAGE and path.name.partition(".")[0] not in names:
+            if path.name not in {_BELIEVED, _NEW} and path.name.partition(".")[0] not in names:
                 with suppress(OSError):  # the next one tries again
                     path.unlink()
 

@@ -70,7 +70,7 @@ _State = Literal["idle", "fetching", "building", "refused"]
 class Flash:
     """One gate's flashes, for the length of one life. `sign` takes topic and message.
 
-    `kept` is the message in the depot. Every method that gives acts is called from one task.
+    `kept` is the message in the depot that was believed last. Every method that gives acts is called from one task.
     """
 
     def __init__(
@@ -165,13 +165,14 @@ class Flash:
         if self.phase is not Phase.CHECKING:
             return []
         self.phase = Phase.IDLE
+        if not result.why:
+            self.vouched = result.vouched
         if self._pending is not None:
             return self._take(self._pending, now)
         if result.why or self._lost:
             return self._refuse((self._lost or result.why,), now)
         self._checked = result
         self._troubles = result.troubles
-        self.vouched = result.vouched
         self._judge_age(now)
         first = tuple(need for need in result.needs if not need.last)
         last = tuple(need for need in result.needs if need.last)

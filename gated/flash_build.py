@@ -65,11 +65,12 @@ class _Job:
 
 def check(state: Path, root: bytes, validity: float, floor: float, *, whole: bool = False) -> Checked:
     """Whether the message in the depot is to be believed, and what of it is lacking here. Raises OSError."""
-    message = Depot(state).message()
+    depot = Depot(state)
+    message = depot.message()
     if message is None:
         return Checked(why="there is no message")
     try:
-        trusted = trust.refresh(state, root, message, validity)
+        trusted = trust.refresh(state, root, message, validity, depot.believed)
         job = _job(state, trusted, validity, floor, whole=whole)
         wanted = _wanted_list(job)
         files = _files(job)

@@ -67,7 +67,7 @@ class Flashes:
         self._hands = hands
         self._depot = Depot(state)
         self._child = Child(state, keys.current(state) / "root.json")
-        self._flash = Flash(site, gate, hands.line.session, sign=hands.line.sign, kept=self._depot.message())
+        self._flash = Flash(site, gate, hands.line.session, sign=hands.line.sign, kept=self._depot.begin())
         self._connection: Connection | None = None
         self._acts: asyncio.Queue[Act] = asyncio.Queue()
         self._told = ""

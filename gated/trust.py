@@ -13,7 +13,7 @@
 This module is imported by the process that builds lists only: tuf costs 25 MB and a tenth of a second.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,8 +62,13 @@ class Trusted:
     troubles: tuple[str, ...]
 
 
-def refresh(state: Path, enrolled: bytes, message: bytes, validity: float) -> Trusted:
-    """Take up what the message says, at this validity time (POSIX s). Raises TrustError, OSError."""
+def refresh(
+    state: Path, enrolled: bytes, message: bytes, validity: float, believed: Callable[[], None] = lambda: None
+) -> Trusted:
+    """Take up what the message says, at this validity time (POSIX s). Raises TrustError, OSError.
+
+    `believed` is told that all of it was verified, before anything older than it is refused.
+    """
     try:
         files = names.decode(message)
     except MessageError as error:
@@ -73,6 +78,7 @@ def refresh(state: Path, enrolled: bytes, message: bytes, validity: float) -> Tr
     with trust_folder.changing(state) as folder:
         try:
             found = _Updater(folder / trust_folder.METADATA, enrolled, files, validity).all()
+            believed()
         except (RepositoryError, DownloadError) as error:
             failure = error
     if found is None:

@@ -53,7 +53,7 @@ class Box:
     def start(self) -> None:
         """A new life."""
         self.depot = Depot(self.folder)
-        self.flash = Flash(SITE, GATE, "session", sign=unsigned, kept=self.depot.message())
+        self.flash = Flash(SITE, GATE, "session", sign=unsigned, kept=self.depot.begin())
         self.acts: deque[Act] = deque(self.flash.start(self.now))
         self.wanted: set[str] = set()
 

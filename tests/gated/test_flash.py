@@ -26,8 +26,9 @@ from protocol.credential import Credential
 from protocol.repository import decode, encode
 from protocol.roles import Enrolment
 from protocol.whitelist import Entry
+from tests.attacks import forged
 from tests.flashbox import GATE, Box, at, unsigned
-from tests.signers import NOW, SITE, Center, line
+from tests.signers import NOW, SITE, Center, Committee, line
 
 LINES = [line(number) for number in range(50)]
 
@@ -183,6 +184,22 @@ def test_how_old_the_list_is_is_known_after_a_restart(box: Box, center: Center) 
     box.run(lambda _: None)
     assert box.flash.vouched == center.now.timestamp()
     assert box.idle
+
+
+def test_what_somebody_else_sends_does_not_hide_it(box: Box, center: Center) -> None:
+    """A message that is not believed takes no believed one's place: neither before the restart, nor just after it."""
+    box.take(center)
+    false = forged(center, Committee())
+    box.hear(topics.repository(SITE), false)
+    box.run(lambda _: None)
+    assert "not to be believed" in box.flash.trouble
+    for early in (False, True):
+        box.start()
+        if early:
+            box.hear(topics.repository(SITE), false)
+        box.run(lambda _: None)
+        assert box.flash.vouched == center.now.timestamp()
+        assert box.idle is not early
 
 
 def test_a_life_that_ends_amid_pieces_goes_on_where_it_was(box: Box, center: Center) -> None:

@@ -106,6 +106,7 @@ class Builder:
             raise UnbelievableError("not to be believed: older than what is trusted")
         if validity >= said.expires:
             raise UnbelievableError("the signatures have run out")
+        self.disk.believed()
         self.disk.trusted = said
         return said
 

@@ -13,8 +13,9 @@ from protocol.blob import piece_bytes, piece_count
 from tests.simulation.repository import Lines, Metadata
 
 MESSAGE: Final = ("message", -1)
+NEW: Final = ("new message", -1)
 Key = tuple[str, int]
-"""A piece, or the message."""
+"""A piece, or a message."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,25 @@ class Disk:
     _soft: dict[Key, bytes | None] = field(default_factory=dict)
     """What was there before, of files that power may still take back."""
 
+    def begin(self) -> bytes | None:
+        """See Depot."""
+        if NEW in self.files:
+            self._remove(NEW)
+        return self.message()
+
     def put_message(self, message: bytes) -> None:
         """See Depot."""
-        self._put(MESSAGE, message)
+        self._put(NEW, message)
 
     def message(self) -> bytes | None:
         """See Depot."""
-        return self.files.get(MESSAGE)
+        return self.files.get(NEW, self.files.get(MESSAGE))
+
+    def believed(self) -> None:
+        """See Depot."""
+        if NEW in self.files:
+            self._put(MESSAGE, self.files[NEW])
+            self._remove(NEW)
 
     def put(self, sha256: str, piece: int, data: bytes) -> None:
         """See Depot."""
@@ -62,7 +75,7 @@ class Disk:
 
     def keep_only(self, wanted: Iterable[str]) -> None:
         """See Depot."""
-        names = frozenset(wanted) | {MESSAGE[0]}
+        names = frozenset(wanted) | {MESSAGE[0], NEW[0]}
         for key in [key for key in self.files if key[0] not in names]:
             self._remove(key)
 

@@ -160,7 +160,7 @@ class Gate:
         self._on = True
         self._acts.clear()
         self._busy, self._order, self.told = False, None, b""
-        flash = Flash(SITE, self.name, f"life-{self._life}", sign=lambda _, text: text, kept=self.disk.message())
+        flash = Flash(SITE, self.name, f"life-{self._life}", sign=lambda _, text: text, kept=self.disk.begin())
         self.flash = self._world.make_flash(flash)
         self._documents = self.disk.documents
         self._list = None
