@@ -15,10 +15,9 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from center.publish.metadata import Keyring, PublishError
+from center.publish.metadata import PublishError
+from center.publish.opened import first_keyring, repository
 from center.publish.proposal import Changes
-from center.publish.repository import Online, Repository
-from center.publish.vault import FolderVault
 from center.site import files, keys
 from center.site.files import SiteError
 from center.site.folder import Site
@@ -107,29 +106,14 @@ def remove(site: Site, name: str, propose: Propose, now: datetime, *, bundle: Pa
 
 
 def proposing(site: Site) -> Propose:
-    """Proposals to the site's own repository. Raises SiteError."""
-    online = Online(
-        keys.read(site.folder / "online" / "repository.pem"), keys.read(site.folder / "online" / "suspensions.pem")
-    )
-    repository = Repository(site.name, FolderVault(site.repository), online)
+    """Proposals to the site's own repository. Raises SiteError, PublishError."""
+    held = repository(site)
 
     def propose(documents: Mapping[str, bytes], now: datetime) -> bytes:
-        keyring = None if repository.keyring is not None else _keyring(site)
-        return repository.propose(Changes(documents=documents, keyring=keyring), now).to_bytes()
+        keyring = None if held.keyring is not None else first_keyring(site)
+        return held.propose(Changes(documents=documents, keyring=keyring), now).to_bytes()
 
     return propose
-
-
-def _keyring(site: Site) -> Keyring:
-    """Whose signatures are to count, for the first proposal."""
-    public = site.keys
-    return Keyring(
-        signers=public.signers,
-        threshold=site.facts.threshold,
-        repository=public.repository,
-        registrars=public.registrars,
-        suspensions=public.suspensions,
-    )
 
 
 def _change(site: Site, document: OperatorsDocument, propose: Propose, now: datetime, bundle: Path | None) -> Path:

@@ -43,11 +43,7 @@ def add(actions: Subparsers) -> None:
     revoking.add_argument(
         "--until", type=list_work.until, metavar="DAY", help="when an e-ID itself expires, if the list does not say it"
     )
-    revoking.add_argument("--dry-run", action="store_true", help="show what would change; write nothing")
-    revoking.add_argument(
-        "--word", action="append", default=[], choices=[list_work.SHRINKS], help="a loss of more than a tenth is meant"
-    )
-    list_work.add_output(revoking)
+    list_work.add_proposing(revoking)
     add_json(revoking)
     revoking.set_defaults(run=revoke)
 

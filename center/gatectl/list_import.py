@@ -53,12 +53,8 @@ def add(actions: Subparsers) -> None:
     parser.add_argument(
         "--keep-others", action="store_true", help="keep who is on the list and not in the file (else they go)"
     )
-    parser.add_argument("--dry-run", action="store_true", help="show what would change; write nothing")
     parser.add_argument("--yes", action="store_true", help="leave out the rows that cannot be read, without asking")
-    parser.add_argument(
-        "--word", action="append", default=[], choices=[list_work.SHRINKS], help="a loss of more than a tenth is meant"
-    )
-    list_work.add_output(parser)
+    list_work.add_proposing(parser)
     add_json(parser)
     parser.set_defaults(run=run)
 

@@ -29,6 +29,15 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_proposing(parser: argparse.ArgumentParser) -> None:
+    """What goes with another list: a look at it first, the word where much goes, where the proposal goes."""
+    parser.add_argument("--dry-run", action="store_true", help="show what would change; write nothing")
+    parser.add_argument(
+        "--word", action="append", default=[], choices=[SHRINKS], help="a loss of more than a tenth is meant"
+    )
+    add_output(parser)
+
+
 def held(site: "Site") -> "Repository":
     """The site's repository. Raises Failure."""
     from center.publish.metadata import PublishError  # noqa: PLC0415 - not for --help
