@@ -91,13 +91,14 @@ async def introduced(account: Account, site: str, vouchers: Mapping[str, bytes],
             async with asyncio.timeout(wait_s):
                 async for message in link.messages():
                     link.done(message)
-                    found |= _introduced(site, message, vouchers)
+                    found |= introduction(site, message, vouchers)
                     if len(found) == len(vouchers):
                         break
     return found
 
 
-def _introduced(site: str, message: Message, vouchers: Mapping[str, bytes]) -> dict[str, bytes]:
+def introduction(site: str, message: Message, vouchers: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The key that a gate's status brings, if the gate's one-time key has vouched for it; else nothing."""
     said = hear(site, message.topic, message.payload, dict.fromkeys(vouchers), 0.0)
     if said is None or said.new is None:
         return {}

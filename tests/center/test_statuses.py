@@ -9,10 +9,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from center.broker import Message as Arrived
 from center.gatectl.watch import changed, row
 from center.orders import LIFE_S, Gate, Wish, made
-from center.statuses import Listener
+from center.statuses import Listener, introduction
 from protocol import topics
+from protocol.enrolment import vouch
 from protocol.message import DeviceStatus, ListStatus, Message, Offline, Sent, Status
-from protocol.signature import signed
+from protocol.signature import public_bytes, signed
 
 KEY: Final = Ed25519PrivateKey.generate()
 NORTH: Final = Gate("demo", "north", [KEY.public_key()])
@@ -52,6 +53,24 @@ def test_only_what_the_gate_has_signed() -> None:
     assert listener.take(Arrived(topics.ack("demo", "north"), right.payload, True, 1, 1)) is None
     assert listener.take(right) is not None
     assert listener.known == {"north": status()}
+
+
+def test_a_new_box_is_believed_once_its_voucher_has_vouched_for_it() -> None:
+    """Not by another's voucher, not for another gate, and not where the status is signed by another key."""
+    one_time, other = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    vouchers = {"north": public_bytes(one_time)}
+    key, seal = public_bytes(KEY), b"s" * 32
+
+    def brought(by: Ed25519PrivateKey, gate: str = "north") -> Status:
+        word = vouch(by, site="demo", gate=gate, key=key, seal=seal)
+        return status(key=key.hex(), seal=seal.hex(), voucher=word)
+
+    assert introduction("demo", arrived(brought(one_time)), vouchers) == {"north": key}
+    assert introduction("demo", arrived(brought(other)), vouchers) == {}
+    assert introduction("demo", arrived(brought(one_time, "south")), vouchers) == {}
+    assert introduction("demo", arrived(brought(one_time), gate="south"), vouchers) == {}
+    assert introduction("demo", arrived(brought(one_time), key=other), vouchers) == {}
+    assert introduction("demo", arrived(status()), vouchers) == {}
 
 
 @pytest.mark.parametrize(
