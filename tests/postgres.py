@@ -80,6 +80,12 @@ class Postgres:
         self._run("createdb", "-h", str(self.folder), "-p", str(_PORT), "-U", "gated", name)
         return f"postgresql://gated@/{name}?host={self.folder}&port={_PORT}"
 
+    def copy_database(self, name: str, to: str) -> None:
+        """Make `to` a copy of that database, in place of what it was. Nobody may be connected to either for long."""
+        at = ("-h", str(self.folder), "-p", str(_PORT), "-U", "gated")
+        self._run("dropdb", *at, "--if-exists", "--force", to)
+        self._run("createdb", *at, "-T", name, to)
+
     def _serves(self) -> bool:
         asked = [str(self.bin / "pg_isready"), "-q", "-h", str(self.folder), "-p", str(_PORT)]
         return subprocess.run(asked, check=False, timeout=_WAIT_S, cwd=self.folder).returncode == 0

@@ -1,9 +1,10 @@
 """Five gates, a broker and a center under everything that can happen to them, for hours: `make soak HOURS=8`.
 
 People come to every post all the time. Every few seconds the seed chooses what happens next: links cut, stalled or half
-dead; kill -9 of a gate, the center, the broker, with or without its memory; the center's database put back to a backup;
-a gate's state folder put back to an image. Every few minutes all is left alone until the center holds every journal,
-hash for hash; that is checked, and said.
+dead; kill -9 of a gate, the center, the broker, with or without its memory; the center's disk full; its database put
+back to a backup; a gate's state folder put back to an image. Every few minutes all is left alone until the center holds
+every journal, hash for hash; that is checked, and said. With `--postgres` (`make soak ARGS=--postgres`) the center has
+two workers on PostgreSQL, and kill -9 of PostgreSQL takes the place of the full disk.
 """
 
 import argparse
@@ -15,33 +16,55 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack, suppress
 from itertools import count
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy.engine import make_url
+
+from gated import control
 from tests.community import Community, journal_hashes
 from tests.gatepost import Gatepost
+from tests.postgres import Postgres
 from tests.proxy import Proxy
 
 GATES: Final = ("north", "south", "east", "west", "market")
 PAUSE_S: Final = (0.5, 6.0)
 ROUND_S: Final = 120.0
 COME_S: Final = 0.05
+SHOW_S: Final = 1.0
 _HOUR_S: Final = 3600.0
+_BACKUP: Final = "backup"
 
 Say = Callable[[str], None]
 
 
 class Soak:
-    """One run on a community whose center and gates are running. `told` counts what has happened."""
+    """One run on a community whose center and gates are running. `told` counts what has happened.
 
-    def __init__(self, community: Community, proxy: Proxy, seed: int, say: Say) -> None:
+    `pause_s` is how long nothing happens between two faults, and at most how long one lasts.
+    """
+
+    def __init__(
+        self,
+        community: Community,
+        proxy: Proxy,
+        seed: int,
+        say: Say,
+        *,
+        cluster: Postgres | None = None,
+        pause_s: tuple[float, float] = PAUSE_S,
+    ) -> None:
         self.told: Counter[str] = Counter()
+        self.last = "nothing yet"
         self._community = community
         self._proxy = proxy
         self._rand = random.Random(seed)
         self._say = say
-        self._backup = community.folder / "backup.db"
+        self._cluster = cluster
+        self._pause_s = pause_s
+        self._backed_up = False
         self._images: dict[str, Path] = {}
 
     async def run(self, seconds: float, round_s: float = ROUND_S) -> None:
@@ -58,17 +81,13 @@ class Soak:
 
     async def _round(self, seconds: float) -> None:
         end = time.monotonic() + seconds
-        coming = [asyncio.create_task(self._come(post)) for post in self._community.posts.values()]
-        try:
+        async with self._community.traffic(COME_S):
             while time.monotonic() < end:
-                await asyncio.sleep(self._rand.uniform(*PAUSE_S))
-                what, do = self._rand.choice(self._faults())
-                self.told[what] += 1
+                await asyncio.sleep(self._rand.uniform(*self._pause_s))
+                self.last, do = self._rand.choice(self._faults())
+                self.told[self.last] += 1
                 await do()
-        finally:
-            for task in coming:
-                task.cancel()
-            await asyncio.gather(*coming, return_exceptions=True)
+        self.last = "left alone until all is told"
         self._proxy.reopen()
         for post in self._community.posts.values():
             # The newest answer may be from before a backup was put back: one more event and all is said.
@@ -87,29 +106,44 @@ class Soak:
             ("broker emptied", self._empty_broker),
             ("backup put back", self._put_back),
             ("image put back", self._image),
+            ("disk full", self._fill) if self._cluster is None else ("database killed", self._kill_database),
         ]
 
-    async def _come(self, post: Gatepost) -> None:
-        number = self._rand.randrange(1 << 24)
-        while True:
-            number += 1
-            post.walk_in(f"0A{number % (1 << 32):08X}")
-            await asyncio.sleep(COME_S)
+    async def show(self, live: Say) -> None:
+        """Say each moment how things are, until cancelled."""
+        for second in count():
+            untold = ", ".join([f"{name} {await _untold(post)}" for name, post in self._community.posts.items()])
+            live(f"{second // 60}:{second % 60:02} {self.told.total()} faults, now: {self.last}. Untold: {untold}")
+            await asyncio.sleep(SHOW_S)
+
+    async def _a_while(self) -> None:
+        await asyncio.sleep(self._rand.uniform(0, self._pause_s[1]))
 
     async def _cut(self) -> None:
         self._proxy.close()
-        await asyncio.sleep(self._rand.uniform(0, 3))
+        await self._a_while()
         self._proxy.reopen()
 
     async def _stall(self) -> None:
         self._proxy.stall()
-        await asyncio.sleep(self._rand.uniform(0, 5))
+        await self._a_while()
         self._proxy.reopen()
 
     async def _halve(self) -> None:
         self._proxy.halve()
-        await asyncio.sleep(self._rand.uniform(0, 5))
+        await self._a_while()
         self._proxy.reopen()
+
+    async def _fill(self) -> None:
+        self._community.limit_files()
+        await self._a_while()
+        self._community.unlimit_files()
+
+    async def _kill_database(self) -> None:
+        assert self._cluster is not None
+        await asyncio.to_thread(self._cluster.kill)
+        await self._a_while()
+        await asyncio.to_thread(self._cluster.start)
 
     def _any(self) -> tuple[str, Gatepost]:
         return self._rand.choice(sorted(self._community.posts.items()))
@@ -120,8 +154,9 @@ class Soak:
         await post.start(ready=False)
 
     async def _kill_center(self) -> None:
-        await self._community.kill_center()
-        await asyncio.sleep(self._rand.uniform(0, 3))
+        """One of its workers, which may be its only one."""
+        await self._community.kill_worker()
+        await self._a_while()
         await self._community.start_center()
 
     async def _kill_broker(self) -> None:
@@ -138,15 +173,28 @@ class Soak:
 
     async def _put_back(self) -> None:
         """A backup of the center's database, or the one taken before put in its place."""
-        database = self._community.database_file
+        workers = len(self._community.centers)
         await self._community.kill_center()
-        if self._backup.exists() and self._rand.random() < 0.5:
-            for left in database.parent.glob(database.name + "*"):
-                left.unlink()
-            shutil.copy(self._backup, database)
-        else:
-            self._community.copy_database(self._backup)
-        await self._community.start_center()
+        back = self._backed_up and self._rand.random() < 0.5
+        self._backed_up = True
+        await asyncio.to_thread(self._copy_file if self._cluster is None else self._copy_in_cluster, back=back)
+        for _ in range(workers):
+            await self._community.start_center()
+
+    def _copy_file(self, *, back: bool) -> None:
+        database, backup = self._community.database_file, self._community.folder / _BACKUP
+        if not back:
+            self._community.copy_database(backup)
+            return
+        for left in database.parent.glob(database.name + "*"):
+            left.unlink()
+        shutil.copy(backup, database)
+
+    def _copy_in_cluster(self, *, back: bool) -> None:
+        name = make_url(self._community.database).database
+        assert self._cluster is not None
+        assert name is not None
+        self._cluster.copy_database(*((_BACKUP, name) if back else (name, _BACKUP)))
 
     async def _image(self) -> None:
         """A copy of a gate's state folder, or the one taken before put in its place."""
@@ -171,18 +219,46 @@ class Soak:
             assert set(journal_hashes(post.journal)) <= set(held), f"{name}: something is missing"
 
 
-async def soak(folder: Path, seconds: float, seed: int, say: Say, round_s: float = ROUND_S) -> Counter[str]:
+async def _untold(post: Gatepost) -> str:
+    try:
+        return str((await post.status())["center"]["backlog"])
+    except control.NotRunning:
+        return "down"
+
+
+async def soak(
+    folder: Path,
+    seconds: float,
+    seed: int,
+    say: Say,
+    *,
+    cluster: Postgres | None = None,
+    live: Say | None = None,
+    round_s: float = ROUND_S,
+    pause_s: tuple[float, float] = PAUSE_S,
+) -> Counter[str]:
     """What has happened in that time. Raises AssertionError where something does not fit."""
-    async with Community(folder, names=()) as community, Proxy(community.broker.port, random.Random(seed)) as proxy:
+    database = None if cluster is None else cluster.new_database()
+    async with (
+        Community(folder, (), database, workers=cluster is not None) as community,
+        Proxy(community.broker.port, random.Random(seed)) as proxy,
+    ):
         community.port_for_gates = proxy.port
         for name in GATES:
             await community.add(name)
-        await community.start_center()
-        for post in community.posts.values():
-            await post.start()
+        for _ in range(1 if cluster is None else 2):
+            await community.start_center()
+        await community.start_gates()
         await community.agreed()
-        run = Soak(community, proxy, seed, say)
-        await run.run(seconds, round_s)
+        run = Soak(community, proxy, seed, say, cluster=cluster, pause_s=pause_s)
+        showing = asyncio.create_task(run.show(live)) if live is not None else None
+        try:
+            await run.run(seconds, round_s)
+        finally:
+            if showing is not None:
+                showing.cancel()
+                with suppress(asyncio.CancelledError):
+                    await showing
         return run.told
 
 
@@ -191,17 +267,28 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="A whole community under faults for hours; nothing may be lost.")
     parser.add_argument("--hours", type=float, default=1.0, help="how long (default: 1)")
     parser.add_argument("--seed", type=int, default=None, help="repeats a run's choices (default: a new one)")
+    parser.add_argument("--postgres", action="store_true", help="with the center on a PostgreSQL of its own")
     args = parser.parse_args()
     seed = random.SystemRandom().randrange(2**32) if args.seed is None else args.seed
 
-    def say(text: str) -> None:
-        sys.stdout.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+    on_terminal = sys.stdout.isatty()
+
+    def write(text: str) -> None:
+        sys.stdout.write(f"\r\x1b[K{text}" if on_terminal else text)
         sys.stdout.flush()
 
+    def say(text: str) -> None:
+        write(f"{time.strftime('%H:%M:%S')} {text}\n")
+
+    def live(text: str) -> None:
+        write(text[: shutil.get_terminal_size().columns - 1])
+
     say(f"seed {seed}, {args.hours:g} h")
-    with tempfile.TemporaryDirectory(prefix="gated-soak-") as folder:
+    with tempfile.TemporaryDirectory(prefix="gated-soak-") as folder, ExitStack() as stack:
+        cluster = stack.enter_context(Postgres()) if args.postgres else None
+        seconds, shown = args.hours * _HOUR_S, live if on_terminal else None
         try:
-            asyncio.run(soak(Path(folder), args.hours * _HOUR_S, seed, say))
+            asyncio.run(soak(Path(folder), seconds, seed, say, cluster=cluster, live=shown))
         except AssertionError as error:
             say(f"does not fit: {error}")
             return 1
