@@ -10,7 +10,20 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from gated.commands import check, clock, demo, doctor, emulate, journal, run, setup, status, version, whitelist
+from gated.commands import (
+    check,
+    clock,
+    demo,
+    doctor,
+    emulate,
+    expected,
+    journal,
+    run,
+    setup,
+    status,
+    version,
+    whitelist,
+)
 from gated.commands.output import STATUSES, Failure, Status, complain
 
 
@@ -25,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     subparsers = top.add_subparsers(metavar="COMMAND", required=True)
-    for module in (run, check, setup, whitelist, journal, status, doctor, clock, emulate, demo, version):
+    for module in (run, check, setup, whitelist, journal, status, expected, doctor, clock, emulate, demo, version):
         module.add(subparsers)
     return top
 

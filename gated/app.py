@@ -107,6 +107,7 @@ class _Gate:
             whitelist=self._whitelist,
             readers=self._readers,
             center=lambda: None if self._center is None else self._center.state(),
+            expected=lambda: None if self._center is None else self._center.expected.count,
         )
         self._ports = Ports()
         self._tasks: list[Task] = []
@@ -337,8 +338,12 @@ class _Gate:
                 self._post.clock([fact])
                 await asyncio.to_thread(self._remember)
                 return {"ok": True, **fact.fields}
+            case "expected":
+                if self._center is None:
+                    return {"error": "this gate has no center that could announce visitors"}
+                return self._center.expected.find(str(request.get("text", "")))
             case other:
-                return {"error": f"there is no {other!r}; status, list and clock-accept can be asked for"}
+                return {"error": f"there is no {other!r}; status, list, clock-accept and expected can be asked for"}
 
     def _restart(self) -> None:
         """End in order, to be started anew."""

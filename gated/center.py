@@ -7,10 +7,12 @@ gate alone needs neither.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from gated import board, flash_run, keys, status_message
 from gated.clock import Timekeeper
 from gated.config import CenterConfig, Config
+from gated.expected import ExpectedVisitors
 from gated.flash_run import Flashes
 from gated.journal import Journal
 from gated.keys import KeysError
@@ -30,6 +32,8 @@ from protocol.event import Kind
 from protocol.message import Status
 
 __all__ = ["Center", "KeysError", "Parts"]
+
+FORGET_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,6 @@ class Center:
         )
         self._operators = SignedOperators(state, gate, parts.log)
         self._policy = SignedPolicy(parts.config, state, parts.log)
-        self._documents_changed()
         hands = Hands(parts.post, parts.keeper, self._line, self._diagnose, parts.restart, parts.log)
         self._commands = Commands(site, gate, self._operators, hands)
         self._line.add(self._commands)
@@ -91,12 +94,16 @@ class Center:
         )
         self._flashes = Flashes(site, gate, state, flashing)
         self._line.add(self._flashes)
+        self.expected = ExpectedVisitors(state, self._keys, parts.keeper, lambda: self._flashes.vouched, parts.log)
+        """Who is announced; for whoever asks on the control socket, and for nothing else."""
+        self._documents_changed()
 
     async def run(self) -> None:
         """Talk with it until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._flashes.work(), name="flashes")
             group.create_task(self._line.run(), name="line")
+            group.create_task(self._forget(), name="expected")
 
     @property
     def confirmed(self) -> bool:
@@ -113,18 +120,25 @@ class Center:
             "session": self._line.session,
             "backlog": uplink.backlog,
             "confirmed_s_ago": None if told is None else round(self._parts.keeper.now().mono - told, 1),
-            "rivals": sorted(uplink.rivals),
+            "rivals": list(self._line.rivals.epochs),
             "commands": {"accepted": self._commands.accepted, "refused": self._commands.refused},
             "supply": self._supply_trouble(),
             "list_age_s": self._list_age(),
         }
 
     def _documents_changed(self) -> None:
-        """Take up other verified documents: whose keys count, who may give commands, what the committee has decided."""
+        """Take up other verified documents: whose keys count, who may give commands, policy, who is announced."""
         if trouble := self._listed.refresh():
             self._parts.post.note(Kind.ALARM, {"what": "keys-trouble", "why": trouble[:1000]})
         self._operators.refresh()
         self._parts.post.rule_by(self._policy.refresh())
+        self.expected.refresh()
+
+    async def _forget(self) -> None:
+        """Hold nobody in memory much longer than they are announced for."""
+        while True:
+            await asyncio.sleep(FORGET_S)
+            self.expected.forget()
 
     def _supply(self, why: str) -> None:
         """Tell of a trouble with what the center sends, once."""
@@ -151,7 +165,7 @@ class Center:
         return None if vouched is None else round(max(self._parts.keeper.now().validity - vouched, 0.0), 1)
 
     def _supply_trouble(self) -> str:
-        told = (self._flashes.trouble, self._policy.trouble, self._listed.held.trouble)
+        told = (self._flashes.trouble, self._policy.trouble, self._listed.held.trouble, self.expected.trouble)
         return "; ".join(part for part in told if part)
 
     def _rival(self, epoch: str) -> None:

@@ -40,6 +40,7 @@ from gated.whitelist import read_overlay
 from protocol import blob, gates
 from protocol import repository as names
 from protocol.blob import PIECE_BYTES, BlobError
+from protocol.expected import SEALED_MAX_BYTES
 from protocol.message import MessageError
 from protocol.repository import DeltaTarget, ListTarget
 from protocol.whitelist import LINE_MAX_BYTES
@@ -87,7 +88,7 @@ def check(state: Path, root: bytes, validity: float, floor: float, *, whole: boo
         version=str(wanted.version) if wanted is not None else None,
         needs=missing,
         build=complete or _stale(job),
-        troubles=trusted.troubles,
+        troubles=(*trusted.troubles, *job.troubles),
     )
 
 
@@ -155,7 +156,35 @@ def _files(job: _Job) -> dict[str, TargetFile]:
     found |= {name: target for name, (_, target) in job.trusted.roles.items() if target and name != names.EXPECTED}
     for name, target in found.items():
         _bounded(name, target)
+    announced = _announced(job)
+    if announced is not None and announced.hashes["sha256"] != documents.get(names.FILE_OF[names.EXPECTED]):
+        found[names.EXPECTED] = announced
     return found
+
+
+def _announced(job: _Job) -> TargetFile | None:
+    """The sealed file of announced visitors, where there is one that can be taken: nothing else waits for it."""
+    _, target = job.trusted.roles.get(names.EXPECTED, (0, None))
+    if target is None:
+        return None
+    try:
+        _bounded(names.EXPECTED, target)
+    except BuildRefused as error:
+        job.troubles.append(f"{names.EXPECTED}: {error}")
+        return None
+    return target
+
+
+def _withdrawn(job: _Job) -> set[str]:
+    """The documents that are held and named no more, and may go.
+
+    The list of gates stays until there is another: else keys that were taken out, or those of the enrolment, would
+    count again. Of a role that could not be verified, what it had stays.
+    """
+    held = set(trust_folder.documents(job.state)) - {gates.DOCUMENT, names.FILE_OF[names.EXPECTED]}
+    gone = held - set(job.trusted.targets)
+    version, announced = job.trusted.roles.get(names.EXPECTED, (0, None))
+    return gone | ({names.FILE_OF[names.EXPECTED]} if version and announced is None else set())
 
 
 def _delta(job: _Job, wanted: ListTarget) -> tuple[str, DeltaTarget] | None:
@@ -174,6 +203,7 @@ def _bounded(name: str, target: TargetFile) -> None:
     """Raises BuildRefused for a file that the gate does not take, before a byte of it is fetched."""
     most = names.LIST_MAX_BYTES if name.startswith("whitelist.") else names.DOCUMENT_MAX_BYTES
     most = names.ROLE_MAX_BYTES if name in names.FILE_OF else most
+    most = SEALED_MAX_BYTES if name == names.EXPECTED else most
     if not 0 < target.length <= most:
         raise BuildRefused(f"{name} has {target.length} bytes; 1 to {most} are taken")
     if len(target.hashes.get("sha256", "")) != 2 * 32:
@@ -188,11 +218,12 @@ def _need(depot: Depot, name: str, target: TargetFile) -> Need:
 
 def _stale(job: _Job) -> bool:
     """Whether there is something to take away, for which nothing is fetched."""
-    if set(trust_folder.documents(job.state)) - {gates.DOCUMENT} - set(job.trusted.targets):
+    if _withdrawn(job) & set(trust_folder.documents(job.state)):
         return True
     return job.held is not None and any(
         target is None and version != _version(_overlay(job), name)
         for name, (version, target) in job.trusted.roles.items()
+        if name != names.EXPECTED
     )
 
 
@@ -230,24 +261,23 @@ def _file(job: _Job, name: str, target: TargetFile) -> IO[bytes] | None:
 def _take_documents(job: _Job) -> bool:
     """Put new documents in the others' place; whether any has changed.
 
-    A list of gates that cannot be read is refused, and none takes the place of one: else keys that were taken out, or
-    those of the enrolment, would count again.
+    A list of gates that cannot be read is refused.
     """
     before = trust_folder.documents(job.state)
     files = _files(job)
     with trust_folder.changing(job.state) as folder:
-        for name in names.DOCUMENTS:
+        for name in (*names.DOCUMENTS, names.EXPECTED):
             if name in files and (file := _file(job, name, files[name])) is not None:
                 with file:
                     data = file.read()
                 try:
                     if name == gates.DOCUMENT:
                         gates.parse(data)
-                    trust_folder.put_document(folder, name, data)
+                    trust_folder.put_document(folder, names.FILE_OF.get(name, name), data)
                 except MessageError as error:
                     job.refused.append(f"{name}: {error}")
-            elif name in before and name not in {gates.DOCUMENT, *job.trusted.targets}:
-                trust_folder.drop_document(folder, name)
+        for name in _withdrawn(job):
+            trust_folder.drop_document(folder, name)
     return trust_folder.documents(job.state) != before
 
 
@@ -317,8 +347,8 @@ def _judged(job: _Job, info: ListInfo) -> Overlay:
     overlay = _overlay(job)
     today = max(job.validity, job.trusted.vouched)
     for name, (version, target) in job.trusted.roles.items():
-        lines = _role_lines(job, name, target)
-        if lines is None or name not in {names.ENROLMENTS, names.SUSPENSIONS}:
+        lines = None if name == names.EXPECTED else _role_lines(job, name, target)
+        if lines is None:
             continue
         try:
             if name == names.ENROLMENTS:

@@ -26,7 +26,7 @@ PACE_KEPT_S: Final = 5.0
 class Describer:
     """Gathers the state. `readers` are those of all lanes, by device; they may be filled in later.
 
-    `center` says how the line to the center fares, None where there is none.
+    `center` says how the line to the center fares, `expected` how many visitors are announced; None without a center.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Describer:
         whitelist: Whitelist,
         readers: Mapping[str, Reader],
         center: Callable[[], Mapping[str, object] | None] = lambda: None,
+        expected: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._config = config
         self._post = post
@@ -47,6 +48,7 @@ class Describer:
         self._whitelist = whitelist
         self._readers = readers
         self._center = center
+        self._expected = expected
         self._started = keeper.now().mono
         self._since = keeper.stamp().at
         self._asked: asyncio.Future[Pace | None] | None = None
@@ -68,6 +70,7 @@ class Describer:
             "devices": {name: self._device(name, device) for name, device in post.devices.items()},
             "journal": self._describe_journal(found),
             "center": self._center(),
+            "expected": self._expected(),
             "list": self._describe_list(),
             "clock": self._describe_clock(),
             "figures": self._figures(),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from gated import durable
-from protocol.repository import DOCUMENTS
+from protocol.repository import DOCUMENTS, EXPECTED, FILE_OF
 
 METADATA: Final = "metadata"
 _DOCUMENTS: Final = "documents"
@@ -29,11 +29,11 @@ def current(state: Path) -> Path | None:
 
 
 def documents(state: Path) -> dict[str, bytes]:
-    """The documents in force, by name. Raises OSError."""
+    """The documents in force, by name; what is announced, as it is sealed, among them. Raises OSError."""
     folder = current(state)
     if folder is None:
         return {}
-    paths = {name: folder / _DOCUMENTS / name for name in DOCUMENTS}
+    paths = {name: folder / _DOCUMENTS / name for name in (*DOCUMENTS, FILE_OF[EXPECTED])}
     return {name: path.read_bytes() for name, path in paths.items() if path.exists()}
 
 
