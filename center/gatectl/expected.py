@@ -144,10 +144,11 @@ def _published(site: "Site", store: "Store", args: argparse.Namespace) -> dict[s
     from center import expected  # noqa: PLC0415 - not for --help
     from center.publish.expected import publish  # noqa: PLC0415 - the same
     from center.publish.metadata import PublishError  # noqa: PLC0415 - the same
+    from protocol.expected import ExpectedError  # noqa: PLC0415 - the same
 
     try:
         publish(store, site, now())
-    except PublishError as error:
+    except (PublishError, ExpectedError) as error:
         raise Failure(f"it is written down, and not published: {error}") from error
     if not args.no_publish:
         flash.tell_broker(site)

@@ -17,7 +17,7 @@ from center.publish.metadata import read
 from center.publish.opened import repository
 from center.store import Store
 from protocol import repository as names
-from protocol.expected import Visitor, unseal
+from protocol.expected import ExpectedError, Visitor, unseal
 from tests.center.gatectl.workplace import Workplace
 from tests.signers import line
 
@@ -98,6 +98,22 @@ def test_it_says_when_the_gates_have_it(desk: Desk, tmp_path: Path) -> None:
     new = Workplace(tmp_path / "new", signers=1)
     assert new.run("expected", "add", "王明") == 1
     assert "written down, and not published: there is no signed list yet" in desk.captured.readouterr().err
+
+
+def test_a_gate_whose_key_is_none(desk: Desk) -> None:
+    """It is named: as long as it is let in, nobody can be told of anybody."""
+    with closing(Store.open(desk.place.site.database, SITE)) as store, store.database.transaction() as connection:
+        connection.execute(update(tables.gate).where(tables.gate.c.name == "south").values(seal=bytes(32)))
+    assert "not published: the key of south is no X25519 key" in desk.run("add", "王明", status=1)[1]
+
+
+def test_a_gate_that_is_let_in_no_more(desk: Desk) -> None:
+    """Is told of nobody from the next publication on."""
+    desk.run("add", "王明")
+    assert desk.place.run("gate", "remove", "north") == 0
+    desk.run("add", "李红")
+    with pytest.raises(ExpectedError, match="not sealed to this gate's key"):
+        assert desk.at_north
 
 
 def test_by_default_until_the_end_of_the_day(desk: Desk) -> None:
