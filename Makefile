@@ -52,10 +52,11 @@ simulate: $(STAMP) ## Every order of faults between gates and center, SEEDS=2000
 soak: $(STAMP) ## A whole community under random faults for HOURS=1
 	@$(BIN)/python -m tests.soak --hours $(HOURS) $(ARGS)
 
-bundle: $(STAMP) ## Pack all that a box without internet needs (PY=3.11 ARCH=x86_64)
+bundle: $(STAMP) ## Pack all that a box or a center without internet needs (PY=3.11 ARCH=x86_64)
 	rm -rf $(BUNDLE) && mkdir -p $(BUNDLE)/wheels
 	$(BIN)/uv build --quiet --wheel --out-dir $(BUNDLE)/wheels
-	$(BIN)/uv export --quiet --frozen --no-dev --no-emit-project --output-file $(BUNDLE)/requirements.txt
+	$(BIN)/uv export --quiet --frozen --no-dev --no-emit-project --extra center --extra postgresql \
+	    --output-file $(BUNDLE)/requirements.txt
 	$(BIN)/python -m pip download --quiet --only-binary :all: --no-deps --dest $(BUNDLE)/wheels \
 	    --python-version $(PY) --platform manylinux_2_17_$(ARCH) --platform manylinux2014_$(ARCH) \
 	    --requirement $(BUNDLE)/requirements.txt

@@ -17,6 +17,7 @@ LASTING: Final = frozenset({SILENT})
 SIGNERS: Final = "signers"
 LAPSED: Final = "lapsed"
 UNSIGNED: Final = "unsigned"
+ENDING: Final = "ending"
 DATABASE: Final = "database"
 AGAIN_S: Final = 7 * 86400.0
 """How long an alarm of the site that was acknowledged is not raised again."""

@@ -5,6 +5,7 @@ import asyncio
 import os
 import signal
 import sqlite3
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import closing
 from functools import partial
@@ -12,11 +13,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from center import config, logs, migrations
-from center.cli import Subparsers, command, configuration
+from center import clock, config, logs, migrations, prune
+from center.cli import Subparsers, command, configuration, opened
 from center.config_problem import ConfigError, Problem
 from center.database import Database
-from center.output import Failure, Status, say
+from center.output import Failure, Status, complain, say, say_json
 from center.store import Store
 from center.worker import Settings, Worker
 
@@ -54,6 +55,15 @@ def add(subparsers: Subparsers) -> None:
         "sudo -u gated-center gated-center migrate",
         run_migrate,
     )
+    pruning = command(
+        subparsers,
+        "prune",
+        "Remove what is older than `keep` in the configuration says, in small steps beside all that runs.",
+        "sudo -u gated-center gated-center prune --dry-run    # only say what would go",
+        run_prune,
+    )
+    pruning.add_argument("--dry-run", action="store_true", help="only say what would go")
+    pruning.add_argument("--json", action="store_true", help="print it for another program")
     backup = command(
         subparsers,
         "backup",
@@ -86,16 +96,16 @@ def _run(args: argparse.Namespace, *, ingest: bool, publish: bool) -> int:
     account, key = config.account(settings, args.config), config.online_key(settings, args.config)
     if settings.database is None:
         settings.state.mkdir(mode=0o750, parents=True, exist_ok=True)
-    opened, log = partial(Store.open, settings.database_url, settings.site), logs.configure()
+    store, log = partial(Store.open, settings.database_url, settings.site), logs.configure()
     running: list[Running] = []
     if ingest:
         worker = Settings(settings.site, account, key, shared=settings.workers)
-        running.append(lambda stop: Worker(worker, opened, log).run(stop))
+        running.append(lambda stop: Worker(worker, store, log).run(stop))
     if publish and settings.site_folder is not None:
         from center import publishing  # noqa: PLC0415 - tuf is for those who publish
 
         site = publishing.site(settings, args.config)
-        running.append(lambda stop: publishing.run(site, account, opened, log, stop))
+        running.append(lambda stop: publishing.run(site, account, store, log, stop))
     asyncio.run(_until_stopped(running))
     return Status.OK
 
@@ -109,6 +119,48 @@ def run_migrate(args: argparse.Namespace) -> int:
         before, after = migrations.migrate(database)
     say(f"the database is at version {after}" + ("" if before == after else f", before it was at {before or 'none'}"))
     return Status.OK
+
+
+def run_prune(args: argparse.Namespace) -> int:
+    """Remove what is too old, or say what is."""
+    settings, now = configuration(args), time.time()
+    with opened(args) as store:
+        plan = prune.planned(store, settings.keep, now)
+    if not args.dry_run:
+        if not clock.synced():
+            raise Failure("this machine's clock is not kept right (timedatectl): nothing is removed by it")
+        key = config.online_key(settings, args.config)
+        with opened(args, read_only=False) as store:
+            prune.carry_out(store, plan, settings.keep, now, key)
+    return _tell_pruned(args, plan)
+
+
+def _tell_pruned(args: argparse.Namespace, plan: prune.Plan) -> int:
+    chains = [
+        {
+            "gate": chain.head.name,
+            "epoch": chain.head.epoch,
+            "events": chain.events,
+            "up_to": chain.up_to,
+            "broken": chain.broken,
+        }
+        for chain in plan.chains
+        if chain.events or chain.broken is not None
+    ]
+    broken = [chain for chain in chains if chain["broken"] is not None]
+    if args.json:
+        say_json({"chains": chains, "quarantine": plan.quarantine, "alarms": plan.alarms, "dry_run": args.dry_run})
+        return Status.FAILED if broken else Status.OK
+    done = "would go" if args.dry_run else "are gone"
+    for chain in chains:
+        say("{gate}  epoch {epoch}: {events:,} events up to {up_to:,} {done}".format_map(chain | {"done": done}))
+    say(f"{plan.quarantine:,} batches in quarantine and {plan.alarms:,} alarms {done}")
+    for chain in broken:
+        complain(
+            "gated-center: {gate}, epoch {epoch}: what is held from event {broken:,} on makes no chain; it stays. "
+            "gated-center verify {gate}".format_map(chain)
+        )
+    return Status.FAILED if broken else Status.OK
 
 
 def run_backup(args: argparse.Namespace) -> int:

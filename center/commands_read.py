@@ -4,17 +4,26 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection
 
-from center import reading
+from center import config, reading
+from center.checkpoint import Checkpoint
 from center.cli import Subparsers, command, iso, opened
 from center.database import AnyRow
 from center.options_read import add_export, add_verify
 from center.output import Failure, Status, say, say_json
 from center.store import Store
 from center.walk import Break, Event, Lost
+from protocol.signature import public_key
+
+Keys = Callable[[], Iterable[Ed25519PublicKey]]
+"""The center's keys; asked for only where something bears its signature."""
 
 
 def add(subparsers: Subparsers) -> None:
@@ -23,7 +32,7 @@ def add(subparsers: Subparsers) -> None:
         subparsers,
         "status",
         "Print all gates: whether they are there, how far they are held, what they still have to tell; open alarms.",
-        "gated-center status\ngated-center status --json    # status 1 while an alarm is open",
+        "gated-center status\ngated-center status --json    # status 1 while an alarm is open or something runs out",
         run_status,
     )
     _add_json(status)
@@ -74,8 +83,9 @@ def run_status(args: argparse.Namespace) -> int:
             heads.setdefault(head.name, []).append(head)
         gates = [_gate(row, heads.get(row.name, [])) for row in reading.gates(connection)]
         alarms = [_alarm(row) for row in reading.alarms(connection)]
+    ending = _ending(args)
     if args.json:
-        say_json({"gates": gates, "alarms": alarms})
+        say_json({"gates": gates, "alarms": alarms, "ending": ending})
     else:
         for gate in gates:
             say(_gate_line(gate))
@@ -83,7 +93,9 @@ def run_status(args: argparse.Namespace) -> int:
             say("no gates yet: gatectl gate add NAME")
         for alarm in alarms:
             say(_alarm_line(alarm))
-    return Status.FAILED if alarms else Status.OK
+        for text in ending:
+            say(text)
+    return Status.FAILED if alarms or ending else Status.OK
 
 
 def run_alarms(args: argparse.Namespace) -> int:
@@ -126,21 +138,27 @@ def run_quarantine(args: argparse.Namespace) -> int:
 def run_verify(args: argparse.Namespace) -> int:
     """All chains, hash by hash."""
     with opened(args) as store:
-        return verify(store, args)
+        return verify(store, args, partial(_keys, args))
 
 
-def verify(store: Store, args: argparse.Namespace) -> int:
-    """All chains of `args.gate` (of all gates), hash by hash."""
+def verify(store: Store, args: argparse.Namespace, keys: Keys) -> int:
+    """All chains of `args.gate` (of all gates), hash by hash; from a checkpoint that one of the `keys` has signed."""
     with store.reading() as connection:
         if args.gate is not None and args.gate not in {row.name for row in reading.gates(connection)}:
             raise Failure(f"there is no gate {args.gate}")
-        chains = [_verified(connection, head) for head in reading.heads(connection, args.gate)]
-    broken = [chain for chain in chains if chain["breaks"] or chain["added"]]
+        heads = reading.heads(connection, args.gate)
+        trusted = list(keys()) if any(head.gone is not None for head in heads) else []
+        chains = [_verified(connection, head) | _pruned(store.site, head, trusted) for head in heads]
+    broken = [chain for chain in chains if chain["breaks"] or chain["added"] or chain["forged"]]
     if args.json:
         say_json({"ok": not broken, "chains": chains})
         return Status.FAILED if broken else Status.OK
     for chain in chains:
         say("{gate}  epoch {epoch}: {events:,} events, {first} to {last}, head {head}".format_map(chain))
+        if chain["pruned"] is not None:
+            say(f"  events up to {chain['pruned']} were pruned on {chain['pruned_at']}")
+        if chain["forged"]:
+            say("  its checkpoint is not signed by this center: somebody else has taken these events away")
         for first, last in chain["lost"]:
             say(f"  events {first} to {last} were lost before they came here")
         for first, last in chain["breaks"]:
@@ -200,6 +218,37 @@ def _verified(connection: Connection, head: AnyRow) -> dict[str, Any]:
     # Beside a break they are those of the break, and already told.
     added = 0 if breaks else reading.own_events(connection, head) - own
     return said | {"events": events, "lost": lost, "breaks": breaks, "added": added}
+
+
+def _ending(args: argparse.Namespace) -> list[str]:
+    """What of the site runs out, if its folder is here."""
+    settings = config.load(args.config)
+    if settings.site_folder is None:
+        return []
+    from center.ending import everything  # noqa: PLC0415 - tuf is for those who have the site's folder
+    from center.publishing import site  # noqa: PLC0415 - the same
+
+    return everything(site(settings, args.config), datetime.now(UTC))
+
+
+def _pruned(site: str, head: AnyRow, keys: list[Ed25519PublicKey]) -> dict[str, Any]:
+    """What stands for the events that are gone."""
+    if head.gone is None:
+        return {"pruned": None, "pruned_at": None, "forged": False}
+    said = Checkpoint(head.name, head.epoch, head.gone, head.gone_hash, head.gone_at)
+    forged = not said.is_in(head.gone_message, site, keys)
+    return {"pruned": head.gone, "pruned_at": iso(head.gone_at), "forged": forged}
+
+
+def _keys(args: argparse.Namespace) -> list[Ed25519PublicKey]:
+    """The center's keys: the one that it has, and those before it, if the site's folder is here."""
+    settings = config.load(args.config)
+    keys = [config.online_key(settings, args.config).public_key()]
+    if settings.site_folder is not None:
+        from center.publishing import site  # noqa: PLC0415 - tuf is for those who have the site's folder
+
+        keys += map(public_key, map(bytes.fromhex, site(settings, args.config).keys.of_center))
+    return keys
 
 
 def _gate(row: AnyRow, heads: list[AnyRow]) -> dict[str, Any]:

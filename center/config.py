@@ -59,6 +59,20 @@ def _default_state() -> Path:
 
 
 Text = Annotated[str, Field(strict=True)]
+Days = Annotated[int, Field(strict=True, ge=7, le=36_500)]
+
+
+class Keep(BaseModel):
+    """How many days things are kept here; `gated-center prune` removes what is older."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    events: Days = 180
+    """Events, by the time at which they happened."""
+    quarantine: Days = 180
+    """Batches in quarantine, since they came."""
+    alarms: Days = 365
+    """Alarms, since somebody has acknowledged them."""
 
 
 class Config(BaseModel):
@@ -86,6 +100,8 @@ class Config(BaseModel):
     """The site's folder, made by `gatectl site init`: this center then publishes its whitelist. One center does."""
     workers: Annotated[bool, Field(strict=True)] = False
     """true: several workers share the batches (the broker must know `$share`; needs PostgreSQL)."""
+    keep: Keep = Keep()
+    """How many days things are kept."""
 
     @property
     def database_url(self) -> str:

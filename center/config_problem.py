@@ -62,9 +62,19 @@ def _problem(detail: ErrorDetails, model: type[BaseModel]) -> Problem:
     if detail["type"] == "missing":
         return Problem(key, "is missing", f"add it: {model.model_fields[key].description}")
     if detail["type"] == "extra_forbidden":
-        return Problem(key, "there is no such key", _meant(key, model.model_fields))
+        return Problem(key, "there is no such key", _meant(*_beside(detail["loc"], model)))
     right = _RIGHT.get(detail["type"], detail["msg"]).format(**detail.get("ctx", {}))
     return Problem(key, f"found {shown(detail['input'])}", right.removeprefix("Value error, "))
+
+
+def _beside(place: tuple[int | str, ...], model: type[BaseModel]) -> tuple[str, Mapping[str, Any]]:
+    """The key that is not known, without its table, and those that the table knows."""
+    for part in place[:-1]:
+        inner = model.model_fields[str(part)].annotation
+        if not isinstance(inner, type) or not issubclass(inner, BaseModel):
+            break
+        model = inner
+    return str(place[-1]), model.model_fields
 
 
 def _meant(word: str, known: Mapping[str, Any]) -> str:

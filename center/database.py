@@ -98,7 +98,8 @@ class Database:
             name = f"file:{quote(str(path.absolute()))}?mode={mode}"
             connection = sqlite3.connect(name, uri=True, isolation_level=None, timeout=5, check_same_thread=False)
             if not self.read_only:
-                for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                # What is deleted is overwritten: a pruned passage is not to be found in the file's free pages.
+                for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
                     connection.execute(f"PRAGMA {pragma}").close()
             return connection
 

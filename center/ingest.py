@@ -10,10 +10,11 @@ signature, holds a lock on the gate, writes what comes out in one transaction, a
   any more: then the gap is recorded, with an alarm, and things go on from there.
 - What does not fit what is held is set apart, with an alarm, and never stored as true. The answer is the head as it
   was, and the gate sees by itself.
+- What was pruned here is not asked for, and one that is sent again is held to be what it was.
 - Content plays no part.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from protocol.batch import Batch, hashes
@@ -26,13 +27,17 @@ LIVE_S: Final = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """How far the center holds an epoch: the last event's seq and hash; where it began and on which board."""
+    """How far the center holds an epoch: the last event's seq and hash; where it began and on which board.
+
+    Events up to `gone` were held and have been pruned.
+    """
 
     seq: int
     hash: bytes
     first: int
     root: bytes
     board: str
+    gone: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ class Ledger(Protocol):
         ...
 
     def holds(self, event_hash: bytes) -> bool:
-        """Whether an event of this hash is stored."""
+        """Whether an event of this hash is stored, or was the last of those that were pruned."""
         ...
 
     def heard(self) -> Heard | None:
@@ -175,8 +180,9 @@ def _fits(batch: Batch, chain: list[bytes], held: Head, ledger: Ledger) -> bool:
     ours = [bytes.fromhex(batch.header.prev), *chain]
     if before <= held.seq <= batch.last:
         return ours[held.seq - before] == held.hash
-    # All of it lies behind the head. Before the epoch's first event nothing of it is held under this name.
-    return batch.last < held.first or ledger.holds(ours[-1])
+    # All of it lies behind the head. Before the epoch's first event nothing of it is held under this name, and of what
+    # was pruned nothing can be compared any more; in neither case is anything of it stored.
+    return batch.last < held.first or batch.last <= held.gone or ledger.holds(ours[-1])
 
 
 def _apart(batch: Batch, held: Head | None, why: str) -> Outcome:
@@ -204,4 +210,4 @@ def _gap_alarm(gap: Gap) -> Alarm:
 
 
 def _moved(head: Head, seq: int, event_hash: bytes) -> Head:
-    return Head(seq, event_hash, head.first, head.root, head.board)
+    return replace(head, seq=seq, hash=event_hash)

@@ -19,7 +19,7 @@ from center.facts import clean, facts
 from center.ingest import Alarm, Head, Heard, NewEvent, Outcome
 from center.intake import Arrival
 from center.lateness import late, travelled
-from center.tables import epoch, event, gap, gate, quarantine
+from center.tables import checkpoint, epoch, event, gap, gate, quarantine
 from protocol.message import Sent
 
 QUARANTINE_MAX_BATCHES: Final = 1000
@@ -60,7 +60,11 @@ class GateLedger:
         if event_hash in self.fresh:
             return True
         found = select(event.c.id).where(event.c.gate_id == self.id, event.c.hash == event_hash)
-        return self.connection.execute(found).first() is not None
+        if self.connection.execute(found).first() is not None:
+            return True
+        gone = select(checkpoint.c.epoch_id).join(epoch, epoch.c.id == checkpoint.c.epoch_id)
+        gone = gone.where(epoch.c.gate_id == self.id, checkpoint.c.hash == event_hash)
+        return self.connection.execute(gone).first() is not None
 
     def heard(self) -> Heard | None:
         """See Ledger."""
@@ -82,9 +86,10 @@ class Ledgers:
         """Read the heads of the epochs that these batches are of."""
         by_id = {ledger.id: ledger for ledger in self.gates.values()}
         names = {arrival.batch.header.epoch for arrival in arrivals}
-        heads = select(epoch).where(epoch.c.gate_id.in_(by_id), epoch.c.epoch.in_(names))
-        for row in self._connection.execute(heads):
-            head = Head(row.seq, row.hash, row.first, row.root, row.board)
+        both = epoch.outerjoin(checkpoint, checkpoint.c.epoch_id == epoch.c.id)
+        heads = select(epoch, checkpoint.c.seq.label("gone")).select_from(both)
+        for row in self._connection.execute(heads.where(epoch.c.gate_id.in_(by_id), epoch.c.epoch.in_(names))):
+            head = Head(row.seq, row.hash, row.first, row.root, row.board, row.gone or 0)
             by_id[row.gate_id].epochs[row.epoch] = _Epoch(row.id, head)
 
     def write(self, arrival: Arrival, outcome: Outcome) -> None:

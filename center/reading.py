@@ -1,13 +1,13 @@
 """What can be read of the store: gates, heads, chains, alarms. Functions of a connection within a transaction."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from itertools import groupby
 
 from sqlalchemy import Connection, func, or_, select
 
 from center.alarms import OPEN
 from center.database import AnyRow
-from center.tables import alarm, epoch, event, gap, gate, quarantine, status
+from center.tables import alarm, checkpoint, epoch, event, gap, gate, quarantine, status
 from center.walk import Break, Event, Lost, Walk
 
 __all__ = ["Break", "Event", "Lost"]
@@ -23,8 +23,16 @@ def gates(connection: Connection) -> Sequence[AnyRow]:
 
 
 def heads(connection: Connection, name: str | None = None) -> Sequence[AnyRow]:
-    """All epochs of a gate (or of all), oldest first, each with its gate's `name`."""
-    wanted = select(epoch, gate.c.name).join(gate, gate.c.id == epoch.c.gate_id).order_by(gate.c.name, epoch.c.id)
+    """All epochs of a gate (or of all), oldest first, each with its gate's `name`.
+
+    The columns `gone`, `gone_hash`, `gone_at` and `gone_message` are those of its checkpoint, None where it has none.
+    """
+    gone = (
+        checkpoint.c.seq.label("gone"),
+        *(checkpoint.c[key].label(f"gone_{key}") for key in ("hash", "at", "message")),
+    )
+    both = epoch.join(gate, gate.c.id == epoch.c.gate_id).outerjoin(checkpoint, checkpoint.c.epoch_id == epoch.c.id)
+    wanted = select(epoch, gate.c.name, *gone).select_from(both).order_by(gate.c.name, epoch.c.id)
     return connection.execute(wanted if name is None else wanted.where(gate.c.name == name)).all()
 
 
@@ -72,14 +80,18 @@ def stored(connection: Connection, gate_id: int, after: int = 0) -> Iterator[Any
     yield from connection.execute(wanted, execution_options={"yield_per": _CHUNK_ROWS})
 
 
-def chain(connection: Connection, of: AnyRow) -> Iterator[Event | Lost | Break]:
-    """An epoch's events in order, proved hash by hash (`center.walk`); `of` is a row of `heads`."""
+def chain(connection: Connection, of: AnyRow) -> Generator[Event | Lost | Break, None, None]:
+    """An epoch's events in order, proved hash by hash (`center.walk`); `of` is a row of `heads`.
+
+    What was pruned is not among them; the rest is proved from the checkpoint on, whose signature is another question.
+    """
+    first, root = (of.first, of.root) if of.gone is None else (of.gone + 1, of.gone_hash)
     wanted = select(event.c.seq, event.c.hash, event.c.line, event.c.received, event.c.late, event.c.epoch_id)
-    wanted = wanted.where(event.c.gate_id == of.gate_id, event.c.seq.between(of.first, of.seq)).order_by(event.c.seq)
-    rows = connection.execute(wanted, execution_options={"yield_per": _CHUNK_ROWS})
-    walk = Walk(of.id, of.first, of.root, _gaps(connection, of))
-    for number, candidates in groupby(rows, key=lambda row: row.seq):
-        yield from walk.step(number, list(candidates))
+    wanted = wanted.where(event.c.gate_id == of.gate_id, event.c.seq.between(first, of.seq)).order_by(event.c.seq)
+    walk = Walk(of.id, first, root, _gaps(connection, of.id, first))
+    with connection.execute(wanted, execution_options={"yield_per": _CHUNK_ROWS}) as rows:
+        for number, candidates in groupby(rows, key=lambda row: row.seq):
+            yield from walk.step(number, list(candidates))
     yield from walk.end(of.seq, of.hash)
 
 
@@ -88,6 +100,6 @@ def own_events(connection: Connection, of: AnyRow) -> int:
     return connection.execute(select(func.count()).where(event.c.epoch_id == of.id)).scalar_one()
 
 
-def _gaps(connection: Connection, of: AnyRow) -> list[Lost]:
-    wanted = select(gap).where(gap.c.epoch_id == of.id, gap.c.last >= of.first)
+def _gaps(connection: Connection, epoch_id: int, first: int) -> list[Lost]:
+    wanted = select(gap).where(gap.c.epoch_id == epoch_id, gap.c.last >= first)
     return [Lost(row.first, row.last, row.hash) for row in connection.execute(wanted)]

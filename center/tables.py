@@ -3,13 +3,14 @@
 - `gate`: one row each; whoever writes anything of a gate holds a lock on its row.
 - `epoch`: one life of a gate's journal, and how far it is held: `seq` and `hash` of its head.
 - `event`: each event once, under the epoch in which it first came. `line` is the record, the rest is for looking up.
+- `checkpoint`: how far an epoch was pruned from its front: `seq` and `hash` of the last that is gone; signed.
 - `gap`: events that were lost; `hash` is that of the last of them, after which the chain goes on.
 - `quarantine`: batches that did not fit, whole, with their signatures.
 - `alarm`: what somebody must look at, of a gate or (`gate_id` is null) of the site. While it is open it is counted.
 - `status`: the latest that a gate said of itself, and which session and connection said it.
 - `departed`: sessions that a gate has left; they never come back.
-
 - `expected`: visitors who are announced, until their time is over or they are withdrawn; then the row is gone.
+
 Migrations in `center.migrations` make what stands here; a test compares the two.
 """
 
@@ -100,6 +101,16 @@ event = Table(
     Column("same_as", Id),
     UniqueConstraint("gate_id", "hash"),
     UniqueConstraint("gate_id", "seq", "epoch_id"),
+)
+
+checkpoint = Table(
+    "checkpoint",
+    metadata,
+    Column("epoch_id", Id, ForeignKey("epoch.id"), primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("message", LargeBinary, nullable=False),
 )
 
 gap = Table(

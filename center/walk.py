@@ -15,7 +15,7 @@ from protocol.event import link
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event in its place in a chain; `own` unless it was stored under another epoch."""
+    """One event in its place in a chain; `own` unless it was stored under another epoch, whose row is `under`."""
 
     seq: int
     hash: bytes
@@ -23,6 +23,7 @@ class Event:
     received: float
     late: bool
     own: bool
+    under: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,8 @@ class Walk:
         yield from self._mended(self.seq)
         ways: list[_Way] = []
         for way, row in proved:
-            event = Event(row.seq, row.hash, row.line, row.received, row.late, row.epoch_id == self._epoch_id)
+            own = row.epoch_id == self._epoch_id
+            event = Event(row.seq, row.hash, row.line, row.received, row.late, own, row.epoch_id)
             if len(proved) == 1:
                 yield from self._settle(way)
                 yield event

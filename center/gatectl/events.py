@@ -43,9 +43,11 @@ def run_export(args: argparse.Namespace) -> int:
 def run_verify(args: argparse.Namespace) -> int:
     """All chains, hash by hash."""
     from center import commands_read  # noqa: PLC0415 - not for --help
+    from protocol.signature import public_key  # noqa: PLC0415 - the same
 
+    site = opened(args)
     with _store(args) as store:
-        return commands_read.verify(store, args)
+        return commands_read.verify(store, args, lambda: map(public_key, map(bytes.fromhex, site.keys.of_center)))
 
 
 @contextmanager

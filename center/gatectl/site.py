@@ -25,7 +25,7 @@ def add(subparsers: Subparsers) -> None:
     """The family's own part of the command line."""
     parser = command(subparsers, "site", "Set up a site.", "gatectl site init shenhang --name shenhang")
     actions = parser.add_subparsers(metavar="ACTION", required=True)
-    for adding in (_add_init, _add_broker, _add_renew):
+    for adding in (_add_init, _add_broker, _add_renew, _add_password):
         add_json(adding(actions))
 
 
@@ -92,6 +92,17 @@ def _add_renew(actions: Subparsers) -> argparse.ArgumentParser:
         "gatectl site renew-certificate",
     )
     parser.set_defaults(run=renew)
+    return parser
+
+
+def _add_password(actions: Subparsers) -> argparse.ArgumentParser:
+    parser = command(
+        actions,
+        "broker-password",
+        "Make another password for the center's own account at the broker; says who must read it.",
+        "gatectl site broker-password",
+    )
+    parser.set_defaults(run=password)
     return parser
 
 
@@ -166,6 +177,24 @@ def renew(args: argparse.Namespace) -> int:
         return Status.OK
     say(f"The broker's new certificate lasts until {until:%Y-%m-%d}.")
     broker_next(site)
+    return Status.OK
+
+
+def password(args: argparse.Namespace) -> int:
+    """Make another password for the center's account."""
+    site = opened(args)
+    with site.changing():
+        site.renew_password(now())
+    path = site.folder / "online" / "password"
+    if args.json:
+        say_json({"password_file": path})
+        return Status.OK
+    say(f"{path}: the center's new password at the broker. The old one ends when the broker reads its files:")
+    broker_next(site)
+    complain("Then, so that the center reads it as well (until then gates have no answers, and keep what they have):")
+    complain("  sudo systemctl restart gated-center")
+    complain(f"  on other machines with workers: copy {path} there first, to where their center.toml names it, then")
+    complain("  sudo systemctl restart 'gated-center-ingest@*' gated-center-publish")
     return Status.OK
 
 

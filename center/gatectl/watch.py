@@ -5,9 +5,10 @@ import json
 from collections.abc import Mapping
 from contextlib import aclosing
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from center.gatectl.options import Subparsers, add_json, command, now
+from center.gatectl.options import Subparsers, add_json, chosen, command, now, opened
 from center.gatectl.reach import Reach, reached
 from center.output import Failure, Status, complain, say, say_json, say_table
 
@@ -48,6 +49,9 @@ def run_status(args: argparse.Namespace) -> int:
     from center.broker import BrokerAwayError  # noqa: PLC0415 - the same
     from center.statuses import latest  # noqa: PLC0415 - the same
 
+    ending = _ending(args)
+    for text in ending:
+        complain(f"gatectl: {text}")
     reach = _reached(args)
     try:
         found = asyncio.run(latest(reach.account, reach.site, reach.gates, args.wait))
@@ -61,7 +65,7 @@ def run_status(args: argparse.Namespace) -> int:
         say_table([{"gate": name, **_plain(told)} for name, told in rows.items()])
         if reach.aging and len(found) < len(rows):
             complain(f"gatectl: {reach.missing}")
-    return Status.OK if all(_well(told) for told in rows.values()) else Status.FAILED
+    return Status.OK if all(_well(told) for told in rows.values()) and not ending else Status.FAILED
 
 
 def run_watch(args: argparse.Namespace) -> int:
@@ -134,6 +138,15 @@ def _reached(args: argparse.Namespace) -> Reach:
     if not found.gates:
         raise Failure(f"no gate's key is known yet. {found.missing}")
     return found
+
+
+def _ending(args: argparse.Namespace) -> list[str]:
+    """What of the site runs out, where its folder is."""
+    if not isinstance(chosen(args), Path):
+        return []
+    from center.ending import everything  # noqa: PLC0415 - not for --help
+
+    return everything(opened(args), now())
 
 
 def _well(told: Mapping[str, object]) -> bool:

@@ -29,7 +29,7 @@ from typing import Annotated, Final, Literal, Self, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from center.site import authority, broker, files
+from center.site import authority, broker, files, passwords
 from center.site.files import SiteError
 from center.site.keys import PublicKeys
 from protocol import broker_url
@@ -157,6 +157,11 @@ class Site:
         return self.authority.certificate.decode() if tls else ""
 
     @property
+    def server_certificate(self) -> bytes:
+        """The broker's certificate, and its key behind it, PEM. Raises SiteError."""
+        return _bytes(self.folder / "broker" / "server.pem")
+
+    @property
     def pepper(self) -> str:
         """The site's secret in the hashes of guards' PINs, hex. Raises SiteError."""
         return _bytes(self.folder / "pepper").decode().strip()
@@ -213,6 +218,16 @@ class Site:
         address = broker_url.parse(self.facts.broker)
         text = broker.configuration(self.name, folder=as_folder, state=state, port=address.port, tls=address.tls)
         files.write(folder / "mosquitto.conf", text.encode())
+
+    def renew_password(self, now: datetime) -> None:
+        """Another password for the center's own account, in `online/password`; the broker's files follow.
+
+        The file first, then the account: what fails on the way can be done again.
+        """
+        password = passwords.new_password()
+        files.write(self.folder / "online" / "password", password.encode() + b"\n")
+        account = Account(kind="center", password=passwords.hashed(password), since=now)
+        self.save_accounts(self.accounts.with_(broker.CENTER, account))
 
     def renew_certificate(self, now: datetime) -> datetime:
         """A new certificate and key for the broker; until when they are valid."""

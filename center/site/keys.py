@@ -47,6 +47,13 @@ class PublicKeys(BaseModel):
     center: Keys
     repository: Keys
     suspensions: Keys
+    former: tuple[Key, ...] = ()
+    """Those that the center had before, in whose signatures the database's checkpoints are still believed."""
+
+    @property
+    def of_center(self) -> tuple[Key, ...]:
+        """All keys that the center has signed checkpoints with."""
+        return (*self.center, *self.former)
 
 
 def generate() -> Ed25519PrivateKey:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from center.site import authority, broker, files, keys, passwords
+from center.site import authority, broker, files, keys
 from center.site.files import SiteError
-from center.site.folder import REPOSITORY, STATE, Account, Accounts, Facts, Site, save_accounts, save_facts
+from center.site.folder import REPOSITORY, STATE, Accounts, Facts, Site, save_accounts, save_facts
 from protocol import broker_url
 
 FirstRoot = Callable[[Facts, Mapping[str, Sequence[Ed25519PrivateKey]]], bytes]
@@ -82,11 +82,8 @@ def _broker(site: Site, final: Path, now: datetime) -> None:
     files.write(site.folder / "authority" / "ca.pem", pair.certificate)
     files.write(site.folder / "authority" / "ca.key", pair.key)
     site.renew_certificate(now)
-    password = passwords.new_password()
-    files.write(site.folder / "online" / "password", password.encode() + b"\n")
-    account = Account(kind="center", password=passwords.hashed(password), since=now)
-    save_accounts(site.folder, Accounts(accounts={broker.CENTER: account}))
-    site.write_rules(site.folder / "broker")
+    save_accounts(site.folder, Accounts(accounts={}))
+    site.renew_password(now)
     site.write_configuration(site.folder / "broker", as_folder=final / "broker", state=final / "broker" / STATE)
 
 

@@ -16,12 +16,14 @@ import pytest
 import structlog
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import update
 
 from center import config
 from center.__main__ import main, parser
 from center.config_problem import ConfigError
 from center.database import Database
 from center.store import Store
+from center.tables import event
 from tests.broker import Mosquitto
 from tests.chain import SITE, FakeGate
 from tests.desk import Desk
@@ -161,6 +163,32 @@ def test_export(file: Path, desk: Desk, north: FakeGate, capsys: Captured) -> No
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
+def test_prune(file: Path, desk: Desk, north: FakeGate, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Says what would go; removes it; what is left still verifies, by the key of the configuration."""
+    monkeypatch.setattr("center.clock.synced", lambda: True)
+    with desk.store.database.transaction() as connection:
+        connection.execute(update(event).where(event.c.seq <= 6).values(received=0.0))
+    assert run(file, "prune", "--dry-run") == 0
+    assert f"{north.name}  epoch E1: 6 events up to 6 would go" in capsys.readouterr().out
+    assert desk.count() == 10
+    assert run(file, "prune", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["chains"][0]["up_to"] == 6
+    assert desk.count() == 4
+    assert run(file, "verify") == 0
+    (file.parent / "center.key").write_text("0" * 64)
+    assert run(file, "verify") == 1
+    assert "not signed by this center" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("north")
+def test_nothing_is_pruned_by_a_wrong_clock(file: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that nobody keeps may say that everything is old."""
+    monkeypatch.setattr("center.clock.synced", lambda: False)
+    assert run(file, "prune") == 1
+    assert "clock is not kept right" in capsys.readouterr().err
+    assert run(file, "prune", "--dry-run") == 0
+
+
 @pytest.mark.usefixtures("north")
 def test_backup(file: Path, tmp_path: Path, capsys: Captured) -> None:
     """A whole copy, while the original is open; never over a file that is there."""
@@ -205,9 +233,8 @@ def test_help_teaches(capsys: Captured) -> None:
     for name in commands._group_actions[0].choices:
         with suppress(SystemExit):
             main([name, "--help"])
-        assert f"example:\n  {'sudo -u gated-center ' if name in {'serve', 'ingest', 'migrate', 'backup'} else ''}" in (
-            out := capsys.readouterr().out
-        )
+        sudo = "sudo -u gated-center " if name in {"serve", "ingest", "migrate", "prune", "backup"} else ""
+        assert f"example:\n  {sudo}" in (out := capsys.readouterr().out)
         assert f"gated-center {name}" in out
 
 
@@ -221,6 +248,8 @@ def test_help_teaches(capsys: Captured) -> None:
         ('"file:/etc/gated/center.key"', '"/etc/key"', 'key: found "/etc/key"; "file:/path"'),
         ('# state = "/var', 'stat = "/var', 'stat: there is no such key; did you mean "state"?'),
         ("# workers = true", "workers = true", "workers: found true with SQLite"),
+        ("# [keep]", "[keep]\nevents = 0", "keep.events: found 0; Input should be greater than or equal to 7"),
+        ("# [keep]", "[keep]\nevent = 9", 'keep.event: there is no such key; did you mean "events"?'),
         ("# workers = true", 'workers = "yes"', 'workers: found "yes"; true or false would be right'),
         ('# database = "postgresql', 'database = "mysql', "database: found"),
         ('site = "shenhang"', "site = shenhang", "is no TOML: Invalid value (at line"),

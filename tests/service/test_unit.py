@@ -1,29 +1,17 @@
 """The unit keeps the daemon in its cage, and leaves it what it needs."""
 
 import re
-import shutil
-import subprocess
-from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
 from gated.__main__ import parser
+from tests.service.units import DOCS, SYSTEMD, complaints, exposure, needs_analyze, settings
 
-SYSTEMD = Path(__file__).parents[2] / "systemd"
-PAGES = [SYSTEMD.parent / "docs" / name for name in ("install.md", "recover.md")]
+PAGES = [DOCS / name for name in ("install.md", "recover.md")]
 UNIT = SYSTEMD / "gated.service"
+OF_GATE = [file for file in SYSTEMD.iterdir() if not file.name.startswith("gated-center")]
 EXPOSURE_MAX = 1.5
-
-
-def settings(path: Path) -> dict[str, list[str]]:
-    """All settings of a unit file; one that stands several times has several values, an empty one none."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line and line[0] not in "#[":
-            key, _, value = line.partition("=")
-            found[key].append(value)
-    return found
 
 
 def test_notify_and_watchdog() -> None:
@@ -42,8 +30,8 @@ def test_it_runs_what_the_installation_page_installs() -> None:
     unit = settings(UNIT)
     assert unit["ExecStart"] == ["/opt/gated/bin/gated run -c /etc/gated/gated.toml"]
     assert unit["Environment"] == ["GATED_BOOT_ID=%b", "MALLOC_ARENA_MAX=2"]
-    page = (SYSTEMD.parent / "docs" / "install.md").read_text(encoding="utf-8")
-    for path in ("/opt/gated/bin/gated", "/etc/gated/gated.toml", *(file.name for file in SYSTEMD.iterdir())):
+    page = (DOCS / "install.md").read_text(encoding="utf-8")
+    for path in ("/opt/gated/bin/gated", "/etc/gated/gated.toml", *(file.name for file in OF_GATE)):
         assert path in page
 
 
@@ -140,7 +128,7 @@ def test_adapters_are_told_apart_by_their_socket() -> None:
     assert all(name.endswith("$env{ID_PATH_TAG}") for name in names)
 
 
-@pytest.mark.parametrize("path", [*PAGES, *SYSTEMD.iterdir()], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*PAGES, *OF_GATE], ids=lambda path: path.name)
 def test_commands_that_are_named_exist(path: Path) -> None:
     """Whoever follows a page or a comment finds the command that it names."""
     actions = parser()._subparsers
@@ -153,7 +141,7 @@ def test_commands_that_are_named_exist(path: Path) -> None:
 def test_the_bundle_brings_its_own_pip() -> None:
     """The box needs no package for it: the page installs with what the bundle's recipe packs."""
     recipe = (SYSTEMD.parent / "Makefile").read_text(encoding="utf-8")
-    page = (SYSTEMD.parent / "docs" / "install.md").read_text(encoding="utf-8")
+    page = (DOCS / "install.md").read_text(encoding="utf-8")
     assert "$(BUNDLE)/pip.whl" in recipe
     installs = re.findall(r"^(.*\bpip\b.* install .*)$", page, re.MULTILINE)
     assert installs
@@ -161,32 +149,13 @@ def test_the_bundle_brings_its_own_pip() -> None:
     assert "venv --without-pip /opt/gated" in page
 
 
-needs_analyze = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
-
-
 @needs_analyze
 def test_exposure_is_low() -> None:
     """The exposure that systemd works out for the cage is at most 1.5."""
-    found = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(UNIT)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"},
-    )
-    exposure = re.search(r"exposure level for gated\.service: ([\d.]+)", found.stdout)
-    assert exposure, found.stderr
-    assert float(exposure[1]) <= EXPOSURE_MAX
+    assert exposure(UNIT) <= EXPOSURE_MAX
 
 
 @needs_analyze
 def test_systemd_understands_every_line(tmp_path: Path) -> None:
     """The checker of systemd finds nothing to complain of once the program is there."""
-    copy = tmp_path / "gated.service"
-    text = UNIT.read_text(encoding="utf-8")
-    copy.write_text(re.sub("^ExecStart=.*$", "ExecStart=/bin/true", text, flags=re.MULTILINE), encoding="utf-8")
-    found = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", str(copy)], capture_output=True, text=True, check=False
-    )
-    complaints = [line for line in found.stderr.splitlines() if "gated.service" in line]
-    assert complaints == []
+    assert complaints(UNIT, tmp_path) == []

@@ -10,6 +10,7 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
+from center.gatectl.__main__ import main
 from center.site import broker as text
 from center.site import export, gates, passwords, technicians
 from center.site.files import SiteError
@@ -248,7 +249,7 @@ async def test_a_new_gate_after_a_reload(broker: SiteBroker) -> None:
     with pytest.raises(aiomqtt.MqttError):
         async with client(broker, "east", content.password):
             pass
-    gates.remove(broker.site, "east")
+    gates.remove(broker.site, "east", broker.registry)
     broker.install()
     broker.reload()
     with pytest.raises(aiomqtt.MqttError):
@@ -263,6 +264,26 @@ async def test_a_renewed_certificate_after_a_reload(broker: SiteBroker) -> None:
     broker.install()
     broker.reload()
     assert await certificate(broker) != before
+    async with client(broker, "north"):
+        pass
+
+
+async def test_another_password_of_the_center(broker: SiteBroker, capsys: pytest.CaptureFixture[str]) -> None:
+    """From the reload on the new one opens and the old one does not; it is said who must read it."""
+    before = broker.passwords["center"]
+    assert main(["-s", str(broker.site.folder), "site", "broker-password"]) == 0
+    said = "".join(capsys.readouterr())
+    assert "systemctl reload mosquitto" in said
+    assert "systemctl restart gated-center" in said
+    broker.passwords["center"] = broker.site.center_password
+    assert broker.passwords["center"] not in said
+    broker.install()
+    broker.reload()
+    async with client(broker, "center"):
+        pass
+    with pytest.raises(aiomqtt.MqttError, match=r"(?i)not authori[sz]ed"):
+        async with client(broker, "center", before):
+            pass
     async with client(broker, "north"):
         pass
 
