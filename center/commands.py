@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import shutil
 import signal
 import sqlite3
 import time
@@ -12,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from center import clock, config, logs, migrations, prune
 from center.cli import Subparsers, command, configuration, opened
@@ -99,7 +102,8 @@ def _run(args: argparse.Namespace, *, ingest: bool, publish: bool) -> int:
     store, log = partial(Store.open, settings.database_url, settings.site), logs.configure()
     running: list[Running] = []
     if ingest:
-        worker = Settings(settings.site, account, key, shared=settings.workers)
+        reread = partial(_key_now, settings, args.config)
+        worker = Settings(settings.site, account, key, shared=settings.workers, reread=reread)
         running.append(lambda stop: Worker(worker, store, log).run(stop))
     if publish and settings.site_folder is not None:
         from center import publishing  # noqa: PLC0415 - tuf is for those who publish
@@ -108,6 +112,14 @@ def _run(args: argparse.Namespace, *, ingest: bool, publish: bool) -> int:
         running.append(lambda stop: publishing.run(site, account, store, log, stop))
     asyncio.run(_until_stopped(running))
     return Status.OK
+
+
+def _key_now(settings: config.Config, path: Path) -> Ed25519PrivateKey | None:
+    """The online key as its file has it at this moment; None where it cannot be read: the one before goes on."""
+    try:
+        return config.online_key(settings, path)
+    except ConfigError:
+        return None
 
 
 def run_migrate(args: argparse.Namespace) -> int:
@@ -168,7 +180,7 @@ def run_backup(args: argparse.Namespace) -> int:
     settings = configuration(args)
     database = Database(settings.database_url, read_only=True)
     if database.path is None:
-        raise Failure(f"the database is PostgreSQL: pg_dump --format=custom --file={args.file} {database.url!s}")
+        raise Failure(_dump(args.file, args.config))
     if not database.path.exists():
         raise Failure(f"{database.path} is not there", Status.UNREACHABLE)
     if args.file.exists():
@@ -190,6 +202,16 @@ def run_backup(args: argparse.Namespace) -> int:
         part.unlink(missing_ok=True)
     say(f"{args.file}: {args.file.stat().st_size:,} bytes")
     return Status.OK
+
+
+def _dump(file: Path, configured: Path) -> str:
+    """How PostgreSQL is copied. The database's address is not said: there may be a password in it."""
+    if shutil.which("pg_dump") is None:
+        return "the database is PostgreSQL, and pg_dump is not on this machine: sudo apt-get install postgresql-client"
+    return (
+        f"the database is PostgreSQL, which has a program for it: pg_dump --format=custom --file={file} DATABASE; "
+        f"with --host and --username where `database` in {configured} names them, and a password from ~/.pgpass"
+    )
 
 
 async def _until_stopped(running: list[Running]) -> None:

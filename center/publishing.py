@@ -12,13 +12,17 @@ from structlog.typing import FilteringBoundLogger
 from center.broker import Account
 from center.config import Config
 from center.config_problem import ConfigError, Problem
-from center.publish import expected
+from center.database import DatabaseAwayError
+from center.publish import expected, gate_list
+from center.publish.metadata import PublishError
 from center.publisher import Publisher
 from center.site.files import SiteError
 from center.site.folder import Site
 from center.store import Store
 from center.writer import Writer
 
+LEARN_S: Final = 5.0
+"""How often it is looked whether the signers' list of gates says what the database does not know: a query."""
 _AGAIN_S: Final = 30.0
 
 
@@ -51,12 +55,32 @@ async def run(
     try:
         while not stop.is_set():
             try:
-                await Publisher(site_, account, note, announce, log).run(stop)
+                async with asyncio.TaskGroup() as tasks:
+                    learning = tasks.create_task(_learn(site_, writer, log), name="publisher.gates")
+                    await Publisher(site_, account, note, announce, log).run(stop)
+                    learning.cancel()
             except* Exception as group:
                 log.exception("publisher.failed", exc_info=group)
                 await _or_stopped(stop)
     finally:
         await writer.close()
+
+
+async def _learn(site_: Site, writer: Writer, log: FilteringBoundLogger) -> None:
+    """Let the database know the gates that the signers have signed for; a worker takes it from there."""
+    why = ""
+    while True:
+        before, why = why, ""
+        try:
+            for name in await writer.once(gate_list.learn, site_, datetime.now(UTC)):
+                log.info("gate.listed", gate=name)
+        except DatabaseAwayError:
+            pass  # whoever asks it tells; it is looked again soon
+        except (PublishError, SiteError, OSError) as error:
+            why = str(error)
+        if why not in {"", before}:
+            log.error("publisher.gates-not-read", why=why)
+        await asyncio.sleep(LEARN_S)
 
 
 async def _or_stopped(stop: asyncio.Event) -> None:

@@ -9,6 +9,7 @@ Every method raises DatabaseAwayError where the database cannot be reached or wr
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Self
 
 from sqlalchemy import Connection, select, update
@@ -16,12 +17,13 @@ from sqlalchemy.exc import IntegrityError
 
 from center import alarms, enrolment, migrations, presence, reading
 from center.database import AnyRow, Database
-from center.enrolment import NewKeys
+from center.enrolment import Known, NewKeys
 from center.hearing import Said
 from center.ingest import Alarm, Outcome, ingest
 from center.intake import Arrival
 from center.ledger import GateLedger, Ledgers
 from center.tables import departed, gate, status
+from protocol.gates import GatesDocument
 
 SILENT_S = 180.0
 """A gate that has said nothing for this long is missing: it says something each minute."""
@@ -73,7 +75,8 @@ class Store:
     ) -> Judged:
         """Judge batches and statuses in this order, and write what they come to, in one transaction.
 
-        `keys` are those that the batches were verified with: where the gate has another by now, its box was replaced.
+        `keys` are those that all of it was verified with: where the gate has another by now, its box was replaced, and
+        where it has none, it was shut out.
         """
         names = {arrival.gate for arrival in arrivals} | {one.gate for one in said}
         with self.database.transaction() as connection:
@@ -82,7 +85,7 @@ class Store:
             outcomes = [self._judge(ledgers, arrival, keys) for arrival in arrivals]
             ledgers.flush()
             enrolled: dict[str, bytes] = {}
-            counted = [self._hear(connection, ledgers, one, enrolled) for one in said]
+            counted = [self._hear(connection, ledgers, one, enrolled, keys) for one in said]
         return Judged(outcomes, counted, enrolled)
 
     def set_apart(self, arrival: Arrival, why: str) -> None:
@@ -123,11 +126,28 @@ class Store:
     def replace_gate(self, name: str, voucher_key: bytes, voucher_until: float, now: float) -> None:
         """Let another box take a gate's place: the old one's keys count no more, what it sent stays."""
         with self._locked(name) as (connection, row):
-            none = {"key": None, "seal": None, "enrolled": None}
-            new = {"voucher_key": voucher_key, "voucher_until": voucher_until}
-            connection.execute(update(gate).where(gate.c.id == row.id).values(**none, **new))
-            self._depart(connection, row.id, now)
-            connection.execute(status.delete().where(status.c.gate_id == row.id))
+            self._rekey(connection, row.id, now, voucher_key=voucher_key, voucher_until=voucher_until)
+
+    def shut_out(self, name: str, now: float) -> None:
+        """Let a gate in no more: nothing that it says counts, what it sent stays. One that is not known is no error."""
+        with self.database.transaction() as connection:
+            row = connection.execute(select(gate).where(gate.c.name == name).with_for_update()).first()
+            if row is not None:
+                self._rekey(connection, row.id, now)
+
+    def take_listed(self, document: GatesDocument, let_in: Mapping[str, datetime], now: float) -> list[str]:
+        """Know gates by the keys of the signers' list, where this database does not know better; which ones."""
+        with self.database.transaction() as connection:
+            rows = connection.execute(select(gate).order_by(gate.c.name).with_for_update())
+            ids = {row.name: row.id for row in rows}
+            wanted = enrolment.differing(document, let_in, _known(connection))
+            for name in [name for name in wanted if name not in ids]:
+                new = gate.insert().values(name=name, added=now).returning(gate.c.id)
+                ids[name] = connection.execute(new).scalar_one()
+            for name, keys in wanted.items():
+                held = {} if keys is None else {"key": keys[0], "seal": keys[1], "enrolled": now}
+                self._rekey(connection, ids[name], now, **held)
+        return sorted(wanted)
 
     def vouch(self, name: str, key: bytes, seal: bytes, voucher: str, now: float) -> bool:
         """Enrol a gate's keys if its one-time key vouches for them; False if they do not count."""
@@ -142,6 +162,11 @@ class Store:
         """Each gate's Ed25519 key; None where it is not set up yet."""
         with self.database.transaction() as connection:
             return {row.name: row.key for row in connection.execute(select(gate.c.name, gate.c.key))}
+
+    def known_gates(self) -> dict[str, Known]:
+        """The gates that are set up, and the keys by which they are known."""
+        with self.database.transaction() as connection:
+            return _known(connection)
 
     def alarm_of_site(self, kind: str, texts: Sequence[str], now: float) -> None:
         """Raise alarms of the site itself; those that are open are counted."""
@@ -168,9 +193,16 @@ class Store:
         ledgers.write(arrival, outcome)
         return outcome
 
-    def _hear(self, connection: Connection, ledgers: Ledgers, said: Said, enrolled: dict[str, bytes]) -> bool:
+    def _hear(
+        self,
+        connection: Connection,
+        ledgers: Ledgers,
+        said: Said,
+        enrolled: dict[str, bytes],
+        keys: Mapping[str, bytes | None] | None,
+    ) -> bool:
         ledger = ledgers.gates.get(said.gate)
-        if ledger is None:
+        if ledger is None or (said.new is None and keys is not None and keys.get(said.gate) != ledger.key):
             return False
         if said.new is not None:
             row = connection.execute(select(gate).where(gate.c.id == ledger.id)).one()
@@ -201,6 +233,15 @@ class Store:
             ledgers.alarm(ledger, Alarm(alarms.SILENT, "its connection has ended"), said.received)
         return True
 
+    def _rekey(self, connection: Connection, gate_id: int, now: float, **held: object) -> None:
+        """Know a gate by these keys or this voucher alone; what its box was and said before is over."""
+        none = dict.fromkeys(("key", "seal", "enrolled", "voucher_key", "voucher_until"))
+        connection.execute(update(gate).where(gate.c.id == gate_id).values({**none, **held}))
+        self._depart(connection, gate_id, now)
+        connection.execute(status.delete().where(status.c.gate_id == gate_id))
+        if not held:
+            alarms.ended(connection, gate_id, alarms.SILENT, now)
+
     def _depart(self, connection: Connection, gate_id: int, now: float) -> None:
         """Note that the gate's present session is over."""
         row = connection.execute(select(status.c.session).where(status.c.gate_id == gate_id)).first()
@@ -214,6 +255,11 @@ class Store:
             if row is None:
                 raise GateError(f"there is no gate {name}")
             yield connection, row
+
+
+def _known(connection: Connection) -> dict[str, Known]:
+    rows = connection.execute(select(gate).where(gate.c.key.is_not(None), gate.c.seal.is_not(None)))
+    return {row.name: Known(row.key, row.seal, row.enrolled or 0.0) for row in rows}
 
 
 def _has_left(connection: Connection, gate_id: int, session: str) -> bool:

@@ -29,7 +29,7 @@ from center.store import Judged, Store
 from center.writer import StoppingError, Writer
 from protocol import topics
 from protocol.message import Offline
-from protocol.signature import public_key, signed
+from protocol.signature import public_bytes, public_key, signed
 
 INBOX_MAX_BYTES: Final = 32 * 1024 * 1024
 """What waits to be judged. Beyond it batches are dropped unread: the gates send again what has no answer."""
@@ -45,12 +45,16 @@ _SAY_AT_ONCE: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Whose worker this is. `shared`: several workers share the batches."""
+    """Whose worker this is. `shared`: several workers share the batches.
+
+    `reread` gives the key as it is now: another one may have taken its place. None where it cannot be read just now.
+    """
 
     site: str
     account: Account
     key: Ed25519PrivateKey
     shared: bool = False
+    reread: Callable[[], Ed25519PrivateKey | None] = lambda: None
 
 
 class Worker:
@@ -58,6 +62,7 @@ class Worker:
 
     def __init__(self, settings: Settings, opened: Callable[[], Store], log: FilteringBoundLogger) -> None:
         self._settings = settings
+        self._key = settings.key
         self._log = log
         self._writer = Writer(opened, log)
         self._intake = Intake(settings.site, self._keys_of)
@@ -218,7 +223,7 @@ class Worker:
         enrolled: dict[str, bytes] = {}
         for one in said_:
             try:
-                judged = await self._writer.until_done(Store.ingest, [], [one])
+                judged = await self._writer.until_done(Store.ingest, [], [one], keys=self._keys)
             except StoppingError:
                 raise
             except Exception as error:  # noqa: BLE001 - the gate says the next one within a minute
@@ -277,7 +282,7 @@ class Worker:
 
     async def _answer(self, link: Link, answer: Answer) -> None:
         topic = topics.ack(self._settings.site, answer.gate)
-        await link.publish(topic, signed(topic, answer.ack.to_bytes(), self._settings.key), retain=True)
+        await link.publish(topic, signed(topic, answer.ack.to_bytes(), self._key), retain=True)
 
     # What else it looks after
 
@@ -285,7 +290,7 @@ class Worker:
         return self._public.get(gate, ())
 
     async def _know_keys(self) -> None:
-        """Keep up with the gates' keys; soon after a message of a gate without one, else now and then."""
+        """Keep up with the gates' keys and our own; soon after a message of a gate without one, else now and then."""
         while True:
             await asyncio.sleep(_UNKNOWN_S)
             with suppress(TimeoutError):
@@ -293,6 +298,10 @@ class Worker:
                     await self._keys_wanted.wait()
             with suppress(DatabaseAwayError):
                 self._take_keys(await self._writer.once(Store.all_keys))
+            own = await asyncio.to_thread(self._settings.reread)
+            if own is not None and public_bytes(own) != public_bytes(self._key):
+                self._key = own
+                self._log.info("ingest.key", key=public_bytes(own).hex()[:16])
 
     async def _read_keys(self) -> None:
         self._take_keys(await self._writer.until_done(Store.all_keys))

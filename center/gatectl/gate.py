@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from center.gatectl import passphrases
+from center.gatectl import asking, gate_list, list_work, passphrases
 from center.gatectl.options import Subparsers, add_json, command, now, opened
 from center.output import Failure, Status, complain, say, say_json, say_table
 
@@ -34,7 +34,12 @@ def add(subparsers: Subparsers) -> None:
         "gatectl gate replace north",
     )
     replacing.set_defaults(run=replace)
-    removing = command(actions, "remove", "Let a gate in no more.", "gatectl gate remove north")
+    removing = command(
+        actions,
+        "remove",
+        "Let a gate in no more: from now on the center takes nothing of it. What it has sent stays.",
+        "gatectl gate remove north\ngatectl gate propose    # the signers' list of gates says it, too",
+    )
     removing.set_defaults(run=remove)
     adding.add_argument("names", nargs="+", metavar="NAME", help="the gate: small letters, digits and -")
     for action in (replacing, removing):
@@ -45,7 +50,17 @@ def add(subparsers: Subparsers) -> None:
         )
     listing = command(actions, "list", "Print the gates that are let in.", "gatectl gate list --json")
     listing.set_defaults(run=list_)
-    for action in (adding, replacing, removing, listing):
+    proposing = command(
+        actions,
+        "propose",
+        "Propose to the signers whose keys are whose: of all gates that are set up, and the center's own.",
+        "gatectl gate propose -o /media/stick/gates.bundle    # after gates were set up, replaced or removed\n"
+        "gatectl sign /media/stick/gates.bundle --key 3.pem   # each signer: shows which gates and keys change\n"
+        "gatectl flash /media/stick/gates.bundle",
+    )
+    proposing.set_defaults(run=propose)
+    list_work.add_output(proposing)
+    for action in (adding, replacing, removing, listing, proposing):
         add_json(action)
 
 
@@ -86,15 +101,37 @@ def replace(args: argparse.Namespace) -> int:
 
 def remove(args: argparse.Namespace) -> int:
     """Let a gate in no more."""
-    from center.site import gates  # noqa: PLC0415 - not for --help
+    from center.gatectl.registry import registry  # noqa: PLC0415 - not for --help
+    from center.site import gates  # noqa: PLC0415 - the same
 
     site = opened(args)
-    gates.remove(site, args.name)
+    with registry(site) as known:
+        gates.remove(site, args.name, known)
     if args.json:
         say_json({"gate": args.name})
     else:
-        say(f"The gate {args.name} is removed. Its keys stay in force until the signers sign a list without it.")
+        say(f"The gate {args.name} is removed: the center takes nothing of it any more. What it has sent stays.")
         broker_next(site)
+        complain(gate_list.NEXT)
+    return Status.OK
+
+
+def propose(args: argparse.Namespace) -> int:
+    """Propose whose keys are whose."""
+    found = gate_list.propose(opened(args), args, "gates")
+    lacking = found if isinstance(found, tuple) else found.lacking
+    if args.json:
+        say_json({"bundle": None if isinstance(found, tuple) else found.bundle, "not_set_up": lacking})
+        return Status.OK
+    if isinstance(found, tuple):
+        say("The signers' list of gates says all of it already.")
+    else:
+        for line in found.text.splitlines():
+            say(asking.plain(line))
+    if lacking:
+        complain(f"Not set up yet, or not heard by the center, and so not on it: {', '.join(lacking)}")
+    if not isinstance(found, tuple):
+        list_work.next_steps(found.bundle)
     return Status.OK
 
 
@@ -141,3 +178,4 @@ def _next(site: "Site", until: datetime) -> None:
     passphrases.shown_once()
     complain(f"The file serves once, until {until:%Y-%m-%d %H:%M}. At the box:  sudo gated setup FILE")
     broker_next(site)
+    complain(f"When the box is set up and heard: {gate_list.NEXT[0].lower()}{gate_list.NEXT[1:]}")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from center.gatectl import list_work, passphrases
+from center.gatectl import center_key, list_work, passphrases
 from center.gatectl.options import Subparsers, add_json, command, now, opened
 from center.output import Failure, Status, complain, say, say_json, say_table
 
@@ -38,11 +38,17 @@ def add(subparsers: Subparsers) -> None:
     rotating = command(
         actions,
         "rotate",
-        "Propose another key in the place of one; `center` is exchanged at once, without the signers.",
-        "gatectl keys rotate signer 3 --public 7d0c…    # as `keys new` has printed it\ngatectl keys rotate repository",
+        "Propose another key in the place of one; `center` in steps, and each time it says what comes next.",
+        "gatectl keys rotate signer 3 --public 7d0c…    # as `keys new` has printed it\n"
+        "gatectl keys rotate repository\n"
+        "gatectl keys rotate center    # 1: proposes both keys, to be signed and flashed\n"
+        "gatectl keys rotate center    # 2: when all gates have both: switches, proposes the new one alone",
     )
     rotating.add_argument("role", choices=[*_PEOPLE, *_ONLINE, _CENTER], help="whose key")
     rotating.add_argument("number", nargs="?", type=int, metavar="N", help="which signer or registrar")
+    rotating.add_argument(
+        "--anyway", action="store_true", help="of center: switch although some gates have not got both keys yet"
+    )
     rotating.set_defaults(run=rotate)
     adding = command(actions, "add", "Propose one key more.", "gatectl keys add signer --public 7d0c… --threshold 7")
     adding.add_argument("role", choices=_PEOPLE, help="whose key")
@@ -127,7 +133,7 @@ def rotate(args: argparse.Namespace) -> int:
             "which one? a signer or registrar has a number, as `keys list` shows; others have none", Status.USAGE
         )
     if args.role == _CENTER:
-        return _rotate_center(site, args)
+        return center_key.rotate(site, args)
     keyring = _keyring(site)
     try:
         if args.role in _ONLINE:
@@ -220,23 +226,6 @@ def _online(site: "Site", role: str) -> str:
         if not path.exists():
             keys.write(path, keys.generate())
     return keys.public_hex(keys.read(path))
-
-
-def _rotate_center(site: "Site", args: argparse.Namespace) -> int:
-    from center.publish.opened import changing  # noqa: PLC0415 - not for --help
-    from center.site import keys  # noqa: PLC0415 - the same
-
-    key = keys.generate()
-    with changing(site):
-        keys.write(site.folder / "online" / "center.pem", key)
-        site.save_keys(site.keys.model_copy(update={"center": (keys.public_hex(key),)}))
-    if args.json:
-        say_json({"key": keys.public_hex(key)})
-        return Status.OK
-    say("The center has another key for its answers. Now:")
-    say("  1. sudo systemctl restart gated-center")
-    say("  2. for each gate: gatectl gate replace NAME, and gated setup at the box; until then it keeps everything")
-    return Status.OK
 
 
 def _new(site: "Site", args: argparse.Namespace, name: str) -> str:

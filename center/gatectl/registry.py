@@ -27,6 +27,10 @@ class StoreRegistry:
         except GateError:
             self._store.replace_gate(name, voucher_key, until, now)
 
+    def shut_out(self, name: str) -> None:
+        """Nothing that this gate says counts any more; what it has sent stays."""
+        self._store.shut_out(name, datetime.now(UTC).timestamp())
+
 
 @contextmanager
 def registry(site: Site) -> Iterator[Registry]:

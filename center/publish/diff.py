@@ -14,8 +14,10 @@ from tuf.api.metadata import Root, Targets
 from center.publish import lists
 from center.publish.bundle import Bundle
 from center.publish.metadata import PublishError, read
-from protocol import delta
+from protocol import delta, gates
 from protocol import repository as names
+from protocol.gates import GateEntry, GatesDocument
+from protocol.message import MessageError
 from protocol.whitelist import parse
 
 Treatment = tuple[str, tuple[str, ...]]
@@ -32,6 +34,7 @@ class Diff:
     removed: list[bytes] = field(default_factory=list)
     changed: list[tuple[bytes, bytes]] = field(default_factory=list)
     documents: list[str] = field(default_factory=list)
+    gates: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     by_category: dict[str, Counter[Treatment]] = field(default_factory=dict)
     before: int = 0
@@ -61,6 +64,8 @@ def diff(bundle: Bundle) -> Diff:
         for name in names.DOCUMENTS
         if _hash(old, name) != _hash(new, name)
     ]
+    if _hash(old, gates.DOCUMENT) != _hash(new, gates.DOCUMENT):
+        found.gates = list(_gates(gate_list(bundle, old), gate_list(bundle, new)))
     if _hash(old, names.WHITELIST) == _hash(new, names.WHITELIST):
         return found
     before, after = lists.of(old, bundle.blobs.get), lists.of(new, bundle.blobs.get)
@@ -71,6 +76,19 @@ def diff(bundle: Bundle) -> Diff:
     found.before, found.after = before.target.entries if before else 0, after.target.entries
     found.shrinks = after.target.shrinks
     return found
+
+
+def gate_list(bundle: Bundle, targets: Targets) -> GatesDocument | None:
+    """The list of gates that these targets name; None where there is none. Raises PublishError."""
+    name = _hash(targets, gates.DOCUMENT)
+    if name is None:
+        return None
+    if name not in bundle.blobs:
+        raise PublishError("the bundle lacks one of the two lists of gates; what it changes cannot be shown")
+    try:
+        return gates.parse(bundle.blobs[name])
+    except MessageError as error:
+        raise PublishError(f"{gates.DOCUMENT}: {error}") from error
 
 
 def treatments(lines: Iterable[bytes], categories: Mapping[str, str]) -> dict[str, Counter[Treatment]]:
@@ -99,6 +117,31 @@ def _compare(found: Diff, before: Iterable[bytes], after: Iterable[bytes]) -> No
         elif was != line:
             found.changed.append((was, line))
     found.removed.extend(held.values())
+
+
+def _gates(before: GatesDocument | None, after: GatesDocument | None) -> Iterator[str]:
+    """The center's keys first: they are few, and count at every gate."""
+    old, new = (set(one.center) if one is not None else set() for one in (before, after))
+    yield from (f"the center's key {_short(key)}: gates believe it from now on" for key in sorted(new - old))
+    yield from (f"the center's key {_short(key)}: gates believe it no more" for key in sorted(old - new))
+    was, now = (one.by_name if one is not None else {} for one in (before, after))
+    yield from (
+        _gate(name, was.get(name), now.get(name)) for name in sorted({*was, *now}) if was.get(name) != now.get(name)
+    )
+
+
+def _gate(name: str, was: GateEntry | None, now: GateEntry | None) -> str:
+    if was is None and now is not None:
+        return f"{name}: added, with the key {_short(now.key)}"
+    if was is not None and now is None:
+        return f"{name}: taken out, and its key {_short(was.key)}"
+    if was is not None and now is not None and was.key != now.key:
+        return f"{name}: another box, with the key {_short(now.key)} in place of {_short(was.key)}"
+    return f"{name}: another key for what is sealed to it"
+
+
+def _short(key: str) -> str:
+    return f"{key[:16]}…"
 
 
 def _keys(bundle: Bundle) -> Iterator[str]:
@@ -143,6 +186,7 @@ def _text(found: Diff, shown_max: int) -> Iterator[str]:
     changed = [f"{was.decode()}\n    → {now.decode()}" for was, now in found.changed]
     yield from _some("changed", changed, shown_max)
     yield from _some("documents", found.documents, shown_max)
+    yield from _some("gates and the center's keys", found.gates, shown_max)
     yield from _some("keys", found.keys, shown_max)
     if found.by_category:
         yield "hours and lanes by category of holder:"

@@ -20,7 +20,7 @@ from center.publish.bundle import Bundle
 from center.publish.metadata import Keyring, read
 from center.publish.repository import Online, Repository
 from center.publish.vault import FolderVault
-from center.site import files, keys
+from center.site import files, keys, rotation
 from center.site.files import SiteError
 from center.site.folder import Site, save_facts
 
@@ -71,6 +71,8 @@ def settle(site: Site, held: Repository) -> None:
         if new.exists() and keys.public_hex(keys.read(new)) in of:
             new.replace(site.folder / "online" / f"{role}.pem")
             files.sync_folder(new.parent)
+    if (listed := held.gate_list) is not None:
+        rotation.settle(site, listed.center)
 
 
 @contextmanager

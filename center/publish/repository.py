@@ -37,9 +37,10 @@ from center.publish.metadata import (
 from center.publish.proposal import Changes, make_targets
 from center.publish.publications import Publications, publications
 from center.publish.vault import Vault
-from protocol import blob
+from protocol import blob, gates
 from protocol import repository as names
 from protocol.credential import Credential
+from protocol.message import MessageError
 from protocol.roles import Enrolment, Suspension
 
 OFFLINE_ALARM: Final = timedelta(days=60)
@@ -102,6 +103,21 @@ class Repository:
         data = self.held.get(Targets.type)
         return lists.of(read(Targets, data).signed, self._blob) if data is not None else None
 
+    def document(self, name: str) -> bytes | None:
+        """A document in force; None where there is none."""
+        data = self.held.get(Targets.type)
+        target = read(Targets, data).signed.targets.get(name) if data is not None else None
+        return self._blob(target.hashes["sha256"]) if target is not None else None
+
+    @property
+    def gate_list(self) -> gates.GatesDocument | None:
+        """The list of gates in force; None before the first. Raises PublishError."""
+        data = self.document(gates.DOCUMENT)
+        try:
+            return None if data is None else gates.parse(data)
+        except MessageError as error:
+            raise PublishError(f"the signers' list of gates cannot be read: {error}") from error
+
     @property
     def snapshot(self) -> int:
         """The number of the state in force; 0 before the first. Gates say it of what they have taken."""
@@ -138,6 +154,8 @@ class Repository:
             raise PublishError("the first proposal says whose signatures are to count: give it a keyring")
         old = read(Targets, held[Targets.type]).signed if Targets.type in held else None
         targets, blobs = make_targets(changes, old, keyring, self._earlier(), now)
+        if gates.DOCUMENT in changes.documents and (before := self.document(gates.DOCUMENT)) is not None:
+            blobs[blob.sha256(before)] = before  # as well, so that signers can be shown the difference
         proposed[Targets.type] = targets.to_bytes()
         return Bundle(self._site, trusted, proposed, blobs, dict(changes.categories))
 

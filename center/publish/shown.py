@@ -14,6 +14,7 @@ from center.publish.bundle import Bundle
 from center.publish.diff import Diff, diff
 from center.publish.lists import LOSS_MAX
 from center.publish.metadata import PublishError, read
+from protocol import gates
 from protocol.whitelist import parse
 
 _ALL: Final = 2**62
@@ -51,6 +52,10 @@ def _text(bundle: Bundle, found: Diff, lines_max: int) -> Iterator[str]:
     if Targets.type in bundle.proposed or bundle.proposed.keys() == {"root"}:
         yield found.text(lines_max)
     for name, data in understood.documents(bundle).items():
+        if name == gates.DOCUMENT:
+            said = gates.parse(data)  # what of it changes was shown, and the rest was signed before
+            yield f"{name}, number {said.version} of {said.as_of:%Y-%m-%d %H:%M}: {len(said.gates):,} gates"
+            continue
         yield f"{name} as it is to be:"
         lines = json.dumps(json.loads(data), ensure_ascii=False, indent=1).splitlines()
         if len(lines) > _DOCUMENT_LINES_MAX < lines_max:

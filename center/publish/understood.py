@@ -16,8 +16,9 @@ from tuf.api.metadata import TOP_LEVEL_ROLE_NAMES, Key, Metadata, Root, TargetFi
 
 from center.publish import lists
 from center.publish.bundle import Bundle
-from center.publish.diff import Diff
+from center.publish.diff import Diff, gate_list
 from center.publish.metadata import PublishError, read, tuf_key
+from protocol import gates
 from protocol import repository as names
 from protocol.message import Message
 from protocol.repository import DeltaTarget, ListTarget
@@ -117,6 +118,7 @@ def _targets(bundle: Bundle, new: Targets, old: Targets) -> None:
             raise PublishError(f"of {name} something is said that this program does not know")
     for document in documents(bundle).values():
         _json(document)
+    _gates(bundle, new, old)
     before = old.targets.get(names.WHITELIST)
     if listed is not None and before != listed:
         _list(bundle, new, listed, None if before is None else lists.described(before))
@@ -124,6 +126,18 @@ def _targets(bundle: Bundle, new: Targets, old: Targets) -> None:
         raise PublishError("the bundle has other deltas of the same list")
     if before is not None and listed is None:
         raise PublishError("the bundle takes the list away; a list without entries would be right")
+
+
+def _gates(bundle: Bundle, new: Targets, old: Targets) -> None:
+    if new.targets.get(gates.DOCUMENT) == old.targets.get(gates.DOCUMENT):
+        return
+    before, after = gate_list(bundle, old), gate_list(bundle, new)
+    if after is None:
+        raise PublishError("the bundle takes the list of gates away; gates would keep the one before")
+    if after.version != (before.version if before else 0) + 1:
+        raise PublishError(f"list of gates {after.version} does not follow the one in force")
+    if gates.encode(after) != bundle.blobs[new.targets[gates.DOCUMENT].hashes["sha256"]]:
+        raise PublishError("the list of gates is not written as it should be, or has fields that are not shown")
 
 
 def _list(bundle: Bundle, new: Targets, target: TargetFile, before: ListTarget | None) -> None:

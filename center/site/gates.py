@@ -18,6 +18,9 @@ class Registry(Protocol):
     def add_gate(self, name: str, voucher_key: bytes, voucher_until: datetime) -> None:
         """From now on this key vouches for the gate's keys, once; a gate that is known already gets it anew."""
 
+    def shut_out(self, name: str) -> None:
+        """From now on nothing that this gate says counts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Issued:
@@ -42,10 +45,11 @@ def replace(site: Site, name: str, registry: Registry, now: datetime, *, output:
         return _issue(site, name, registry, now, output)
 
 
-def remove(site: Site, name: str) -> None:
-    """The gate is let in no more. Raises SiteError where there is none of this name."""
+def remove(site: Site, name: str, registry: Registry) -> None:
+    """The gate is let in no more, and nothing is taken of it. Raises SiteError where there is none of this name."""
     with site.changing():
         site.accounts.known(name, "gate")
+        registry.shut_out(name)
         files.remove(site.folder / "gates" / f"{name}.enrolment")
         site.save_accounts(site.accounts.without(name))
 

@@ -35,6 +35,10 @@ class FakeRegistry:
         """Remember it."""
         self.known[name] = (voucher_key, voucher_until)
 
+    def shut_out(self, name: str) -> None:
+        """Forget it."""
+        del self.known[name]
+
 
 def plan(*, broker: str = "mqtts://mqtt.center.example", signers: int = 3, threshold: int = 2) -> Plan:
     """What a site is asked to be."""

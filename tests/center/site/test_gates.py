@@ -94,21 +94,22 @@ def test_replace(site: Site, registry: FakeRegistry) -> None:
 def test_remove(site: Site, registry: FakeRegistry) -> None:
     """A gate that is removed is gone from the broker's files, and its enrolment file with it."""
     issued = gates.add(site, "north", registry, NOW)
-    gates.remove(site, "north")
+    gates.remove(site, "north", registry)
     assert not issued.file.exists()
+    assert registry.known == {}
     assert "north" not in rules(site)
     assert "north" not in (site.folder / "broker" / "passwords").read_text()
-    for act in (lambda: gates.remove(site, "north"), lambda: gates.replace(site, "north", registry, NOW)):
+    for act in (lambda: gates.remove(site, "north", registry), lambda: gates.replace(site, "north", registry, NOW)):
         with pytest.raises(SiteError, match="there is no gate north; there are: none"):
             act()
 
 
-def test_technician(site: Site) -> None:
+def test_technician(site: Site, registry: FakeRegistry) -> None:
     """A technician comes and goes."""
     content = profile(technicians.add(site, "li-wei", {}, NOW))
     assert let_in(site, "li-wei", content.password)
     with pytest.raises(SiteError, match="no gate li-wei"):
-        gates.remove(site, "li-wei")
+        gates.remove(site, "li-wei", registry)
     technicians.remove(site, "li-wei")
     assert "li-wei" not in rules(site)
 
@@ -119,6 +120,9 @@ def test_a_database_that_is_away_changes_nothing(site: Site) -> None:
     class Away:
         def add_gate(self, name: str, voucher_key: bytes, voucher_until: datetime) -> None:
             raise ConnectionError(name, voucher_key, voucher_until)
+
+        def shut_out(self, name: str) -> None:
+            raise ConnectionError(name)
 
     before = {path: path.read_bytes() for path in site.folder.rglob("*") if path.is_file()}
     with pytest.raises(ConnectionError):
