@@ -1,6 +1,7 @@
 """What is wrong with a configuration, in words: file, key, what was found and what would be right."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ _RIGHT: Final = {
     "string_pattern_mismatch": "text of the form {pattern} would be right",
 }
 _FOUND_MAX: Final = 100
+_ACCOUNT: Final = re.compile(r"//.*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,8 @@ def of_pydantic(error: ValidationError, model: type[BaseModel]) -> list[Problem]
 
 
 def shown(value: object) -> str:
-    """The value as the file writes it, more or less, and never long."""
-    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+    """The value as the file writes it, more or less, never long, and of an address neither user nor password."""
+    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else _ACCOUNT.sub("//…@", repr(value))
     if len(text) > _FOUND_MAX:
         text = text[:_FOUND_MAX] + "…" + text[-1]
     return '"' + text[1:-1] + '"' if isinstance(value, str) else text

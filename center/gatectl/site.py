@@ -128,7 +128,13 @@ def init(args: argparse.Namespace) -> int:
     site = make.make(args.folder, plan, now(), first_root)
     facts = site.facts
     if args.json:
-        say_json({"folder": site.folder, **facts.model_dump(mode="json"), "keys": site.keys.model_dump(mode="json")})
+        say_json(
+            {
+                "folder": site.folder,
+                **facts.model_dump(mode="json", exclude={"database"}),
+                "keys": site.keys.model_dump(mode="json"),
+            }
+        )
         return Status.OK
     say(f"{site.folder}: the site {facts.site}, {facts.threshold} of {len(signers)} signers, broker {facts.broker}")
     _next(args.folder)

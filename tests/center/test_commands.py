@@ -351,9 +351,37 @@ async def test_it_ends_at_once_without_broker_and_database(file: Path, tmp_path:
     assert time.monotonic() - asked < 5
 
 
-def test_postgresql_is_not_copied_but_told_how(tmp_path: Path, file: Path, capsys: Captured) -> None:
-    """`backup` says which program does it."""
-    file.write_text(file.read_text(encoding="utf-8") + 'database = "postgresql://gated@db/gated"\n', encoding="utf-8")
-    assert run(file, "backup", str(tmp_path / "copy")) == 1
-    assert "pg_dump" in capsys.readouterr().err
+def test_postgresql_is_not_copied_but_told_how(
+    tmp_path: Path, file: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`backup` says which program does it, or how it is had; and nothing of the database's address."""
+    line = 'database = "postgresql://user:geheim@db.example/gated"\n'
+    file.write_text(line + file.read_text(encoding="utf-8"), encoding="utf-8")
+    for there, words in (("/usr/bin/pg_dump", "pg_dump --format=custom --file="), (None, "apt-get install")):
+        monkeypatch.setattr("shutil.which", lambda _, found=there: found)
+        assert run(file, "backup", str(tmp_path / "copy")) == 1
+        said = "".join(capsys.readouterr())
+        assert words in said
+        assert not [word for word in ("user:", "geheim", "db.example", "postgresql://") if word in said]
     assert Database("postgresql://gated:geheim@db/gated").path is None
+
+
+@pytest.mark.parametrize("url", ["mysql://user:geheim@db/gated", "postgresql://user:ge@heim@db:x/gated"])
+def test_an_address_that_is_wrong_is_shown_without_password(file: Path, capsys: Captured, url: str) -> None:
+    """What an error shows of it may be read by others."""
+    file.write_text(f'database = "{url}"\n' + file.read_text(encoding="utf-8"), encoding="utf-8")
+    assert run(file, "status") == 2
+    said = capsys.readouterr().err
+    assert "database: found" in said
+    assert not [word for word in ("user", "heim") if word in said.replace('"postgresql://user@host/database"', "")]
+
+
+def test_an_address_that_leads_nowhere_is_not_shown(file: Path, tmp_path: Path, capsys: Captured) -> None:
+    """A command says that the database is away, without how it is reached."""
+    url = f"postgresql://user:geheim@/none?host={tmp_path}"
+    file.write_text(f'database = "{url}"\n' + file.read_text(encoding="utf-8"), encoding="utf-8")
+    for words in (["status"], ["verify"], ["prune"], ["migrate"], ["export"]):
+        assert run(file, *words) == 3
+    said = "".join(capsys.readouterr())
+    assert "geheim" not in said
+    assert "postgresql://" not in said
