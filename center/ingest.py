@@ -107,6 +107,10 @@ class Outcome:
     early: bool = False
     alarms: tuple[Alarm, ...] = ()
 
+    def news_of(self, heard: Heard | None) -> bool:
+        """Whether it shows who speaks under that name now: another's batches of long ago can be sent again."""
+        return bool(self.events) or self.begins or heard is None or heard.epoch == self.answer.epoch
+
 
 def ingest(batch: Batch, ledger: Ledger, now: float) -> Outcome:
     """What the center does with this batch, received at `now` (POSIX s)."""
@@ -120,8 +124,9 @@ def ingest(batch: Batch, ledger: Ledger, now: float) -> Outcome:
         return _begin(batch, chain, ledger)
     if (held.first, held.root) != (header.begins, bytes.fromhex(header.root)):
         return _apart(batch, held, f"epoch {header.epoch} began at event {held.first}, not at {header.begins}")
-    alarms = _rival(batch, ledger, now)
-    return _append(batch, chain, held, ledger, alarms)
+    outcome = _append(batch, chain, held, ledger, ())
+    # Only with something new: what was said long ago may be said again by anybody who was there.
+    return replace(outcome, alarms=(*_rival(batch, ledger, now), *outcome.alarms)) if outcome.events else outcome
 
 
 def _begin(batch: Batch, chain: list[bytes], ledger: Ledger) -> Outcome:

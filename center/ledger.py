@@ -102,8 +102,9 @@ class Ledgers:
         if outcome.head is None:
             return
         header = arrival.batch.header
-        ledger.last = Heard(header.epoch, clean(header.board), arrival.received)
-        ledger.spoke = True
+        if outcome.news_of(ledger.last):
+            ledger.last = Heard(header.epoch, clean(header.board), arrival.received)
+            ledger.spoke = True
         known = ledger.epochs.get(header.epoch)
         if known is None:
             known = self._begin(ledger, header.epoch, outcome.head, arrival.received)

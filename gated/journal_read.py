@@ -147,12 +147,6 @@ def following(path: Path, after: int, most_bytes: int) -> tuple[bytes, list[byte
     return bytes(row[0]), found
 
 
-def epochs(path: Path) -> list[str]:
-    """The ids of all epochs, oldest first. Raises JournalUnreadable."""
-    with _reading(path) as connection:
-        return [Epoch(*row).id for row in connection.execute(SELECT_EPOCHS)]
-
-
 def head(path: Path) -> int:
     """The last seq."""
     with _reading(path) as connection:

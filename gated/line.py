@@ -5,6 +5,7 @@ What is read of the journal is read in a thread, what is asked of it goes to its
 
 Said at each connect, on each change and each minute: how the gate is (`status`). The broker says the rest when we are
 gone, by a last will that was signed at connect and can say nothing but that; who leaves in order says it in person.
+What is said there is heard as well: another box under our name says how it is on the same topic.
 """
 
 import asyncio
@@ -26,10 +27,11 @@ from gated.journal_read import JournalUnreadable
 from gated.keys import Keys
 from gated.logs import FilteringBoundLogger
 from gated.mqtt import Account, BrokerAway, Connection, Incoming, Will, connected
-from gated.uplink import Acknowledge, Act, BeginEpoch, Head, Publish, Read, Rewind, Rival, Uplink, Us
+from gated.rivals import Rivals
+from gated.uplink import Acknowledge, Act, BeginEpoch, Head, Publish, Read, Rewind, Uplink, Us
 from protocol import topics
 from protocol.batch import BATCH_MAX_BYTES
-from protocol.message import Message, Offline, Sent, Status
+from protocol.message import Message, MessageError, Offline, Sent, Status, gate_says
 from protocol.signature import signed, verified
 
 TICK_S: Final = 0.5
@@ -89,6 +91,7 @@ class Line:
         talks: Sequence[Talk] = (),
     ) -> None:
         self.session = secrets.token_urlsafe(SESSION_BYTES)
+        self.rivals = Rivals(self.session)
         # Nobody else may know it: who connects under another's id throws them out, whatever their account.
         self._client_id = f"{settings.site}-{settings.gate}-{secrets.token_urlsafe(SESSION_BYTES)}"
         self.connection_number = 0
@@ -150,7 +153,6 @@ class Line:
     async def run(self) -> None:
         """Talk with the center until cancelled."""
         self._journal.on_grown = self._grown.set
-        self.uplink.ours(await asyncio.to_thread(journal_read.epochs, self._settings.journal))
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow(), name="line.follow")
             group.create_task(self._ask(), name="line.ask")
@@ -179,7 +181,7 @@ class Line:
         self.connection_number += 1
         status = topics.status(site, gate)
         gone = Offline(session=self.session, connection=self.connection_number)
-        wanted = [topics.ack(site, gate), *(topic for talk in self._talks for topic in talk.subscriptions)]
+        wanted = [topics.ack(site, gate), status, *(topic for talk in self._talks for topic in talk.subscriptions)]
         async with connected(
             self._settings.account,
             client_id=self._client_id,
@@ -209,15 +211,28 @@ class Line:
                 self.uplink.disconnected()
 
     async def _hear(self, connection: Connection) -> None:
-        ack = topics.ack(self._settings.site, self._settings.gate)
+        site, gate = self._settings.site, self._settings.gate
+        ack, status = topics.ack(site, gate), topics.status(site, gate)
         async for message in connection.messages():
-            if message.topic == ack:
+            if message.topic == status:
+                self._hear_status(message)
+            elif message.topic == ack:
                 refused = self.uplink.refused
-                self._do(self.uplink.answered(message.payload, self._mono(), retained=message.retained))
+                self._do(self.uplink.answered(message.payload, self._mono()))
                 if self.uplink.refused > refused == 0:
                     self._log.warning("center.answer-refused", why="it is not signed by the center's key")
             elif not any(talk.hear(message) for talk in self._talks):
                 self._log.debug("center.passed-over", topic=message.topic)
+
+    def _hear_status(self, message: Incoming) -> None:
+        """Our own come back as well, and what the broker retains is of a life before this one."""
+        bare = None if message.retained else verified(message.topic, message.payload, [self._keys.sign.public_key()])
+        if bare is None:
+            return
+        with suppress(MessageError):  # of a newer program, or our own will
+            said = gate_says(bare)
+            if isinstance(said, Status) and (epoch := self.rivals.hear(said)) is not None:
+                self._rival(epoch)
 
     async def _send(self, connection: Connection, group: asyncio.TaskGroup) -> None:
         """Read and publish, in the order in which the uplink says so; never wait for the broker in between."""
@@ -264,8 +279,6 @@ class Line:
             match act:
                 case Publish() | Read():
                     self._acts.put_nowait(act)
-                case Rival(epoch):
-                    self._rival(epoch)
                 case _:
                     self._asks.put_nowait(act)
 
@@ -335,6 +348,7 @@ def _lasting(status: Status) -> tuple[object, ...]:
         status.list.version,
         status.list.trouble,
         status.rivals,
+        status.heard,
         # That there is a reason at all is news; how often, is told each minute: strangers must not make us talk.
         frozenset(status.refused),
         devices,

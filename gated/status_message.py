@@ -60,7 +60,8 @@ def status(
             )
             for name, device in state["devices"].items()
         },
-        rivals=tuple(Rivals(epoch=epoch) for epoch in sorted(line.uplink.rivals)),
+        rivals=tuple(Rivals(epoch=epoch) for epoch in line.rivals.epochs),
+        heard=line.rivals.heard,
         refused=dict(refused),
         key=introduced and introduced.sign_public.hex(),
         seal=introduced and introduced.seal_public.hex(),

@@ -13,8 +13,7 @@ read from the journal each time, so that being offline, slow and just started ar
 - An idle gate says where its chain ends, at connect and each minute: the center may have lost what it once said.
 - Somebody at the center may ask for all after an event again (`resend`). What the center says it holds then moves the
   cursor no more until it is past what there was: the center gets all of it, for as long as this connection lasts.
-- Word about an epoch that was never ours, said just now: another box speaks under our name. So it is with one that was
-  ours and has long ended: what we sent of it ourselves is answered soon, or never.
+- Word about another epoch than ours is nothing to us: it is an old disk's, or another box's (`gated.rivals`).
 """
 
 from collections import deque
@@ -31,8 +30,6 @@ WINDOW: Final = 8
 RESEND_FIRST_S: Final = 2.0
 RESEND_MAX_S: Final = 60.0
 ASSERT_S: Final = 60.0
-ENDED_S: Final = 30.0
-"""So long after the end of an epoch, or after a reconnect, answers to what we ourselves sent of it may still come."""
 KEEP_S: Final = 5.0
 """What is acknowledged is made durable this often: it only saves sending again, and costs the disk a write."""
 
@@ -87,18 +84,11 @@ class BeginEpoch:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rival:
-    """Another box speaks under our name, in this epoch."""
-
-    epoch: str
-
-
 class ResendError(ValueError):
     """That cannot be sent again; the message says why."""
 
 
-Act = Read | Publish | Acknowledge | Rewind | BeginEpoch | Rival
+Act = Read | Publish | Acknowledge | Rewind | BeginEpoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +113,6 @@ class Uplink:
         self._sign = sign
         self._verify = verify
         self._head: Head | None = None
-        self._ours: set[str] = set()
-        self._rivals: set[str] = set()
         self._connected = False
         self._cursor = 0
         self._window: deque[int] = deque()
@@ -136,7 +124,6 @@ class Uplink:
         self._resend: int | None = None
         self._again = 0
         self._again_next = 0
-        self._ended_at = 0.0
         self._assert_at = 0.0
         self._resend_s = RESEND_FIRST_S
         self._resend_at = 0.0
@@ -151,38 +138,24 @@ class Uplink:
         """How many events the center has not acknowledged."""
         return 0 if self._head is None else max(self._head.seq - max(self._head.acked, self._head.oldest - 1), 0)
 
-    @property
-    def rivals(self) -> frozenset[str]:
-        """The epochs of others that speak under our name."""
-        return frozenset(self._rivals)
-
     def journal(self, head: Head, now: float) -> list[Act]:
         """Take the journal's own word on how it is, whenever it has grown or begun anew."""
         before, self._head = self._head, head
-        self._ours.add(head.epoch)
         if before is None or before.epoch != head.epoch:
-            self._ended_at = now
             self._start_over(now)
         return self._go(now)
 
     def changed(self, head: Head, now: float) -> list[Act]:
         """Take the journal's word on how it is after a `Rewind` or a `BeginEpoch`."""
         self._changing = False
-        self._ended_at = now
         self._head = head
-        self._ours.add(head.epoch)
         self._start_over(now)
         self._again, self._again_next = self._again_next, 0
         return self._go(now)
 
-    def ours(self, epochs: list[str]) -> None:
-        """Take the ids of all epochs that the journal ever had."""
-        self._ours.update(epochs)
-
     def connected(self, now: float) -> list[Act]:
         """Take word that there is a connection to the broker, with our subscriptions made."""
         self._connected = True
-        self._ended_at = now
         self._assert_at = now
         self._resend_s = RESEND_FIRST_S
         self._start_over(now)
@@ -217,7 +190,7 @@ class Uplink:
         self._resend_at = now + self._resend_s
         return []
 
-    def answered(self, payload: bytes, now: float, *, retained: bool) -> list[Act]:
+    def answered(self, payload: bytes, now: float) -> list[Act]:
         """Take a message from our ack topic."""
         bare = self._verify(topics.ack(self._us.site, self._us.gate), payload)
         try:
@@ -227,10 +200,8 @@ class Uplink:
         if ack is None:
             self.refused += 1
             return []
-        if self._head is None:
+        if self._head is None or ack.epoch != self._head.epoch:
             return []
-        if ack.epoch != self._head.epoch:
-            return self._of_another_epoch(ack, now, retained=retained)
         self._heard = ack
         return self._take(now)
 
@@ -319,12 +290,6 @@ class Uplink:
         self._changing = True
         self._heard = None
         return acts
-
-    def _of_another_epoch(self, ack: Ack, now: float, *, retained: bool) -> list[Act]:
-        if retained or ack.epoch in self._rivals or (ack.epoch in self._ours and now < self._ended_at + ENDED_S):
-            return []
-        self._rivals.add(ack.epoch)
-        return [Rival(ack.epoch)]
 
     def _start_over(self, now: float) -> None:
         self._window.clear()

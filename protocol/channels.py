@@ -85,11 +85,14 @@ CHANNELS: Final = (
         name="status",
         address=topics.status(_SITE, _GATE),
         writers=_GATE_ONLY,
-        readers=_WATCHING,
+        readers=(Party.GATE, *_WATCHING),
         retained=True,
         proof=Proof.SIGNED,
         max_bytes=message.MESSAGE_MAX_BYTES,
-        what="How a gate is: said at each connect, on each change and each minute; its last will says that it is gone.",
+        what=(
+            "How a gate is: said at each connect, on each change and each minute; its last will says that it is gone. "
+            "It hears its own, and so another box under its name."
+        ),
         models=(Status, Offline),
         will=Offline,
     ),

@@ -130,7 +130,7 @@ class ListStatus(Message):
 
 
 class Rivals(Message):
-    """Another box that speaks under this gate's name."""
+    """Another box that certainly runs under this gate's name at the same time."""
 
     epoch: EpochId
     """The epoch it sends."""
@@ -168,7 +168,9 @@ class Status(Message):
     devices: dict[str, DeviceStatus]
     """Readers, inputs and outputs, by lane and number."""
     rivals: tuple[Rivals, ...] = ()
-    """Others that speak under this gate's name."""
+    """Others that run under this gate's name."""
+    heard: Annotated[tuple[Id, ...], Field(max_length=100)] = ()
+    """Sessions but its own that it has heard under its name; who finds its own here knows that there are two boxes."""
     refused: dict[str, int] = {}
     """How many commands this session has refused, by reason."""
     key: Key | None = None

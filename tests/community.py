@@ -120,8 +120,7 @@ class Community:
         post = Gatepost(folder, (), lambda text: self._with_center(text, name, folder / "state"))
         await self._stack.enter_async_context(post)
         shutil.copytree(self.posts[name].state, post.state, ignore=shutil.ignore_patterns("*.sock"), dirs_exist_ok=True)
-        other = f"board.identity = lambda: {board!r}"
-        post.program = ["-c", f"from gated import board, __main__; {other}; raise SystemExit(__main__.main())"]
+        post.program = on_board(board)
         return post
 
     async def start_center(self) -> None:
@@ -260,6 +259,12 @@ class Community:
             f'password = "file:{state / "center" / "password"}"\n'
         )
         return f"{head.replace('north', name)}{center}\n[schedules]{lanes}"
+
+
+def on_board(board: str) -> list[str]:
+    """The daemon's program for a post on that board."""
+    other = f"board.identity = lambda: {board!r}"
+    return ["-c", f"from gated import board, __main__; {other}; raise SystemExit(__main__.main())"]
 
 
 def journal_hashes(journal: Path) -> list[bytes]:

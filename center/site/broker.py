@@ -2,8 +2,8 @@
 
 For mosquitto 2.0 and later. The rules are the point; another broker is given the same ones:
 
-- a gate writes its own `status`, `events`, `whitelist` and `reply/+`, and reads its own `ack` and `command` and the
-  whitelist; of another gate it learns nothing;
+- a gate writes its own `status`, `events`, `whitelist` and `reply/+`, and reads its own `status`, `ack` and `command`
+  and the whitelist; of another gate it learns nothing;
 - the center writes what gates read, and reads what gates write;
 - a technician reads how gates are, which list they have and are to have, and what became of commands, and gives
   commands: what `gatectl` on a laptop needs. Not `events`: a look at who passed where goes through the center; not the
@@ -102,10 +102,11 @@ def _center(site: str) -> str:
 
 
 def _gate(site: str, gate: str) -> str:
-    writes = [of(site, gate) for of in (topics.status, topics.events, topics.whitelist)]
-    writes.append(topics.reply(site, gate, "+"))
+    both = topics.status(site, gate)
+    writes = [topics.events(site, gate), topics.whitelist(site, gate), topics.reply(site, gate, "+")]
     reads = [topics.ack(site, gate), topics.command(site, gate), f"{topics.ROOT}/{site}/whitelist/#"]
-    return _user(f"the gate {gate}", gate, [*(f"write {topic}" for topic in writes), *(f"read {t}" for t in reads)])
+    lines = [f"readwrite {both}", *(f"write {topic}" for topic in writes), *(f"read {topic}" for topic in reads)]
+    return _user(f"the gate {gate}", gate, lines)
 
 
 def _technician(site: str, name: str) -> str:

@@ -172,6 +172,17 @@ def test_two_boxes_under_one_name_are_an_alarm(desk: Desk, north: FakeGate) -> N
     assert "serial:a and serial:b" in texts[1]
 
 
+def test_an_old_boards_batches_again_are_no_alarm(desk: Desk, north: FakeGate) -> None:
+    """Anybody who was there can say them again: only what is new shows that the old board is running."""
+    old = [north.batch(), north.batch(north.last + 1)]
+    desk.send(north)
+    desk.send(new := north.fork("E2", after=10, board="serial:b").passages(1))
+    for payload in old:
+        desk.send(north, payload)
+    desk.send(new, new.batch(new.passage(), new.last))
+    assert desk.alarms() == [("epoch", 1)]
+
+
 def test_what_is_not_understood_is_stored_raw(desk: Desk, north: FakeGate) -> None:
     """Kinds of a newer gate, lines that are no JSON, fields of any shape: all are stored, none blocks its queue."""
     north.record_raw(b'{"kind":"levitation","lane":"roof","height":[3]}')

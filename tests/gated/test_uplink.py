@@ -7,7 +7,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gated.uplink import (
     ASSERT_S,
-    ENDED_S,
     RESEND_FIRST_S,
     WINDOW,
     Acknowledge,
@@ -17,7 +16,6 @@ from gated.uplink import (
     Publish,
     Read,
     Rewind,
-    Rival,
     Uplink,
     Us,
 )
@@ -45,7 +43,6 @@ class Box:
         self.lines: list[bytes] = []
         self.hashes: list[bytes] = [GENESIS]
         self.sent: list[Batch] = []
-        self.rivals: list[str] = []
         self.asked: list[Act] = []
         self.uplink = Uplink(
             Us("demo", "north", "board"),
@@ -75,11 +72,9 @@ class Box:
         event_hash = self.hashes[seq] if seq < len(self.hashes) else bytes(31) + b"x"
         self.hear(Ack(epoch=epoch or self.epochs[-1], seq=seq, hash=event_hash.hex(), want=want), key)
 
-    def hear(
-        self, ack: Ack, key: Ed25519PrivateKey = CENTER, *, topic: str = ACK_TOPIC, retained: bool = False
-    ) -> None:
+    def hear(self, ack: Ack, key: Ed25519PrivateKey = CENTER, *, topic: str = ACK_TOPIC) -> None:
         """A message on our ack topic, signed for that topic."""
-        self.act(self.uplink.answered(signed(topic, ack.to_bytes(), key), self.now, retained=retained))
+        self.act(self.uplink.answered(signed(topic, ack.to_bytes(), key), self.now))
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""
@@ -101,8 +96,6 @@ class Box:
                     fits = seq < len(self.hashes) and self.hashes[seq] == event_hash
                     self.acked = max(self.acked, seq) if fits else self.acked
                     self.act(self.uplink.checked(seq, self.now, fits=fits))
-                case Rival(epoch):
-                    self.rivals.append(epoch)
                 case _:
                     self.asked.append(act)
 
@@ -180,7 +173,7 @@ def test_only_the_centers_own_word_counts(box: Box) -> None:
     box.record(2)
     box.answer(6, key=GATE)
     box.hear(Ack(epoch="E1", seq=6, hash=box.hashes[6].hex(), want=False), topic=topics.ack("sister", "north"))
-    box.act(box.uplink.answered(b'{"epoch":"E1","seq":6}', box.now, retained=False))
+    box.act(box.uplink.answered(b'{"epoch":"E1","seq":6}', box.now))
     assert box.uplink.refused == 3
     assert (box.acked, box.asked) == (4, [])
     box.answer(6)
@@ -244,33 +237,13 @@ def test_a_wish_from_before_our_epoch(box: Box) -> None:
 
 
 def test_old_words_change_nothing(box: Box) -> None:
-    """An answer from before, or about an epoch that is over."""
+    """An answer from before, or about an epoch that is over or was never ours."""
     box.answer(2)
+    box.answer(3, epoch="F1", want=True)
     box.new_epoch(4)
     box.answer(4, epoch="E1", want=True)
     assert box.asked == []
     assert box.acked == 4
-
-
-def test_another_box_under_our_name(box: Box) -> None:
-    """Word about an epoch that was never ours, said just now, is told once; a retained one may be an old disk's."""
-    box.hear(Ack(epoch="F1", seq=3, hash="ab" * 32, want=False), retained=True)
-    assert box.rivals == []
-    for _ in range(2):
-        box.hear(Ack(epoch="F1", seq=3, hash="ab" * 32, want=False))
-    assert box.rivals == ["F1"]
-    assert box.uplink.rivals == {"F1"}
-    assert box.asked == []
-
-
-def test_another_box_from_our_own_image(box: Box) -> None:
-    """It goes on in the epoch that we have left: what is said of that long after is not about us."""
-    box.new_epoch(4)
-    box.answer(4, epoch="E1")
-    assert box.rivals == []
-    box.wait(ENDED_S + 1)
-    box.answer(4, epoch="E1")
-    assert box.rivals == ["E1"]
 
 
 def test_confirmed(box: Box) -> None:

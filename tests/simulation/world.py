@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from center.ingest import Head as Held
 from center.ingest import Heard, NewEvent, Outcome, ingest
 from center.intake import Answer, Arrival, Intake
-from gated.uplink import Acknowledge, Act, BeginEpoch, Head, Publish, Read, Rewind, Rival, Uplink, Us
+from gated.uplink import Acknowledge, Act, BeginEpoch, Head, Publish, Read, Rewind, Uplink, Us
 from protocol import topics
 from protocol.event import ClockQuality, Stamp
 from protocol.signature import signed, verified
@@ -114,7 +114,8 @@ class Records:
         header = arrival.batch.header
         if outcome.head is not None:
             self.epochs[header.epoch] = outcome.head
-            self.last = Heard(header.epoch, header.board, arrival.received)
+            if outcome.news_of(self.last):
+                self.last = Heard(header.epoch, header.board, arrival.received)
         if outcome.gap is not None:
             self.gaps.update(range(outcome.gap.first, outcome.gap.last + 1))
         for event in outcome.events:
@@ -276,7 +277,7 @@ class Broker:
                 self._world.center.take(topic, payload)
             for gate in self._world.gates:
                 if topic == topics.ack(SITE, gate.name):
-                    gate.answered(payload, retained=False)
+                    gate.answered(payload)
 
         return deliver
 
@@ -402,7 +403,6 @@ class Gate:
         self.name = name
         self.board = board
         self.disk = disk
-        self.rivals = 0
         self._world = world
         self._life = 0
         self._image: Disk | None = None
@@ -425,7 +425,6 @@ class Gate:
         if not self.disk.epochs or self.disk.epoch.board != self.board:
             self._begin_epoch()
         uplink = self._uplink = self._make_uplink()
-        uplink.ours([epoch.id for epoch in self.disk.epochs])
         self._do(uplink.journal(self._head(), self._world.now))
         self._tick()
         self._world.after(self._world.rand.uniform(0.05, 2), self._alive(self._connect))
@@ -458,10 +457,10 @@ class Gate:
             self._write("passage")
         self._do(self._uplink.journal(self._head(), self._world.now))
 
-    def answered(self, payload: bytes, *, retained: bool) -> None:
+    def answered(self, payload: bytes) -> None:
         """A message from the ack topic."""
         if self._uplink is not None and self._link:
-            self._do(self._uplink.answered(payload, self._world.now, retained=retained))
+            self._do(self._uplink.answered(payload, self._world.now))
 
     def disk_fault(self) -> None:
         """Something befalls the disk while the power is off."""
@@ -503,7 +502,7 @@ class Gate:
         self._do(self._uplink.connected(self._world.now))
         retained = self._world.broker.retained.get(topics.ack(SITE, self.name))
         if retained is not None:
-            self._world.soon(self._linked(lambda: self.answered(retained, retained=True)))
+            self._world.soon(self._linked(lambda: self.answered(retained)))
 
     def _tick(self) -> None:
         if self._uplink is not None:
@@ -527,8 +526,6 @@ class Gate:
                 stamp = Stamp("2026-11-25T08:00:00.000+08:00", ClockQuality.SYNCED, "boot", world.now)
                 acts = uplink.unread(world.now) if found is None else uplink.read(after, *found, stamp, world.now)
                 self._do(acts)
-            case Rival():
-                self.rivals += 1
             case _:
                 self._change(uplink, act)
 

@@ -15,7 +15,7 @@ from gated.keys import load
 from protocol import topics
 from protocol.message import Ack
 from protocol.signature import signed
-from tests.community import SITE, Community, journal_hashes
+from tests.community import SITE, Community, journal_hashes, on_board
 from tests.gatepost import Gatepost
 
 ACK = topics.ack(SITE, "north")
@@ -116,6 +116,31 @@ async def test_replayed_batches_and_answers(tmp_path: Path) -> None:
         assert len({event["seq"] for event in post.events()}) == len(post.events())
         assert state["center"]["rivals"] == []
         await community.until(lambda: _untold(post, 0), "nothing is left to tell")
+
+
+async def test_what_a_replaced_disk_has_said(tmp_path: Path) -> None:
+    """All of it said again, with the answers to it: neither gate nor center takes it for a second box."""
+    async with Community(tmp_path) as community, intruding(community) as intruder:
+        post = community.posts["north"]
+        await community.start_center()
+        await post.start()
+        await passed(community, post, "0A00000001")
+        await post.stop()
+        for left in post.state.glob("journal*"):
+            left.unlink()
+        old = [one for one in intruder.heard if one[0].startswith(f"gated/1/{SITE}/gates/north/")]
+        post.program = on_board("serial:second")
+        await post.start()
+        await passed(community, post, "0A00000002")
+        for tag in ("0A000000FE", "0A000000FF"):
+            for topic, payload in old:
+                await intruder.say(topic, payload)
+            await passed(community, post, tag)
+        await community.until(lambda: _untold(post, 0), "nothing is left to tell")
+        assert (await post.status())["center"]["rivals"] == []
+        assert [event["what"] for event in post.events() if event["kind"] == "alarm"] == []
+        with closing(Store.open(community.database, SITE, read_only=True)) as store:
+            assert "rivals" not in _alarms(store)
 
 
 async def test_forged_batches(tmp_path: Path) -> None:
