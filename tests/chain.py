@@ -1,5 +1,6 @@
 """A fake gate for tests of the center: a journal's chain in memory, and signed batches and statuses of it."""
 
+import secrets
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -42,7 +43,7 @@ class FakeGate:
     lines: list[bytes] = field(default_factory=list)
     hashes: list[bytes] = field(default_factory=list)
     key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
-    seal: bytes = bytes(range(32))
+    seal: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     session: str = "s1"
 
     @property

@@ -8,6 +8,7 @@ is said by the site's accounts.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -18,6 +19,9 @@ from center.publish.repository import Repository
 from center.site.folder import Site
 from center.store import Store
 from protocol.gates import GateEntry, GatesDocument
+
+_WAIT_S: Final = 1.0
+"""How long for a command that is changing the site; it is looked again soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ def learn(store: Store, site: Site, now: datetime) -> list[str]:
     document = repository(site).gate_list
     if document is None or not enrolment.differing(document, _let_in(site), store.known_gates()):
         return []
-    with changing(site):
+    with changing(site, _WAIT_S):
         # While no command gives a gate another box, or shuts one out: that is written here and there.
         return store.take_listed(document, _let_in(site), now.timestamp())
 

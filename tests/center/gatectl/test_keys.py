@@ -171,16 +171,6 @@ def test_the_suspensions_key(place: Workplace, box: Box, capsys: Captured) -> No
     capsys.readouterr()
 
 
-def test_the_centers_key(place: Workplace, capsys: Captured) -> None:
-    """Exchanged at once; what is to be done at the gates is said."""
-    before = place.site.keys.center
-    assert place.run("keys", "rotate", "center") == 0
-    assert "gate replace" in capsys.readouterr().out
-    site = Site.open(place.site.folder)
-    assert site.keys.center != before
-    assert keys.public_hex(keys.read(site.folder / "online" / "center.pem")) == site.keys.center[0]
-
-
 def test_one_signer_alone_changes_nothing(place: Workplace, capsys: Captured) -> None:
     """A root with one signature of two is not accepted, nor by its own new signers alone."""
     bundle = place.folder / "keys.bundle"
