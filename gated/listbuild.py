@@ -135,14 +135,9 @@ def _apply(opened: OpenList, lines: Iterable[bytes]) -> tuple[int, int]:
 
 def _hashed(opened: OpenList, wanted: Wanted) -> tuple[ListInfo, int]:
     """The description of what file and layer hold together, its hash checked, and how much of it is in force."""
-    digest = hashlib.sha256()
-    entries = in_force = 0
-    for row in opened.rows():
-        digest.update(line_of(*row).encode() + b"\n")
-        entries += 1
-        in_force += not is_gone(row[2])
+    found = opened.content()
     try:
-        return wanted.info(entries, digest.hexdigest()), in_force
+        return wanted.info(found.entries, found.sha256), found.in_force
     except BuildRefused as error:
         raise DeltaUnfit(str(error)) from error
 

@@ -8,7 +8,6 @@ In the state folder lie the files of `gated.listfile`; what makes and switches t
 - Over the list lies the overlay, whichever list it is: enrolments add to it, suspensions take out of force.
 """
 
-import hashlib
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -176,12 +175,9 @@ def verify(folder: Path) -> str:
             return "no list was ever loaded"
         read_overlay(folder, pointer.over)
         with closing(OpenList(folder, pointer.now)) as opened:
-            found = hashlib.sha256()
-            for line in opened.lines():
-                found.update(line)
+            same = opened.content().sha256 == pointer.now.sha256
     except (WhitelistError, sqlite3.Error, ValueError, TypeError) as error:
         return str(error)
-    same = found.hexdigest() == pointer.now.sha256
     return "" if same else f"{pointer.now.file} does not hold what was loaded; load it again"
 
 
