@@ -42,7 +42,8 @@ class Memory:
             header = arrival.batch.header
             self.epochs[header.epoch] = outcome.head
             self.hashes |= {event.hash for event in outcome.events}
-            self.last = Heard(header.epoch, header.board, arrival.received)
+            if outcome.news_of(self.last):
+                self.last = Heard(header.epoch, header.board, arrival.received)
         return outcome
 
 
