@@ -1,6 +1,7 @@
 """A mosquitto of the tests' own: on a free port, with a folder for what it keeps; killed and started again at will."""
 
 import asyncio
+import random
 import shutil
 import signal
 import socket
@@ -14,6 +15,8 @@ from typing import Final, Self
 PROGRAM: Final = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 PASSWD: Final = shutil.which("mosquitto_passwd") or "/usr/bin/mosquitto_passwd"
 _WAIT_S: Final = 10.0
+_PORTS: Final = (10_000, 32_000)
+"""Below what Linux gives to whoever does not say which one he wants."""
 
 
 class Mosquitto:
@@ -128,8 +131,9 @@ class Mosquitto:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, and that the system gives to no one: it is still free when a broker comes back."""
+    while True:
+        port = random.SystemRandom().randrange(*_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

@@ -31,7 +31,8 @@ from tests.proxy import Proxy
 
 GATES: Final = ("north", "south", "east", "west", "market")
 PAUSE_S: Final = (0.5, 6.0)
-ROUND_S: Final = 120.0
+ROUND_FAULTS: Final = 25
+ROUNDS_MIN: Final = 2
 COME_S: Final = 0.05
 SHOW_S: Final = 1.0
 _HOUR_S: Final = 3600.0
@@ -67,25 +68,28 @@ class Soak:
         self._backed_up = False
         self._images: dict[str, Path] = {}
 
-    async def run(self, seconds: float, round_s: float = ROUND_S) -> None:
-        """Go on for that long; raises AssertionError where something is lost, doubled or altered."""
+    async def run(self, seconds: float, faults: int = ROUND_FAULTS) -> None:
+        """Go on for that long, two rounds at least; raises AssertionError where something is lost, doubled or altered.
+
+        A round has that many faults.
+        """
         end = time.monotonic() + seconds
         for number in count(1):
-            left = end - time.monotonic()
-            if left <= 0:
+            if number > ROUNDS_MIN and time.monotonic() > end:
                 return
-            await self._round(min(round_s, left))
+            await self._round(faults)
             held = sum(len(self._community.held(name)) for name in GATES)
             happened = ", ".join(f"{what} {times}" for what, times in sorted(self.told.items()))
             self._say(f"round {number}: {held:,} events at the center, every journal among them; so far {happened}")
 
-    async def _round(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
+    async def _round(self, faults: int) -> None:
         async with self._community.traffic(COME_S):
-            while time.monotonic() < end:
+            for _ in range(faults):
                 await asyncio.sleep(self._rand.uniform(*self._pause_s))
                 self.last, do = self._rand.choice(self._faults())
                 self.told[self.last] += 1
+                ended = [worker.returncode for worker in self._community.centers if worker.returncode is not None]
+                assert not ended, f"a worker of the center has ended by itself\n{self._community.last_words()}"
                 await do()
         self.last = "left alone until all is told"
         self._proxy.reopen()
@@ -234,7 +238,7 @@ async def soak(
     *,
     cluster: Postgres | None = None,
     live: Say | None = None,
-    round_s: float = ROUND_S,
+    faults: int = ROUND_FAULTS,
     pause_s: tuple[float, float] = PAUSE_S,
 ) -> Counter[str]:
     """What has happened in that time. Raises AssertionError where something does not fit."""
@@ -253,7 +257,7 @@ async def soak(
         run = Soak(community, proxy, seed, say, cluster=cluster, pause_s=pause_s)
         showing = asyncio.create_task(run.show(live)) if live is not None else None
         try:
-            await run.run(seconds, round_s)
+            await run.run(seconds, faults)
         finally:
             if showing is not None:
                 showing.cancel()
