@@ -1,7 +1,8 @@
 """The publisher: keeps the broker's retained topics equal to the site's whitelist repository, and its signatures young.
 
 - At each connect everything is said; after that what has changed, within `LOOK_S` of the change. A broker that forgets,
-  or that says something else than it was told, is told again.
+  or that says something else than it was told, is told again: it is heard on all of it, pieces too. That costs the echo
+  of what is said, and nothing as long as nobody says anything.
 - One process at a time does it: another one waits, and takes over when the first has ended.
 - Each hour, and at the start, the online key signs again; what people must do something about becomes an alarm.
 - It is looked every few seconds whether other visitors are to be announced, or to other gates: `gatectl expected` has
@@ -71,6 +72,7 @@ class Publisher:
         self._retained = Retained(site.name)
         self._look = asyncio.Event()
         self._caught_up = asyncio.Event()
+        self._doubting = False
         self._why = ""
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -176,11 +178,11 @@ class Publisher:
 
     async def _connect(self) -> None:
         pause_s, told = RECONNECT_FIRST_S, False
-        topic = topics.repository(self._site.name)
+        said = [f"{topics.ROOT}/{self._site.name}/whitelist/#"]
         while True:
             try:
                 await self._catch_up()
-                async with connected(self._account, [topic]) as link:
+                async with connected(self._account, said) as link:
                     self._log.info("publisher.connected")
                     pause_s, told = RECONNECT_FIRST_S, False
                     self._retained = Retained(self._site.name)
@@ -242,13 +244,16 @@ class Publisher:
         async for message in link.messages():
             link.done(message)
             self._retained.heard(message.topic, message.payload)
-            if self._retained.contradicted:
+            if self._retained.contradicted and not self._doubting:
+                self._doubting = True
                 asyncio.get_running_loop().call_later(CONTRADICTED_S, self._contradict)
 
     def _contradict(self) -> None:
         """Say again what the broker still holds otherwise; what we said ourselves a moment ago has arrived by now."""
-        if self._retained.contradicted:
-            self._log.warning("publisher.contradicted", effect="the broker holds another state; it is told again")
+        self._doubting = False
+        if count := self._retained.contradicted:
+            effect = "the broker holds another state; it is told again"
+            self._log.warning("publisher.contradicted", topics=count, effect=effect)
             self._retained.forget()
             self._look.set()
 

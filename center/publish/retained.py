@@ -36,10 +36,15 @@ class Retained:
 
     site: str
     _held: dict[str, bytes] = field(default_factory=dict)
-    _heard: dict[str, bytes] = field(default_factory=dict)
+    _otherwise: set[str] = field(default_factory=set)
+    """Topics of which the broker last said something else than it was told."""
 
     def due(self, wanted: Publications) -> Due:
         """What is to be said so that the broker holds this."""
+        named = {topic for topic, _ in wanted.retain}
+        for topic in list(self._held):
+            if topic not in named:
+                self._held.pop(topic, None)  # cleared: here, or by another process
         missing = [(topic, payload) for topic, payload in wanted.retain if self._held.get(topic) != _mark(payload)]
         repository = topics.repository(self.site)
         return Due(
@@ -50,25 +55,29 @@ class Retained:
 
     def saying(self, topic: str, payload: bytes) -> None:
         """Take word that the broker is told this. If it does not come to that, neither does this connection go on."""
+        self._otherwise.discard(topic)
         if payload:
             self._held[topic] = _mark(payload)
         else:
             self._held.pop(topic, None)
 
     def heard(self, topic: str, payload: bytes) -> None:
-        """Take what the broker says that it holds."""
-        self._heard[topic] = _mark(payload)
+        """Take what the broker says that it holds; an empty payload says that it has been cleared."""
+        if self._held.get(topic) in {None, _mark(payload)}:
+            self._otherwise.discard(topic)
+        else:
+            self._otherwise.add(topic)
 
     @property
-    def contradicted(self) -> bool:
-        """Whether the broker last said something else of a topic than it was told."""
-        return any(self._held.get(topic, mark) != mark for topic, mark in self._heard.items())
+    def contradicted(self) -> int:
+        """Of how many topics the broker last said something else than it was told."""
+        return len(self._otherwise & self._held.keys())
 
     def forget(self) -> None:
         """What the broker holds otherwise is to be said again."""
-        for topic, mark in self._heard.items():
-            if self._held.get(topic, mark) != mark:
-                del self._held[topic]
+        for topic in self._otherwise:
+            self._held.pop(topic, None)
+        self._otherwise.clear()
 
 
 def meaning(wanted: Publications) -> Publications:

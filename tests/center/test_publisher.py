@@ -161,6 +161,28 @@ async def test_a_broker_that_says_something_else_is_told_again(broker: Mosquitto
         await holds(broker, place.site)
 
 
+@pytest.mark.parametrize("broken", [lambda _: b"", lambda piece: bytes(len(piece))], ids=["wiped", "overwritten"])
+async def test_a_piece_that_somebody_breaks_is_said_again(
+    broker: Mosquitto, place: Workplace, broken: Callable[[bytes], bytes]
+) -> None:
+    """Without a new connection; nothing else is said again."""
+    said = []
+    async with publishing(place.site, broker):
+        await holds(broker, place.site)
+        topic, piece = next(one for one in repository(place.site).publications().retain if "/blob/" in one[0])
+        async with connected(Account(broker.url), [f"gated/1/{SITE}/whitelist/#"]) as link:
+            await link.publish(topic, broken(piece), retain=True)
+            async with asyncio.timeout(WAIT_S):
+                async for message in link.messages():
+                    link.done(message)
+                    if not message.retained:
+                        said.append((message.topic, message.payload))
+                    if said[1:]:
+                        break
+        await holds(broker, place.site)
+    assert said == [(topic, broken(piece)), (topic, piece)]
+
+
 async def test_a_restored_folder_catches_up(broker: Mosquitto, place: Workplace, tmp_path: Path) -> None:
     """A folder from a backup takes back from the broker what it had published since; gates hear nothing older."""
     backup = tmp_path / "backup"
