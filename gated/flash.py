@@ -306,7 +306,7 @@ class Flash:
         self._retry_at, self._retry_s = float("inf"), RETRY_FIRST_S
         asked = self._ask_again() if self._doubt else []
         self._doubt = False
-        return [Release(), *self._say(now, state="idle"), *asked]
+        return [*self._say(now, state="idle"), Release(), *asked]
 
     def _refuse(self, why: tuple[str, ...], now: Now) -> list[Act]:
         self.phase = Phase.IDLE
@@ -315,7 +315,7 @@ class Flash:
         self._refused = why or self._refused
         self._retry_at = now.mono + self._retry_s
         self._retry_s = min(self._retry_s * 2, RETRY_MAX_S)
-        return [*self._stop_fetching(), Release(), *self._say(now, state="refused", why="; ".join(self._refused))]
+        return [*self._stop_fetching(), *self._say(now, state="refused", why="; ".join(self._refused)), Release()]
 
     def _judge_age(self, now: Now) -> None:
         expires = self._checked.expires

@@ -21,11 +21,10 @@ from typing import Final, cast
 
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, ExpiredMetadataError, RepositoryError
 from tuf.api.metadata import DelegatedRole, Key, TargetFile, Targets
-from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from gated import trust_folder
+from gated.tuf_client import FetcherInterface, Updater, UpdaterConfig
 from protocol import repository as names
-from protocol.message import MessageError
 from protocol.roles import THRESHOLDS
 
 _URL: Final = "repo:/"
@@ -71,7 +70,7 @@ def refresh(
     """
     try:
         files = names.decode(message)
-    except MessageError as error:
+    except names.MalformedError as error:
         raise TrustError(str(error)) from error
     failure: Exception | None = None
     found: Trusted | None = None

@@ -20,12 +20,14 @@ from typing import Annotated, Final, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from protocol.message import Key, Message, MessageError, Name
-from protocol.repository import DOCUMENT_MAX_BYTES, Version
+from protocol.repository import DOCUMENT_MAX_BYTES, GATES
 
-DOCUMENT: Final = "gates.json"
+DOCUMENT: Final = GATES
 GATES_MAX: Final = 3000
 """With all that belongs to each this is 0.7 MB, below what gates take of a document."""
 CENTER_MAX: Final = 16
+
+Version = Annotated[int, Field(ge=1, lt=2**53)]
 
 
 class GateEntry(Message):

@@ -10,18 +10,19 @@ It is a TUF repository (specification 1.0) with consistent snapshots:
 
 The message on `whitelist/repo` is one JSON object of file names and their text, every root since the first among
 them. It is not signed: each of its files is.
+
+No pydantic here: a gate starts a process for each flash, and importing it would take as long as all else together.
 """
 
 import json
+import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
-
-from pydantic import Field
-
-from protocol.message import Hash, Message, MessageError, Text
+from dataclasses import dataclass, fields
+from typing import Any, Final, Self
 
 WHITELIST: Final = "whitelist.jsonl.zst"
-DOCUMENTS: Final = ("policy.json", "operators.json", "gates.json", "guards.json")
+GATES: Final = "gates.json"
+DOCUMENTS: Final = ("policy.json", "operators.json", GATES, "guards.json")
 ENROLMENTS: Final = "enrolments"
 SUSPENSIONS: Final = "suspensions"
 EXPECTED: Final = "expected"
@@ -46,46 +47,104 @@ LIST_MAX_BYTES: Final = 512 * 1024 * 1024
 """Of a list, uncompressed; the compressed one is never longer."""
 ENTRIES_MAX: Final = 2_000_000
 _FILES_MAX: Final = 1000
+_VERSIONS: Final = (1, 2**53 - 1)
+_TEXT_MAX: Final = 1000
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
-Version = Annotated[int, Field(ge=1, lt=2**53)]
+
+class MalformedError(ValueError):
+    """The repository's message, or what is said of a target, cannot be read; the message says what is wrong."""
 
 
-class ListTarget(Message):
-    """What `custom` says of the list."""
+class _Said:
+    """What stands in the `custom` of a target. A key that is not known is passed over: a newer center may say more."""
 
-    version: Version
+    __slots__ = ()
+
+    @classmethod
+    def read(cls, custom: object) -> Self:
+        """What is said. Raises MalformedError."""
+        values = custom if isinstance(custom, dict) else {}
+        said = {name: values[name] for name in cls.known() if name in values}
+        try:
+            return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in said.items()})
+        except TypeError as error:
+            raise MalformedError(f"something is missing of what is said: {error}") from error
+
+    @classmethod
+    def known(cls) -> tuple[str, ...]:
+        """The keys that are known."""
+        return tuple(field.name for field in fields(cls))  # type: ignore[arg-type]  # each of them is a dataclass
+
+    def custom(self) -> dict[str, Any]:
+        """What is to stand there: JSON, without what is None."""
+        values = {name: getattr(self, name) for name in self.known()}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in values.items()
+            if value is not None
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListTarget(_Said):
+    """What `custom` says of the list. Raises MalformedError where that cannot be."""
+
+    version: int
     """Its number."""
-    as_of: Text
+    as_of: str
     """The moment whose state of affairs it writes down."""
-    result_sha256: Hash
+    result_sha256: str
     """Of its lines."""
-    entries: Annotated[int, Field(ge=0, le=ENTRIES_MAX)]
+    entries: int
     """How many lines it has."""
-    bytes: Annotated[int, Field(ge=0, le=LIST_MAX_BYTES)]
+    bytes: int
     """How long its lines are together."""
-    previous: Version | None = None
+    previous: int | None = None
     """The list that it was made from."""
     shrinks: bool = False
     """The signers' word that it takes out more than a tenth of the one before."""
     unequal: bool = False
     """The signers' word that it treats categories of holders differently."""
-    deltas: tuple[Text, ...] = ()
+    deltas: tuple[str, ...] = ()
     """The names of its deltas."""
 
+    def __post_init__(self) -> None:
+        _number("version", self.version, *_VERSIONS)
+        _number("entries", self.entries, 0, ENTRIES_MAX)
+        _number("bytes", self.bytes, 0, LIST_MAX_BYTES)
+        if self.previous is not None:
+            _number("previous", self.previous, *_VERSIONS)
+        _text("as_of", self.as_of)
+        _hash("result_sha256", self.result_sha256)
+        _kind("shrinks", self.shrinks, bool)
+        _kind("unequal", self.unequal, bool)
+        _kind("deltas", self.deltas, tuple)
+        for name in self.deltas:
+            _text("deltas", name)
 
-class DeltaTarget(Message):
-    """What `custom` says of a delta."""
 
-    version: Version
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeltaTarget(_Said):
+    """What `custom` says of a delta. Raises MalformedError where that cannot be."""
+
+    version: int
     """The list that it makes."""
-    base: Version
+    base: int
     """The list that it is applied to."""
-    base_sha256: Hash
+    base_sha256: str
     """Of that list's lines."""
-    result_sha256: Hash
+    result_sha256: str
     """Of the lines of the list that it makes."""
-    bytes: Annotated[int, Field(ge=0, le=LIST_MAX_BYTES)]
+    bytes: int
     """How long its lines are together."""
+
+    def __post_init__(self) -> None:
+        _number("version", self.version, *_VERSIONS)
+        _number("base", self.base, *_VERSIONS)
+        _number("bytes", self.bytes, 0, LIST_MAX_BYTES)
+        _hash("base_sha256", self.base_sha256)
+        _hash("result_sha256", self.result_sha256)
 
 
 def delta_name(base: int, version: int) -> str:
@@ -104,15 +163,35 @@ def encode(files: Mapping[str, bytes]) -> bytes:
 
 
 def decode(message: bytes) -> dict[str, bytes]:
-    """The files that a message carries; not one of them is to be trusted yet. Raises MessageError."""
+    """The files that a message carries; not one of them is to be trusted yet. Raises MalformedError."""
     if len(message) > MESSAGE_MAX_BYTES:
-        raise MessageError(f"the repository has {len(message)} bytes; at most {MESSAGE_MAX_BYTES} are read")
+        raise MalformedError(f"the repository has {len(message)} bytes; at most {MESSAGE_MAX_BYTES} are read")
     try:
         files: Any = json.loads(message)
     except (ValueError, RecursionError) as error:
-        raise MessageError("the repository's message is no JSON object") from error
+        raise MalformedError("the repository's message is no JSON object") from error
     if not isinstance(files, dict) or len(files) > _FILES_MAX:
-        raise MessageError("the repository's message is no JSON object of files")
+        raise MalformedError("the repository's message is no JSON object of files")
     if not all(isinstance(text, str) for text in files.values()):
-        raise MessageError("a file of the repository's message is no text")
+        raise MalformedError("a file of the repository's message is no text")
     return {name: text.encode(errors="surrogatepass") for name, text in files.items()}
+
+
+def _number(name: str, value: object, least: int, most: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise MalformedError(f"{name} is no number from {least} to {most}")
+
+
+def _kind(name: str, value: object, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise MalformedError(f"{name} is of another kind")
+
+
+def _text(name: str, value: object) -> None:
+    if not isinstance(value, str) or len(value) > _TEXT_MAX:
+        raise MalformedError(f"{name} is no text of at most {_TEXT_MAX} characters")
+
+
+def _hash(name: str, value: object) -> None:
+    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+        raise MalformedError(f"{name} is no sha256")

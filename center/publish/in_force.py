@@ -12,7 +12,6 @@ from center.publish.metadata import PublishError, read
 from center.publish.recovery import held, verified
 from protocol import repository as names
 from protocol import topics
-from protocol.message import MessageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ async def in_force(account: Account, site: str, root: bytes, now: datetime) -> I
         raise PublishError("the broker holds no list: nothing has been flashed yet, or the center does not publish")
     try:
         files, versions = verified([root], names.decode(message))
-    except (MessageError, RepositoryError, PublishError, KeyError) as error:
+    except (names.MalformedError, RepositoryError, PublishError, KeyError) as error:
         raise PublishError("what the broker holds is not signed by this site's keys: gates refuse it, too") from error
     until = read(Timestamp, files["timestamp.json"]).signed.expires
     if now >= until:

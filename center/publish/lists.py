@@ -60,7 +60,7 @@ def canonical(lines: Iterable[bytes | str]) -> list[bytes]:
 
 def described(target: TargetFile) -> ListTarget:
     """What is said of a list."""
-    return ListTarget.model_validate(target.custom)
+    return ListTarget.read(target.custom)
 
 
 def make(
@@ -100,7 +100,7 @@ def make(
         unequal=unequal,
         deltas=tuple(targets),
     )
-    targets[names.WHITELIST] = target_file(names.WHITELIST, data, said.model_dump(mode="json", exclude_none=True))
+    targets[names.WHITELIST] = target_file(names.WHITELIST, data, said.custom())
     return targets, blobs
 
 
@@ -131,7 +131,7 @@ def _delta(old: Published, new: list[bytes], digest: str, version: int) -> tuple
         bytes=length,
     )
     name = names.delta_name(old.target.version, version)
-    return target_file(name, data, said.model_dump(mode="json", exclude_none=True)), data
+    return target_file(name, data, said.custom()), data
 
 
 def _lost(old: Iterable[bytes], new: Iterable[bytes]) -> float:

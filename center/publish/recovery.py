@@ -23,7 +23,6 @@ from center.publish.vault import FolderVault
 from center.site.folder import Site
 from protocol import blob, topics
 from protocol import repository as names
-from protocol.message import MessageError
 
 WAIT_S: Final = 0.5
 """How long a broker may take to say what it holds; one that holds nothing says nothing."""
@@ -64,7 +63,7 @@ def newer(mine: Repository, message: bytes) -> dict[str, bytes]:
     try:
         files = names.decode(message)
         theirs, versions = verified(mine.roots, files)
-    except (MessageError, RepositoryError, PublishError, KeyError):
+    except (names.MalformedError, RepositoryError, PublishError, KeyError):
         return {}  # whatever it is, it was not signed by us: it is overwritten
     ours = mine.versions
     ahead = {role for role, version in versions.items() if version > ours.get(role, 0)}

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
 from tuf.api.metadata import TOP_LEVEL_ROLE_NAMES, Key, Metadata, Root, TargetFile, Targets
 
 from center.publish import lists
@@ -20,12 +19,11 @@ from center.publish.diff import Diff, gate_list
 from center.publish.metadata import PublishError, read, tuf_key
 from protocol import gates
 from protocol import repository as names
-from protocol.message import Message
-from protocol.repository import DeltaTarget, ListTarget
+from protocol.repository import DeltaTarget, ListTarget, MalformedError
 from protocol.roles import THRESHOLDS, parse_enrolment
 from protocol.whitelist import LineError, encode, parse
 
-_Said = TypeVar("_Said", bound=Message)
+_Said = TypeVar("_Said", ListTarget, DeltaTarget)
 
 
 def understand(bundle: Bundle, shown: Diff) -> None:
@@ -193,11 +191,11 @@ def _custom(target: TargetFile) -> dict[str, Any]:
 
 def _said(kind: type[_Said], target: TargetFile) -> _Said:
     custom = _custom(target)
-    if unknown := set(custom) - set(kind.model_fields):
+    if unknown := set(custom) - set(kind.known()):
         raise PublishError(f"of {target.path} {min(unknown)} is said, which this program does not know")
     try:
-        return kind.model_validate(custom)
-    except ValidationError as error:
+        return kind.read(custom)
+    except MalformedError as error:
         raise PublishError(f"what is said of {target.path} is not understood") from error
 
 
