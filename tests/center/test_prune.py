@@ -97,6 +97,19 @@ def test_the_front_goes_and_the_rest_verifies(desk: Desk, north: FakeGate, capsy
         assert "events up to 10 were pruned" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_what_has_gone_is_not_in_the_file(desk: Desk, north: FakeGate) -> None:
+    """SQLite overwrites it: whoever has the disk does not find it in what is free."""
+    path = desk.store.database.path
+    assert path is not None
+    pruned(desk)
+    desk.store.close()
+    data = path.read_bytes()
+    assert north.lines[9] not in data
+    assert b"em:0000000009" not in data
+    assert north.lines[14] in data
+
+
 def test_all_may_go(desk: Desk, north: FakeGate, clock: Clock) -> None:
     """Of a gate that has said nothing for long nothing is left but its head; what it records then follows from that."""
     clock.at = NOW + 60 * DAY

@@ -83,6 +83,18 @@ def test_the_page_installs_each() -> None:
     assert [file.name for file in FILES if file.name not in page] == []
 
 
+def test_the_bundle_has_what_the_page_installs() -> None:
+    """The extras that are named where a center is installed are packed; a box names none, and gets none."""
+    recipe = (SYSTEMD.parent / "Makefile").read_text(encoding="utf-8")
+    page = (DOCS / "operations.md").read_text(encoding="utf-8")
+    installs = re.findall(r"^(/opt/gated/bin/python pip\.whl/pip install --no-index .*)$", page, re.MULTILINE)
+    extras = {extra for line in installs for extra in re.findall(r"gated\[([a-z,]+)\]", line)[0].split(",")}
+    assert extras == {"center", "postgresql"}
+    assert [extra for extra in extras if f"--extra {extra}" not in recipe] == []
+    box = (DOCS / "install.md").read_text(encoding="utf-8")
+    assert "gated[" not in box
+
+
 @needs_analyze
 @of_services
 def test_exposure_is_low(unit: Path) -> None:
