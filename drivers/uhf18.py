@@ -27,6 +27,7 @@ from drivers.opener import opener
 from drivers.options import PortOptions
 from drivers.port import Condition, Quiet
 from drivers.registry import Driver, Ports, Role
+from protocol.gen2 import credential
 from protocol.sighting import Sighting
 from protocol.uhf18 import (
     BROADCAST,
@@ -38,7 +39,6 @@ from protocol.uhf18 import (
     Reply,
     ReplyCodec,
     Status,
-    credential,
     epcs,
     power_data,
     scan_time_data,

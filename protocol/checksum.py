@@ -3,7 +3,9 @@
 from typing import Final
 
 _CRC_START: Final = 0xFFFF
-_POLYNOMIAL: Final = 0x8408  # 0x1021 bit-reversed
+_POLYNOMIAL: Final = 0x1021
+_REVERSED: Final = 0x8408  # the same, its bits the other way round
+_TOP: Final = 0x8000
 
 
 def xor8(data: bytes) -> int:
@@ -23,19 +25,39 @@ def crc16_mcrf4xx(data: bytes) -> int:
     """CRC-16/MCRF4XX: reflected, begins at FFFF, ends as it is; 0 over data with its CRC behind, low byte first."""
     crc = _CRC_START
     for byte in data:
-        crc = (crc >> 8) ^ _TABLE[(crc ^ byte) & 0xFF]
+        crc = (crc >> 8) ^ _REFLECTED[(crc ^ byte) & 0xFF]
     return crc
 
 
-def _table() -> tuple[int, ...]:
+def crc16_genibus(data: bytes) -> int:
+    """CRC-16/GENIBUS: high bit first, begins at FFFF, ends inverted; as tags of EPC Gen2 have it, high byte first."""
+    crc = _CRC_START
+    for byte in data:
+        crc = ((crc << 8) & 0xFFFF) ^ _STRAIGHT[(crc >> 8) ^ byte]
+    return crc ^ 0xFFFF
+
+
+def _reflected() -> tuple[int, ...]:
     """The CRC of each single byte, so that a frame costs one step a byte and not eight."""
     table = []
     for byte in range(256):
         crc = byte
         for _ in range(8):
-            crc = (crc >> 1) ^ (_POLYNOMIAL if crc & 1 else 0)
+            crc = (crc >> 1) ^ (_REVERSED if crc & 1 else 0)
         table.append(crc)
     return tuple(table)
 
 
-_TABLE: Final = _table()
+def _straight() -> tuple[int, ...]:
+    """The same, high bit first."""
+    table = []
+    for byte in range(256):
+        crc = byte << 8
+        for _ in range(8):
+            crc = ((crc << 1) & 0xFFFF) ^ (_POLYNOMIAL if crc & _TOP else 0)
+        table.append(crc)
+    return tuple(table)
+
+
+_REFLECTED: Final = _reflected()
+_STRAIGHT: Final = _straight()

@@ -7,13 +7,9 @@
 (Chafon's UHFReader18 manual; xynogen/uhfreader18 for the beat and for Cmd EE, a capture of an HW-VX6330K.)
 
 Finding frames
-- There is no head byte: any byte can claim to be a Len and wait for up to 255 others. A frame is parsed at the front
-  of the buffer; where its CRC fails, one byte goes and the search begins again behind it.
-- A false Len at the front can hold up good frames behind it, so a silent line says when to stop waiting: `gap()`,
-  called after `GAP_S` of silence, looks for a whole frame at each offset and gives up what lies before it. An
-  incomplete frame alone is kept, so that a pause inside a frame (TCP, USB) loses nothing either.
-- Together: after any garbage, of any length, a good frame is given by `feed` or by the next `gap`.
-- Looking at each offset without a gap would be wrong: the content of a tag can be the image of a frame.
+- There is no head byte: any byte can claim to be a Len and wait for up to 255 others. `protocol.framer` says how frames
+  are found all the same; `GAP_S` is the silence that its `gap` wants.
+- So after any garbage, of any length, a good frame is given by `feed` or by the next `gap`.
 - The beat is taken where a frame would begin. As a frame it would be a reply to command 00, which there is none of.
 
 EPCs
@@ -27,16 +23,15 @@ EPCs
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, Generic, TypeVar
+from typing import Final, TypeVar
 
 from protocol.checksum import crc16_mcrf4xx
-from protocol.codec import Dropped
-from protocol.credential import Credential
+from protocol.framer import Framer
+from protocol.gen2 import is_epc
 
 BUFFER_MAX_BYTES: Final = 255  # the longest frame less its last byte: what stays between two calls of `feed`
 GAP_S: Final = 0.020  # the manual: 15 ms between two bytes end a frame
 BROADCAST: Final = 0xFF
-EPC_MAX_BYTES: Final = 62  # 31 words, all that a PC word can tell
 
 _CRC_BYTES: Final = 2
 _COMMAND_LEN_MIN: Final = 4
@@ -165,7 +160,7 @@ def scan_time_data(seconds: float) -> bytes:
 def epcs(reply: Reply) -> tuple[bytes, ...]:
     """The EPCs that a reply carries, in its order; none where it carries none or does not add up."""
     if reply.command == Cmd.REPORT:
-        return (reply.data,) if _is_epc(reply.data) else ()
+        return (reply.data,) if is_epc(reply.data) else ()
     if reply.command not in (Cmd.INVENTORY, Cmd.SINGLE) or reply.status not in _WITH_EPCS or not reply.data:
         return ()
     count, at, found = reply.data[0], 1, []
@@ -175,7 +170,7 @@ def epcs(reply: Reply) -> tuple[bytes, ...]:
             return ()
         found.append(reply.data[at + 1 : end])
         at = end
-    return tuple(filter(_is_epc, found)) if at == len(reply.data) else ()
+    return tuple(filter(is_epc, found)) if at == len(reply.data) else ()
 
 
 def inventory_data(tags: list[bytes]) -> bytes:
@@ -183,77 +178,25 @@ def inventory_data(tags: list[bytes]) -> bytes:
     return bytes([len(tags)]) + b"".join(bytes([len(tag)]) + tag for tag in tags)
 
 
-def credential(epc: bytes) -> Credential:
-    """The credential of an EPC: `epc:` and all its digits."""
-    return Credential(f"epc:{epc.hex().upper()}")
-
-
 F = TypeVar("F")
 
 
-class _Framer(Generic[F]):
-    """Finds frames of one direction; see the module's rules."""
+class _Codec(Framer[F]):
+    """One direction; see the module's rules."""
 
     def __init__(self, len_min: int, make: Callable[[bytes], F], beat: F | None) -> None:
-        self.dropped = Dropped()
-        self._buffer = bytearray()
+        super().__init__()
         self._len_min = len_min
         self._make = make
         self._beat = beat
-        self._looked = False
-
-    @property
-    def pending(self) -> bool:
-        """Whether bytes wait for others and no `gap` has looked at them, so that one may have something to say."""
-        return bool(self._buffer) and not self._looked
-
-    def feed(self, data: bytes) -> list[F]:
-        """All frames that `data` completes, oldest first. Bytes of a failed frame count among `dropped.data` too."""
-        self._buffer += data
-        self._looked = False
-        frames: list[F] = []
-        start = 0
-        while start < len(self._buffer):
-            length = self._length(start)
-            if length and start + length > len(self._buffer):
-                break
-            frame = self._at(start, length)
-            if frame is None:
-                self.dropped.frames += length > 0
-                self.dropped.data += 1
-                start += 1
-            else:
-                frames.append(frame)
-                start += length
-        del self._buffer[:start]
-        return frames
-
-    def gap(self) -> list[F]:
-        """All whole frames that a false or broken one holds up, oldest first; to be called when the line is silent."""
-        self._looked = True
-        frames: list[F] = []
-        start = kept = 0
-        while start < len(self._buffer):
-            length = self._length(start)
-            frame = self._at(start, length) if start + length <= len(self._buffer) else None
-            if frame is None:
-                start += 1
-                continue
-            self.dropped.data += start - kept
-            frames.append(frame)
-            start = kept = start + length
-        del self._buffer[:kept]
-        return frames
 
     def _length(self, start: int) -> int:
-        """How long the frame is that would begin here; 0 where none can. More than there is where that is open."""
         if self._beat is not None and _BEAT.startswith(self._buffer[start : start + _BEAT_MARK_BYTES]):
             return len(_BEAT)
         size = self._buffer[start]
         return size + 1 if size >= self._len_min else 0
 
     def _at(self, start: int, length: int) -> F | None:
-        """The frame of this length that begins here, if it is one."""
         frame = bytes(self._buffer[start : start + length])
         if frame == _BEAT and self._beat is not None:
             return self._beat
@@ -262,23 +205,18 @@ class _Framer(Generic[F]):
         return self._make(frame)
 
 
-class ReplyCodec(_Framer[Reply | Heartbeat]):
+class ReplyCodec(_Codec[Reply | Heartbeat]):
     """Bytes of a reader in, replies and beats out."""
 
     def __init__(self) -> None:
         super().__init__(_REPLY_LEN_MIN, Reply.from_bytes, Heartbeat())
 
 
-class CommandCodec(_Framer[Command]):
+class CommandCodec(_Codec[Command]):
     """Bytes of a host in, commands out."""
 
     def __init__(self) -> None:
         super().__init__(_COMMAND_LEN_MIN, Command.from_bytes, None)
-
-
-def _is_epc(data: bytes) -> bool:
-    """Whether these bytes have a credential: whole words, as many as a tag can hold."""
-    return 0 < len(data) <= EPC_MAX_BYTES and len(data) % 2 == 0
 
 
 def _framed(body: bytes) -> bytes:

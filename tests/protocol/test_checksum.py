@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.checksum import crc16_mcrf4xx, sum8, xor8
+from protocol.checksum import crc16_genibus, crc16_mcrf4xx, sum8, xor8
 
 CHECK = b"123456789"
 
@@ -11,6 +11,7 @@ CHECK = b"123456789"
 def test_published_check_values() -> None:
     """The values of the CRC catalogue and of a calculator."""
     assert crc16_mcrf4xx(CHECK) == 0x6F91
+    assert crc16_genibus(CHECK) == 0xD64E
     assert sum8(CHECK) == 0xDD
     assert xor8(CHECK) == 0x31
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.credential import canonical
+from protocol.gen2 import credential
 from protocol.uhf18 import (
     BUFFER_MAX_BYTES,
     Cmd,
@@ -18,7 +19,6 @@ from protocol.uhf18 import (
     Info,
     Reply,
     ReplyCodec,
-    credential,
     epcs,
     inventory_data,
 )

@@ -1,0 +1,198 @@
+"""M100, QM100, R200, YRM100, JRD-4035: one protocol of many small UHF modules, both directions.
+
+    BB | kind | command | length, 2 bytes | parameters | sum | 7E        kind 00 command, 01 reply, 02 notice
+    sum: the low byte of the sum of all from kind to the last parameter
+
+(M5Stack's page on its Unit UHF-RFID, "Communication protocol instruction set"; the error codes from the YPDR200 header
+of an R200 driver; regions 04 and 06 from a Flipper Zero application for the YRM100, whose other names agree with
+M5Stack's and SB Components' code.) Of the frames that are published, three have a wrong sum: the sum here is the rule
+that all the others keep.
+
+Frames (`protocol.framer` finds them)
+- Nothing is escaped: BB and 7E may stand anywhere in the parameters. The length says where a frame ends; there must be
+  7E, and before it the right sum. A false BB waits for at most `FRAME_MAX_BYTES`, or for a silence.
+- A module that sleeps takes the first byte that it gets for its waking and loses it: what it does not answer must be
+  asked again.
+
+Tags
+- A notice 22 is `RSSI, 1 byte, signed dBm | PC, 2 | EPC | StoredCRC, 2`. The length in the PC and the tag's own CRC
+  must both be right. One that fails is whole as a frame and says nothing of a tag: it is dropped, counted in
+  `dropped.frames` and in `failed_in_row`, and nothing is looked for within it.
+- A poll that finds no tag is answered by an error reply, code 15. Errors are replies like others.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from protocol.checksum import sum8
+from protocol.framer import Framer
+from protocol.gen2 import CRC_BYTES, PC_BYTES, fits, is_epc, pc_of, stored_crc
+
+PARAMETERS_MAX_BYTES: Final = 255  # a notice has at most 67; longer replies are to commands that nobody here gives
+FRAME_MAX_BYTES: Final = PARAMETERS_MAX_BYTES + 7
+BUFFER_MAX_BYTES: Final = FRAME_MAX_BYTES - 1  # what stays between two calls of `feed`
+GAP_S: Final = 0.020  # 230 bytes' time at 115,200 baud: no module pauses so long within a frame
+POLLS_MAX: Final = 0xFFFF
+
+_HEAD: Final = 0xBB
+_END: Final = 0x7E
+_HEAD_BYTES: Final = 5
+_AROUND_BYTES: Final = 7
+_RSSI_BYTES: Final = 1
+_CENTI: Final = 100  # power is told in 0.01 dBm
+
+
+class Kind(IntEnum):
+    """Who says it, and whether it was asked for."""
+
+    COMMAND = 0x00
+    REPLY = 0x01
+    NOTICE = 0x02
+
+
+class Cmd(IntEnum):
+    """The commands we use, by their code."""
+
+    INFO = 0x03
+    SET_REGION = 0x07
+    REGION = 0x08
+    POLL = 0x22
+    MULTI_POLL = 0x27
+    STOP = 0x28
+    SET_POWER = 0xB6
+    POWER = 0xB7
+    ERROR = 0xFF
+
+
+class Error(IntEnum):
+    """The codes of error replies that we tell apart."""
+
+    NO_TAG = 0x15
+    BAD_COMMAND = 0x17
+    NO_CHANNEL = 0x20
+
+
+class Region(IntEnum):
+    """Where a module may transmit, by its code."""
+
+    CHINA_920 = 0x01
+    US = 0x02
+    EU = 0x03
+    CHINA_840 = 0x04
+    KOREA = 0x06
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame of either direction."""
+
+    kind: Kind
+    command: int
+    parameters: bytes = b""
+
+    def to_bytes(self) -> bytes:
+        """The frame as it goes over the line."""
+        size = len(self.parameters).to_bytes(2, "big")
+        summed = bytes([self.kind, self.command]) + size + self.parameters
+        return bytes([_HEAD]) + summed + bytes([sum8(summed), _END])
+
+    @property
+    def error(self) -> int | None:
+        """The code of an error reply, None for all else."""
+        if self.kind is Kind.REPLY and self.command == Cmd.ERROR and self.parameters:
+            return self.parameters[0]
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """One tag that was read, and how strong its answer was, in dBm."""
+
+    pc: bytes
+    epc: bytes
+    rssi: int
+
+    @classmethod
+    def from_frame(cls, frame: Frame) -> "Tag | None":
+        """The tag in a notice; None for all else, and where its length or its CRC is wrong."""
+        data = frame.parameters
+        if not is_tag(frame) or len(data) < _RSSI_BYTES + PC_BYTES + CRC_BYTES:
+            return None
+        rssi, pc = int.from_bytes(data[:_RSSI_BYTES], "big", signed=True), data[_RSSI_BYTES : _RSSI_BYTES + PC_BYTES]
+        epc, crc = data[_RSSI_BYTES + PC_BYTES : -CRC_BYTES], data[-CRC_BYTES:]
+        return cls(pc, epc, rssi) if is_epc(epc) and fits(pc, epc) and crc == stored_crc(pc, epc) else None
+
+    @classmethod
+    def of(cls, epc: bytes, rssi: int) -> "Tag":
+        """A plain tag with this EPC."""
+        return cls(pc_of(epc), epc, rssi)
+
+    def to_frame(self) -> Frame:
+        """The notice that tells of it."""
+        rssi = self.rssi.to_bytes(_RSSI_BYTES, "big", signed=True)
+        return Frame(Kind.NOTICE, Cmd.POLL, rssi + self.pc + self.epc + stored_crc(self.pc, self.epc))
+
+
+class M100Codec(Framer[Frame]):
+    """Bytes of either direction in, frames out. `failed_in_row` counts the notices that failed since one did not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failed_in_row = 0
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """See Framer; without notices whose tag fails its check, which count among `dropped.data` and `frames`."""
+        return self._checked(super().feed(data))
+
+    def gap(self) -> list[Frame]:
+        """See Framer; checked as by `feed`."""
+        return self._checked(super().gap())
+
+    def _checked(self, frames: list[Frame]) -> list[Frame]:
+        good = []
+        for frame in frames:
+            if is_tag(frame) and Tag.from_frame(frame) is None:
+                self.dropped.frames += 1
+                self.dropped.data += len(frame.to_bytes())
+                self.failed_in_row += 1
+                continue
+            self.failed_in_row = 0 if is_tag(frame) else self.failed_in_row
+            good.append(frame)
+        return good
+
+    def _length(self, start: int) -> int:
+        head = self._buffer[start : start + _HEAD_BYTES]
+        if head[0] != _HEAD or (len(head) > 1 and head[1] not in tuple(Kind)):
+            return 0
+        if len(head) < _HEAD_BYTES:
+            return FRAME_MAX_BYTES
+        size = int.from_bytes(head[3:], "big")
+        return size + _AROUND_BYTES if size <= PARAMETERS_MAX_BYTES else 0
+
+    def _at(self, start: int, length: int) -> Frame | None:
+        frame = bytes(self._buffer[start : start + length])
+        summed, check, end = frame[1:-2], frame[-2], frame[-1]
+        if end != _END or check != sum8(summed):
+            return None
+        return Frame(Kind(frame[1]), frame[2], frame[_HEAD_BYTES:-2])
+
+
+def is_tag(frame: Frame) -> bool:
+    """Whether this is a notice of a tag, sound or not."""
+    return frame.kind is Kind.NOTICE and frame.command == Cmd.POLL
+
+
+def command(code: Cmd, parameters: bytes = b"") -> Frame:
+    """What the host asks for."""
+    return Frame(Kind.COMMAND, code, parameters)
+
+
+def multi_poll(times: int = POLLS_MAX) -> Frame:
+    """The command to poll so many times, at most POLLS_MAX. The byte before the number is the same in all sources."""
+    return command(Cmd.MULTI_POLL, bytes([Cmd.POLL]) + times.to_bytes(2, "big"))
+
+
+def power_data(dbm: float) -> bytes:
+    """A power in the units of the module."""
+    return round(dbm * _CENTI).to_bytes(2, "big", signed=True)
