@@ -3,7 +3,7 @@
 - One client for each connection, with a clean session: no broker holds batches back, and no library sends again by
   itself what is no longer meant.
 - A message is acknowledged to the broker when `done` says so, in the order of arrival. Until then the broker counts it
-  as under way and slows down; that is all the acknowledgement is good for, since gates wait for the center's own word.
+  as under way; that is all the acknowledgement is good for, since gates wait for the center's own word.
 - Every trouble is a `BrokerAwayError`.
 """
 
@@ -11,10 +11,10 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import aiomqtt
@@ -23,6 +23,7 @@ CONNECT_S: Final = 10.0
 KEEPALIVE_S: Final = 30
 _QOS: Final = 1
 _REFUSED: Final = 0x80
+_T = TypeVar("_T")
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 
 
@@ -89,6 +90,15 @@ class _Client(aiomqtt.Client):
         super()._on_disconnect(*args, **kwargs)
         if self._disconnected.done():
             self._disconnected.exception()  # asyncio complains about one that nobody has asked for
+
+    async def _wait_for(self, fut: Awaitable[_T], timeout: float | None) -> _T:  # noqa: ASYNC109 - the library's own
+        # As the library has it, but without asyncio.wait_for: before Python 3.12 that forgets that a task was cancelled
+        # where the broker answers in the same moment, and then the task never ends.
+        try:
+            async with asyncio.timeout(self.timeout if timeout is None else timeout):
+                return await fut
+        except TimeoutError:
+            raise aiomqtt.MqttError("Operation timed out") from None
 
 
 @asynccontextmanager

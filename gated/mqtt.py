@@ -9,11 +9,11 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import aiomqtt
 
@@ -23,6 +23,7 @@ CONNECT_S: Final = 10.0
 KEEPALIVE_S: Final = 30
 _QOS: Final = 1
 _REFUSED: Final = 0x80
+_T = TypeVar("_T")
 _CLOCK: Final = ("certificate is not yet valid", "certificate has expired")
 _PENDING_MAX: Final = 100  # from here on the library warns; our window is far smaller
 
@@ -109,6 +110,15 @@ class _Client(aiomqtt.Client):
         super()._on_disconnect(*args, **kwargs)
         if self._disconnected.done():
             self._disconnected.exception()  # asyncio complains about one that nobody has asked for
+
+    async def _wait_for(self, fut: Awaitable[_T], timeout: float | None) -> _T:  # noqa: ASYNC109 - the library's own
+        # As the library has it, but without asyncio.wait_for: before Python 3.12 that forgets that a task was cancelled
+        # where the broker answers in the same moment, and then the task never ends.
+        try:
+            async with asyncio.timeout(self.timeout if timeout is None else timeout):
+                return await fut
+        except TimeoutError:
+            raise aiomqtt.MqttError("Operation timed out") from None
 
 
 @asynccontextmanager
