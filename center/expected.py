@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, delete, select, text
+from sqlalchemy import Connection, delete, select
 
 from center.database import AnyRow
 from center.store import Store
@@ -88,9 +88,6 @@ def current(store: Store, now: float) -> Announced:
 
 
 def _erase(connection: Connection, ids: Sequence[str]) -> None:
-    if connection.dialect.name == "sqlite":
-        # Else what was deleted stays in the file until something else needs its place.
-        connection.execute(text("PRAGMA secure_delete = ON")).close()
     connection.execute(delete(expected).where(expected.c.id.in_(ids)))
 
 
