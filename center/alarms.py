@@ -13,7 +13,10 @@ from sqlalchemy import Connection, and_, func, or_, select, update
 from center.tables import alarm
 
 SILENT: Final = "silent"
+FLOODING: Final = "flooding"
 LASTING: Final = frozenset({SILENT})
+_SINGLE: Final = LASTING | {FLOODING}
+"""Of which a gate has one open at most, which says the latest."""
 SIGNERS: Final = "signers"
 LAPSED: Final = "lapsed"
 UNSIGNED: Final = "unsigned"
@@ -30,7 +33,7 @@ def raised(connection: Connection, gate_id: int, kind: str, text: str, now: floa
     mine = select(alarm.c.id, alarm.c.text).where(alarm.c.gate_id == gate_id, alarm.c.kind == kind)
     mine = mine.where((alarm.c.ended if kind in LASTING else alarm.c.acknowledged).is_(None))
     known = connection.execute(mine.order_by(alarm.c.id)).all()
-    same = [row.id for row in known if row.text == text or kind in LASTING]
+    same = [row.id for row in known if row.text == text or kind in _SINGLE]
     if not same and len(known) >= OPEN_MAX:
         same = [known[-1].id]
     if same:

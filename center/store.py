@@ -112,6 +112,17 @@ class Store:
                 alarms.raised(connection, ledger.id, alarms.SILENT, f"nothing heard for {SILENT_S / 60:g} minutes", now)
         return [ledger.name for ledger in found]
 
+    def note_dropped(self, dropped: Mapping[str, int], now: float) -> None:
+        """Raise an alarm for each gate of which so many messages were dropped unread ("": of strangers)."""
+        why = "dropped unread: more came than the center takes in; a gate sends again what it has no answer to"
+        with self.database.transaction() as connection:
+            ledgers = Ledgers(connection, dropped)
+            for ledger in ledgers.gates.values():
+                text = f"{dropped[ledger.name]:,} messages under its name were {why}"
+                ledgers.alarm(ledger, Alarm(alarms.FLOODING, text), now)
+            if dropped.keys() - ledgers.gates.keys():
+                alarms.of_site(connection, alarms.FLOODING, f"messages under no gate's name were {why}", now)
+
     # Who the gates are
 
     def add_gate(self, name: str, voucher_key: bytes, voucher_until: float, now: float) -> None:

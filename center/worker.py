@@ -1,19 +1,18 @@
 """An ingest worker: the thin shell between broker, intake and store.
 
-What arrives waits in a bounded inbox. One round takes what is there, judges and writes it in one transaction in the
-writer's thread, acknowledges it to the broker in order, and hands the answers to whoever says them. Nothing is said
-before its commit. While the database is away the round stands still, and behind it the broker.
-
-A batch that is early is acknowledged to the broker although it waits: else one gate's missing batch would hold up
-everybody's. If the worker dies with it, the gate sends it again, as it does with all that it has no answer to.
+What arrives is acknowledged to the broker at once, and waits in a bounded inbox where each gate has its turn: behind a
+broker that is made to wait, all gates wait in one line for the one that floods. One round takes what is there, judges
+and writes it in one transaction in the writer's thread, and hands the answers to whoever says them. Nothing is said
+before its commit. While the database is away the round stands still. If the worker dies with what waits, gates send it
+again, as they do with all that they have no answer to.
 """
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -23,6 +22,7 @@ from center import clock
 from center.broker import Account, BrokerAwayError, Link, Message, connected
 from center.database import DatabaseAwayError, said
 from center.hearing import Said, hear
+from center.inbox import Inbox
 from center.ingest import Outcome
 from center.intake import GROUP_MAX_BATCHES, Answer, Arrival, Intake
 from center.store import Judged, Store
@@ -32,7 +32,7 @@ from protocol.message import Offline
 from protocol.signature import public_bytes, public_key, signed
 
 INBOX_MAX_BYTES: Final = 32 * 1024 * 1024
-"""What waits to be judged. Beyond it batches are dropped unread: the gates send again what has no answer."""
+"""What waits to be judged. Beyond it messages are dropped unread: gates send again what has no answer."""
 RECONNECT_FIRST_S: Final = 0.2
 RECONNECT_MAX_S: Final = 10.0
 KEYS_S: Final = 5.0
@@ -69,9 +69,8 @@ class Worker:
         self._keys: dict[str, bytes | None] = {}
         self._public: dict[str, tuple[Ed25519PublicKey, ...]] = {}
         self._keys_wanted = asyncio.Event()
-        self._inbox: deque[tuple[Link, Message]] = deque()
-        self._inbox_bytes = 0
-        self._dropped = 0
+        self._inbox = Inbox(INBOX_MAX_BYTES)
+        self._dropped_told: Counter[str] = Counter()
         self._arrived = asyncio.Event()
         self._answers: dict[tuple[str, str], Answer] = {}
         self._to_say = asyncio.Event()
@@ -118,7 +117,8 @@ class Worker:
                     self._log.info("broker.connected")
                     tasks.create_task(self._say(link), name="worker.say")
                     async for message in link.messages():
-                        self._put(link, message)
+                        link.done(message)
+                        self._put(message)
             except (BrokerAwayError, BaseExceptionGroup) as error:
                 why = _broker_trouble(error)
             finally:
@@ -129,14 +129,14 @@ class Worker:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, RECONNECT_MAX_S)
 
-    def _put(self, link: Link, message: Message) -> None:
-        if self._inbox_bytes > INBOX_MAX_BYTES:
-            if self._dropped == 0:
-                self._log.warning("ingest.inbox-full")
-            self._dropped += 1
-            message = replace(message, payload=b"")  # stays in line, so that acknowledgements keep their order
-        self._inbox_bytes += len(message.payload)
-        self._inbox.append((link, message))
+    def _put(self, message: Message) -> None:
+        address = topics.parse(message.topic)
+        if not isinstance(address, topics.GateAddress):
+            return
+        whole = not self._inbox.dropped
+        self._inbox.put("" if self._keys and address.gate not in self._keys else address.gate, message)
+        if whole and self._inbox.dropped:
+            self._log.warning("ingest.inbox-full", gate=next(iter(self._inbox.dropped)) or None)
         self._arrived.set()
 
     # From the inbox to the database
@@ -159,18 +159,14 @@ class Worker:
                 await self._arrived.wait()
 
     async def _round(self) -> None:
-        taken: list[tuple[Link, Message]] = []
         said: list[Said] = []
-        while self._inbox and len(taken) < GROUP_MAX_BATCHES:
-            taken.append(self._inbox.popleft())
-            one = self._take(taken[-1][1])
+        for _ in range(GROUP_MAX_BATCHES):
+            message = self._inbox.take()
+            one = None if message is None else self._take(message)
             if one is not None:
                 said.append(one)
-                if one.new is not None:
-                    break  # what comes behind it may be signed with these keys
-        if self._dropped and not self._inbox:
-            self._log.warning("ingest.dropped", batches=self._dropped)
-            self._dropped = 0
+            if message is None or (one is not None and one.new is not None):
+                break  # what comes behind new keys may be signed with them
         arrivals = self._intake.group(time.monotonic())
         if arrivals or said:
             judged = await self._written(arrivals, said)
@@ -180,13 +176,9 @@ class Worker:
             for name, key in judged.enrolled.items():
                 self._log.info("gate.enrolled", gate=name)
                 self._take_keys({**self._keys, name: key})
-        for link, message in taken:
-            if link is self._link:
-                link.done(message)
 
     def _take(self, message: Message) -> Said | None:
         """Take a message: a batch into the intake; a status is given back."""
-        self._inbox_bytes -= len(message.payload)
         address = topics.parse(message.topic)
         if not isinstance(address, topics.GateAddress) or not message.payload:
             return None
@@ -317,6 +309,8 @@ class Worker:
         """Look for gates that have fallen silent; only what we would have heard counts."""
         while True:
             await asyncio.sleep(WATCH_S)
+            with suppress(DatabaseAwayError):
+                await self._tell_dropped()
             if self._since is None:
                 continue
             with suppress(DatabaseAwayError):
@@ -324,6 +318,17 @@ class Worker:
                 since = max(self._since, self._writer.back_at)
                 for name in await self._writer.once(Store.look_for_silent, time.time(), since=since):
                     self._log.warning("alarm.silent", gate=name)
+
+    async def _tell_dropped(self) -> None:
+        """Raise an alarm for whose messages were dropped; the count begins anew when all that waited is judged."""
+        dropped, over = Counter(self._inbox.dropped), not self._inbox
+        if not dropped or (dropped == self._dropped_told and not over):
+            return
+        await self._writer.once(Store.note_dropped, dropped, time.time())
+        self._dropped_told = Counter() if over else dropped
+        if over:
+            self._log.warning("ingest.dropped", messages=dict(dropped))
+            self._inbox.dropped -= dropped
 
 
 def _broker_trouble(error: BaseException) -> str:

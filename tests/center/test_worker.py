@@ -15,6 +15,7 @@ import pytest
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import event as sqlalchemy_event
+from structlog.testing import capture_logs
 
 from center import reading
 from center.broker import Account
@@ -205,6 +206,37 @@ async def test_another_process_writes_for_long(
         assert gate.heard == []
         os.close(held)
         await gate.answer(10)
+    assert desk.lines(north) == north.lines
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+async def test_a_gate_that_floods_costs_itself_only(
+    broker: Mosquitto, desk: Desk, north: FakeGate, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what is more than fits, only its own is dropped: logged once, counted by an alarm; others are answered."""
+    monkeypatch.setattr("center.worker.INBOX_MAX_BYTES", 100_000)
+    monkeypatch.setattr("center.worker.WATCH_S", 0.05)
+    monkeypatch.setattr("center.database.TURN_S", 0.1)
+    south = desk.add(FakeGate(name="south").passages(3))
+    with capture_logs() as said:
+        async with working(broker, opened) as worker, ear(broker, north, CENTER) as gate:
+            held = os.open(f"{desk.store.database.path}.lock", os.O_RDWR)
+            fcntl.flock(held, fcntl.LOCK_EX)
+            for _ in range(300):
+                await gate.link.publish(south.topic, south.batch())
+            await until(lambda: worker._inbox.dropped["south"])
+            await gate.send(*north.batches(2))
+            for _ in range(300):
+                await gate.link.publish(south.topic, south.batch())
+            os.close(held)
+            await gate.answer(10)
+            await until(lambda: not worker._inbox.dropped)
+    with desk.store.reading() as connection:
+        [alarm] = [row for row in reading.alarms(connection) if row.kind == "flooding"]
+    [count] = [line["messages"]["south"] for line in said if line["event"] == "ingest.dropped"]
+    assert alarm.text.startswith(f"{count:,} messages")
+    assert (alarm.name, count > 400) == ("south", True)
+    assert [line["gate"] for line in said if line["event"] == "ingest.inbox-full"] == ["south"]
     assert desk.lines(north) == north.lines
 
 
