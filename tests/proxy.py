@@ -45,7 +45,9 @@ class Proxy:
         self.tear()
 
     def reopen(self) -> None:
-        """Take connections again, and let everything flow."""
+        """Take connections again, and let everything flow; cut those that have lost bytes, as no line heals them."""
+        if self._half:
+            self.tear()
         self.open, self._half = True, False
         self._flowing.set()
 

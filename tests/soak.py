@@ -33,6 +33,8 @@ GATES: Final = ("north", "south", "east", "west", "market")
 PAUSE_S: Final = (0.5, 6.0)
 ROUND_FAULTS: Final = 25
 ROUNDS_MIN: Final = 2
+HALVED_TIMES: Final = 3
+"""Half dead long enough for gates to notice by themselves, most times."""
 COME_S: Final = 0.05
 SHOW_S: Final = 1.0
 _HOUR_S: Final = 3600.0
@@ -135,7 +137,7 @@ class Soak:
 
     async def _halve(self) -> None:
         self._proxy.halve()
-        await self._a_while()
+        await asyncio.sleep(self._rand.uniform(0, HALVED_TIMES * self._pause_s[1]))
         self._proxy.reopen()
 
     async def _fill(self) -> None:

@@ -12,11 +12,12 @@ from gated import mqtt
 from protocol.broker_url import BrokerUrl
 from tests.gatepost import WAIT_S
 
-CONNECT: Final = 0x10
 CONNACK: Final = b"\x20\x02\x00\x00"
+SUBACK: Final = b"\x90\x03%b\x01"
+SHORT_S: Final = 0.2
 
 
-def _gate(port: int) -> AbstractAsyncContextManager[object]:
+def _gate(port: int) -> AbstractAsyncContextManager[mqtt.Connection]:
     account = mqtt.Account(BrokerUrl("127.0.0.1", port, tls=False), "north", "unused")
     return mqtt.connected(account, client_id="north", will=mqtt.Will("gone", b""), subscriptions=("a",))
 
@@ -26,34 +27,51 @@ def _center(port: int) -> AbstractAsyncContextManager[object]:
 
 
 @asynccontextmanager
-async def hanging_up(*, greets: bool) -> AsyncIterator[int]:
-    """The port of a broker that hangs up when it is greeted, or after its own greeting at the first subscription."""
+async def answering(answers: int, *, hangs_up: bool) -> AsyncIterator[int]:
+    """The port of a broker that answers that much of CONNECT and SUBSCRIBE, then hangs up, or is told and says no more.
+
+    Leaving waits until its one guest is gone.
+    """
+    gone = asyncio.Event()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        first = await reader.read(4096)
-        assert first[0] == CONNECT
-        if greets:
-            writer.write(CONNACK)
-            await reader.read(4096)
+        for number in range(2):
+            asked = await reader.read(4096)
+            if number == answers:
+                break
+            writer.write(CONNACK if number == 0 else SUBACK % asked[2:4])
+        while not hangs_up and await reader.read(4096):
+            pass
         writer.close()
+        gone.set()
 
     server = await asyncio.start_server(talk, "127.0.0.1", 0)
     async with server:
         yield server.sockets[0].getsockname()[1]
+        await gone.wait()
 
 
-@pytest.mark.parametrize("greets", [False, True])
+@pytest.mark.parametrize("answers", [0, 1])
 @pytest.mark.parametrize(("connecting", "away"), [(_gate, mqtt.BrokerAway), (_center, broker.BrokerAwayError)])
 async def test_the_broker_hangs_up(
     connecting: Callable[[int], AbstractAsyncContextManager[object]],
     away: type[Exception],
-    greets: bool,  # noqa: FBT001 - a parameter of the test
+    answers: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Gate and center notice it without waiting for a limit of time."""
     for module in (mqtt, broker):
         monkeypatch.setattr(module, "CONNECT_S", WAIT_S * 10)
-    async with hanging_up(greets=greets) as port, asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(WAIT_S), answering(answers, hangs_up=True) as port:
         with pytest.raises(away, match="ended while it was being made"):
             async with connecting(port):
                 pass
+
+
+async def test_the_broker_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gate that is told nothing any more, not even that its message is there, gives the connection up."""
+    monkeypatch.setattr(mqtt, "CONNECT_S", SHORT_S)
+    async with asyncio.timeout(WAIT_S), answering(2, hangs_up=False) as port:
+        with pytest.raises(mqtt.BrokerAway, match="timed out"):
+            async with _gate(port) as connection:
+                await connection.publish("gates", b"here")
