@@ -17,7 +17,7 @@ Frames (`protocol.framer` finds them)
 Tags
 - A notice 22 is `RSSI, 1 byte, signed dBm | PC, 2 | EPC | StoredCRC, 2`. The length in the PC and the tag's own CRC
   must both be right. One that fails is whole as a frame and says nothing of a tag: it is dropped, counted in
-  `dropped.frames` and in `failed_in_row`, and nothing is looked for within it.
+  `dropped.frames` and in `failed_tags`, and nothing is looked for within it.
 - A poll that finds no tag is answered by an error reply, code 15. Errors are replies like others.
 """
 
@@ -135,11 +135,11 @@ class Tag:
 
 
 class M100Codec(Framer[Frame]):
-    """Bytes of either direction in, frames out. `failed_in_row` counts the notices that failed since one did not."""
+    """Bytes of either direction in, frames out. `failed_tags` counts the notices whose tag failed its check."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.failed_in_row = 0
+        self.failed_tags = 0
 
     def feed(self, data: bytes) -> list[Frame]:
         """See Framer; without notices whose tag fails its check, which count among `dropped.data` and `frames`."""
@@ -155,10 +155,9 @@ class M100Codec(Framer[Frame]):
             if is_tag(frame) and Tag.from_frame(frame) is None:
                 self.dropped.frames += 1
                 self.dropped.data += len(frame.to_bytes())
-                self.failed_in_row += 1
-                continue
-            self.failed_in_row = 0 if is_tag(frame) else self.failed_in_row
-            good.append(frame)
+                self.failed_tags += 1
+            else:
+                good.append(frame)
         return good
 
     def _length(self, start: int) -> int:

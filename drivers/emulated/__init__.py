@@ -7,6 +7,7 @@ from drivers.emulated.contact import EmulatedContact
 from drivers.emulated.em4100 import EmulatedEm4100
 from drivers.emulated.host import Device
 from drivers.emulated.lcus import EmulatedLcus
+from drivers.emulated.m100 import EmulatedM100
 from drivers.emulated.uhf18 import EmulatedUhf18
 
 
@@ -16,6 +17,7 @@ def emulated(driver_name: str) -> Device:
         "contact": EmulatedContact,
         "em4100": EmulatedEm4100,
         "lcus": EmulatedLcus,
+        "m100": EmulatedM100,
         "uhf18": EmulatedUhf18,
     }
     if driver_name not in kinds:

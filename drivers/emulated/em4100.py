@@ -1,13 +1,9 @@
 """The other side of `drivers.em4100`."""
 
 import asyncio
-from typing import Protocol
 
+from drivers.emulated.host import Host
 from protocol.em4100 import Frame, Framing
-
-
-class _Host(Protocol):
-    def send(self, data: bytes) -> None: ...
 
 
 class EmulatedEm4100:
@@ -24,7 +20,7 @@ class EmulatedEm4100:
         """One frame of a tag, given as 10 hex digits."""
         return Frame(bytes.fromhex(tag_hex10), self._framing).to_bytes()
 
-    async def present(self, host: _Host, tag: str, seconds: float, every: float = 0.065) -> None:
+    async def present(self, host: Host, tag: str, seconds: float, every: float = 0.065) -> None:
         """Hold a tag into the field for this long."""
         for _ in range(max(1, round(seconds / every))):
             host.send(self.frame(tag))

@@ -22,6 +22,14 @@ class Device(Protocol):
         ...
 
 
+class Host(Protocol):
+    """A line with a device on it, for devices that speak unasked."""
+
+    def send(self, data: bytes) -> None:
+        """Send bytes to the host."""
+        ...
+
+
 class PtyHost:
     """A device on a pty. `port` is what goes into the configuration: `link`, where given, else the pty's own name."""
 

@@ -19,6 +19,7 @@ PORT_MAX: Final = 65_535
 PRESENT_S: Final = 0.5
 DEVICES: Final = {
     "em4100": "a tag's 10 hex digits: it is held before the reader for half a second",
+    "m100": "as uhf18",
     "uhf18": "+EPC enters the field, -EPC leaves it, EPC passes through it for two seconds",
     "lcus": "nothing; each relay that moves is printed",
     "contact": "1 closes the contact, 0 opens it",
@@ -66,9 +67,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _emulate(args: argparse.Namespace, source: int) -> None:
+    import asyncio  # noqa: PLC0415 - not for --help
+
     from drivers.emulated import emulated  # noqa: PLC0415 - not for --help
     from drivers.emulated.host import PtyHost, TcpHost  # noqa: PLC0415 - the same
     from drivers.emulated.lcus import EmulatedLcus  # noqa: PLC0415 - the same
+    from drivers.emulated.m100 import EmulatedM100  # noqa: PLC0415 - the same
 
     device = emulated(args.driver)
     if isinstance(device, EmulatedLcus):
@@ -80,10 +84,13 @@ async def _emulate(args: argparse.Namespace, source: int) -> None:
         where = args.link if args.tcp is None else f"TCP port {args.tcp}"
         why = os.strerror(error.errno or 0)
         raise Failure(f"{where or 'a pty'} cannot be had: {why}", Status.UNREACHABLE) from error
-    async with host:
+    async with host, asyncio.TaskGroup() as group:
         say_now(f'{{ driver = "{args.driver}", port = "{host.port}" }}')
+        rounds = group.create_task(device.run(host), name="rounds") if isinstance(device, EmulatedM100) else None
         async for line in _lines(source):
             await _feed(device, host, line)
+        if rounds is not None:
+            rounds.cancel()
 
 
 def _port(text: str) -> int:
@@ -99,17 +106,18 @@ async def _feed(device: object, host: "PtyHost | TcpHost", line: str) -> None:
 
     from drivers.emulated.contact import EmulatedContact  # noqa: PLC0415 - the same
     from drivers.emulated.em4100 import EmulatedEm4100  # noqa: PLC0415 - the same
+    from drivers.emulated.m100 import EmulatedM100  # noqa: PLC0415 - the same
     from drivers.emulated.uhf18 import EmulatedUhf18  # noqa: PLC0415 - the same
 
     try:
         match device:
             case EmulatedEm4100():
                 await device.present(host, line, PRESENT_S)
-            case EmulatedUhf18() if line.startswith("+"):
+            case EmulatedUhf18() | EmulatedM100() if line.startswith("+"):
                 device.enter(line[1:])
-            case EmulatedUhf18() if line.startswith("-"):
+            case EmulatedUhf18() | EmulatedM100() if line.startswith("-"):
                 device.leave(line[1:])
-            case EmulatedUhf18():
+            case EmulatedUhf18() | EmulatedM100():
                 device.enter(line)
                 await asyncio.sleep(_THROUGH_S)
                 device.leave(line)

@@ -10,6 +10,7 @@ import pytest
 import serial
 
 from drivers.emulated.em4100 import EmulatedEm4100
+from drivers.emulated.m100 import EmulatedM100
 from drivers.emulated.uhf18 import EmulatedUhf18
 from drivers.port import Condition, Quiet
 from drivers.registry import Role
@@ -41,12 +42,15 @@ class Case:
 EM = Case("em4100", EmulatedEm4100, lambda device, host: host.send(device.frame(TAG) * 2), f"em:{TAG}")
 ANSWER = Case("uhf18", EmulatedUhf18, lambda device, _: device.enter(EPC), f"epc:{EPC}", "answer")
 ACTIVE = Case("uhf18", EmulatedUhf18, lambda device, host: host.send(device.push(EPC)), f"epc:{EPC}", "active")
+M100 = Case("m100", EmulatedM100, lambda device, host: host.send(device.notice(EPC)), f"epc:{EPC}")
+CASES = [EM, ANSWER, ACTIVE, M100]
 LINES = [
     pytest.param(case, kind, id=f"{case.driver}-{case.mode}-{kind}")
     for case, kinds in (
         (EM, ("pty", "tcp", "rfc2217")),
         (ANSWER, ("pty", "tcp", "rfc2217", "listen")),
         (ACTIVE, ("pty", "tcp", "listen")),
+        (M100, ("pty", "tcp", "rfc2217")),
     )
     for kind in kinds
 ]
@@ -82,7 +86,7 @@ async def test_unplugged_is_offline_and_plugged_in_is_online(case: Case, kind: s
         await watch.until(lambda report: isinstance(report, Sighting), here)
 
 
-@pytest.mark.parametrize("case", [EM, ANSWER, ACTIVE], ids=lambda case: f"{case.driver}-{case.mode}")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.driver}-{case.mode}")
 async def test_nobody_there_is_said_once_and_then_quiet(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """An absent device is one Condition; what follows is Quiet, however often it is tried."""
     monkeypatch.setattr("drivers.link._QUIET_PACE_S", 0.1)
@@ -92,7 +96,7 @@ async def test_nobody_there_is_said_once_and_then_quiet(case: Case, monkeypatch:
         assert "unplugged" in watch.conditions[0].why
 
 
-@pytest.mark.parametrize("case", [EM, ANSWER, ACTIVE], ids=lambda case: f"{case.driver}-{case.mode}")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.driver}-{case.mode}")
 async def test_leaving_closes_the_device(case: Case, tmp_path: Path) -> None:
     """When the iteration is left the port is free for another program."""
     async with hosted("pty", case.device(), tmp_path) as host:
@@ -103,7 +107,7 @@ async def test_leaving_closes_the_device(case: Case, tmp_path: Path) -> None:
         serial.Serial(host.port, exclusive=True).close()
 
 
-@pytest.mark.parametrize("case", [EM, ANSWER, ACTIVE], ids=lambda case: f"{case.driver}-{case.mode}")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.driver}-{case.mode}")
 async def test_bytes_from_before_never_count(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What lay in the port before it was opened is no sighting."""
     monkeypatch.setattr("drivers.link._QUIET_PACE_S", 0.1)
@@ -119,13 +123,13 @@ async def test_bytes_from_before_never_count(case: Case, tmp_path: Path, monkeyp
             assert not watch.of(Sighting)
 
 
-@pytest.mark.parametrize("case", [EM, ANSWER, ACTIVE], ids=lambda case: f"{case.driver}-{case.mode}")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.driver}-{case.mode}")
 async def test_garbage_harms_nothing(case: Case, tmp_path: Path) -> None:
     """Noise on the line is neither a sighting nor the end of the link."""
     device = case.device()
     async with hosted("pty", device, tmp_path) as host, watching(case.make(host.port)) as watch:
         await watch.online()
-        host.send(bytes(range(256)) + b"\x02\x02\xff\x11\x00\xee")
+        host.send(bytes(range(256)) + b"\x02\x02\xff\x11\x00\xee\xbb\x02")
         case.show(device, host)
         sighting = await watch.until(lambda report: isinstance(report, Sighting))
         assert sighting.credential == case.credential

@@ -16,6 +16,7 @@ import pytest
 from gated.__main__ import main
 from protocol.em4100 import Em4100Codec
 from protocol.lcus import Switch
+from protocol.m100 import M100Codec, Tag, multi_poll
 
 COMMAND = (sys.executable, "-m", "gated", "emulate")
 
@@ -124,6 +125,21 @@ def test_without_a_keyboard() -> None:
     """Nothing to read ends it, without a complaint."""
     done = without_keyboard("em4100")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_m100() -> None:
+    """A tag that is typed passes through the field of a module that polls by itself, as it was told to."""
+    with emulated("m100") as (keyboard, _, port):
+        descriptor = opened(port)
+        os.write(descriptor, multi_poll().to_bytes())
+        keyboard.write("+E200001D7315016521408FC6\n")
+        keyboard.flush()
+        codec, tag = M100Codec(), None
+        while tag is None:
+            tags = [Tag.from_frame(frame) for frame in codec.feed(os.read(descriptor, 64))]
+            tag = next(filter(None, tags), None)
+        os.close(descriptor)
+    assert tag.epc == bytes.fromhex("E200001D7315016521408FC6")
 
 
 def test_lcus() -> None:

@@ -1,0 +1,97 @@
+"""The other side of `drivers.m100`."""
+
+import asyncio
+from typing import Final
+
+from drivers.emulated.host import Host
+from protocol.gen2 import is_epc
+from protocol.m100 import Cmd, Error, Frame, Kind, M100Codec, Region, Tag, power_data
+
+ROUND_S: Final = 0.04
+
+_RSSI_DBM: Final = -55
+_VERSION: Final = b"\x00M100 26dBm V1.0"
+_OK: Final = b"\x00"
+_POLL_BYTES: Final = 3
+
+
+class EmulatedM100:
+    """A module with the tags of `field` (EPCs as hex) before its antenna. While `silent` it says nothing at all.
+
+    While `asleep` it loses the first byte that it gets, and is awake. `error` is what it answers to each poll, where it
+    is not None.
+    """
+
+    def __init__(self) -> None:
+        self.field: set[str] = set()
+        self.silent = False
+        self.asleep = False
+        self.error: int | None = None
+        self.region: int = Region.CHINA_920
+        self.power = power_data(26)
+        self.left = 0
+        self._codec = M100Codec()
+
+    def enter(self, epc: str) -> None:
+        """A tag comes into the field. Raises ValueError for what is no EPC."""
+        if not is_epc(bytes.fromhex(epc)):
+            raise ValueError("an EPC has 4 to 124 hex digits, four to a word")
+        self.field.add(epc.upper())
+
+    def leave(self, epc: str) -> None:
+        """A tag leaves the field."""
+        self.field.discard(epc.upper())
+
+    def receive(self, data: bytes) -> bytes:
+        """See Device."""
+        if self.asleep and data:
+            self.asleep, data = False, data[1:]
+        frames = self._codec.feed(data) + self._codec.gap()
+        commands = [frame for frame in frames if frame.kind is Kind.COMMAND]
+        return b"" if self.silent else b"".join(self._answer(command) for command in commands)
+
+    def poll(self) -> bytes:
+        """One round of the poll that runs: each tag, or that there is none; nothing where no poll runs."""
+        if self.silent or not self.left:
+            return b""
+        self.left -= 1
+        return self._inventory()
+
+    async def run(self, host: Host, every: float = ROUND_S) -> None:
+        """Poll by itself, as real modules do, until cancelled."""
+        while True:
+            host.send(self.poll())
+            await asyncio.sleep(every)
+
+    def notice(self, epc: str) -> bytes:
+        """The notice of a tag."""
+        return Tag.of(bytes.fromhex(epc), _RSSI_DBM).to_frame().to_bytes()
+
+    def _answer(self, command: Frame) -> bytes:
+        match command.command, command.parameters:
+            case (Cmd.POLL, b""):
+                return self._inventory()
+            case (Cmd.MULTI_POLL, data) if len(data) == _POLL_BYTES:
+                self.left = int.from_bytes(data[1:], "big")
+                return self.poll()
+            case (Cmd.SET_REGION, data) if len(data) == 1 and data[0] in tuple(Region):
+                self.region = data[0]
+            case (Cmd.SET_POWER, data) if len(data) == len(self.power):
+                self.power = data
+            case (Cmd.STOP, b""):
+                self.left = 0
+            case (Cmd.INFO | Cmd.REGION | Cmd.POWER, _):
+                told = {Cmd.INFO: _VERSION, Cmd.REGION: bytes([self.region]), Cmd.POWER: self.power}
+                return _reply(command.command, told[Cmd(command.command)])
+            case _:
+                return _reply(Cmd.ERROR, bytes([Error.BAD_COMMAND]))
+        return _reply(command.command, _OK)
+
+    def _inventory(self) -> bytes:
+        if self.error is not None or not self.field:
+            return _reply(Cmd.ERROR, bytes([Error.NO_TAG if self.error is None else self.error]))
+        return b"".join(self.notice(epc) for epc in sorted(self.field))
+
+
+def _reply(code: int, parameters: bytes) -> bytes:
+    return Frame(Kind.REPLY, code, parameters).to_bytes()

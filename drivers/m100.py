@@ -1,0 +1,257 @@
+"""UHF modules of the M100 family (`protocol.m100`), polling by themselves all the time.
+
+- At connect a poll that still runs is stopped (28) and the module is asked what it is (03): the answer makes it online.
+  Region and power are asked for and set before that, where they are configured and differ.
+- Then it polls by itself (27) and tells of each round: its tags, or that there was none. After `RESTART_S` without a
+  word the poll has come to its end, or never begun: it is stopped and begun anew.
+- A module that sleeps loses the first byte of what wakes it, and so the command. What is not answered within `ANSWER_S`
+  is sent again; that is all it takes.
+- Silence for `SILENCE_S` is the end of the link: closed and opened anew.
+- An error reply is how the poll fares. No tag (15) is well. Where another comes `MANY` times in a row, or as many tags
+  fail their own check, with nothing good between, the reader is offline and says so; the link stays, and the next good
+  answer puts it online.
+"""
+
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from pydantic import Field
+
+from drivers.link import STEP_S, Link, LinkLost, keep
+from drivers.opener import opener
+from drivers.options import PortOptions
+from drivers.port import Condition, Quiet
+from drivers.registry import Driver, Ports, Role
+from protocol.gen2 import credential
+from protocol.m100 import (
+    GAP_S,
+    Cmd,
+    Error,
+    Frame,
+    Kind,
+    M100Codec,
+    Region,
+    Tag,
+    command,
+    is_tag,
+    multi_poll,
+    power_data,
+)
+from protocol.sighting import Sighting
+
+ANSWER_S: Final = 0.4
+RESTART_S: Final = 0.5
+SILENCE_S: Final = 2.8
+MANY: Final = 10
+
+_BAUD: Final = 115_200
+_OF_POLLS: Final = frozenset((Error.NO_TAG, Error.NO_CHANNEL))  # never the answer to what is set up
+_REGIONS: Final = {
+    "china-920": Region.CHINA_920,
+    "china-840": Region.CHINA_840,
+    "us": Region.US,
+    "eu": Region.EU,
+    "korea": Region.KOREA,
+}
+_FAILED_TAGS: Final = (
+    "tags are near, but what is read of them fails its check: look for interference, and at the antenna"
+)
+
+
+class Options(PortOptions):
+    """Options of an m100 reader."""
+
+    region: Literal["china-920", "china-840", "us", "eu", "korea"] | None = Field(
+        default=None, description="the band it may use here, set at connect; by default as the module is set"
+    )
+    antenna_power: float | None = Field(
+        default=None, ge=0, le=33, description="dBm, set at connect; by default as the module is set"
+    )
+    baud: int = Field(default=_BAUD, gt=0, description="speed of the serial line")
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The time limits, so that tests need not wait for them."""
+
+    answer_s: float = ANSWER_S
+    restart_s: float = RESTART_S
+    silence_s: float = SILENCE_S
+
+
+class Conversation:
+    """What is asked when: one link's dialogue, without the link. Times are monotonic seconds.
+
+    `_steps` is what is still to be asked, each answered before the next; without any the module polls.
+    """
+
+    def __init__(self, options: Options, timing: Timing, now: float) -> None:
+        self._options = options
+        self._timing = timing
+        self._steps = deque([command(Cmd.STOP), command(Cmd.INFO, b"\0")])
+        if options.region is not None:
+            self._steps.append(command(Cmd.REGION))
+        if options.antenna_power is not None:
+            self._steps.append(command(Cmd.POWER))
+        self._steps.append(multi_poll())
+        self._asked = False
+        self._due = now  # when the next command goes out, or what was asked counts as lost, or the poll as ended
+        self._heard_at = now
+        self._bad: int | str = ""  # what went wrong last, and how often in a row
+        self._bad_times = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether the module has said what it is and is set up."""
+        return all(step.command in (Cmd.STOP, Cmd.MULTI_POLL) for step in self._steps)
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the polls, in words for a technician; "" where they are well."""
+        if self._bad_times < MANY:
+            return ""
+        if self._bad == Error.NO_CHANNEL:
+            return "the module finds no free channel: other readers are near, or the region is not this country's"
+        return self._bad if isinstance(self._bad, str) else f"the module answers its polls with error {self._bad:02X}"
+
+    def next(self, now: float) -> Frame | None:
+        """The command to send now, if any."""
+        if now < self._due:
+            return None
+        if not self._steps:
+            self._steps.extend((command(Cmd.STOP), multi_poll()))
+        elif self._asked and self._steps[0].command == Cmd.STOP:
+            self._steps.popleft()  # nothing ran, or it does not answer to that: what comes next will show
+        self._asked = True
+        self._due = now + self._timing.answer_s
+        return self._steps[0]
+
+    def wait(self, now: float) -> float:
+        """How long there is nothing to do but listen."""
+        return max(0.0, min(self._due, self._heard_at + self._timing.silence_s) - now)
+
+    def silent(self, now: float) -> bool:
+        """Whether the module has been silent for too long."""
+        return now - self._heard_at >= self._timing.silence_s
+
+    def failed(self, times: int, now: float) -> None:
+        """So many tags failed their own check: the module is there and polls all the same."""
+        self._heard_at = now
+        self._count(_FAILED_TAGS, times)
+        if self._polling:
+            self._goes_on(now)
+
+    def heard(self, frame: Frame, now: float) -> None:
+        """Take a reply or notice. Raises LinkLost where the module refuses what is configured."""
+        self._heard_at = now
+        if self._polling:
+            self._polled(frame, now)
+        elif self._asked and not is_tag(frame) and frame.error not in _OF_POLLS:
+            self._answered(self._steps[0], frame, now)
+
+    @property
+    def _polling(self) -> bool:
+        """Whether the module polls, or has been told to and may have begun."""
+        return not self._steps or self._steps[0].command == Cmd.MULTI_POLL
+
+    def _polled(self, frame: Frame, now: float) -> None:
+        """What a round of the poll gave."""
+        if not is_tag(frame) and frame.error is None:
+            return
+        self._goes_on(now)
+        if frame.error in (None, Error.NO_TAG):
+            self._bad_times = 0
+        else:
+            self._count(frame.error or 0, 1)
+
+    def _goes_on(self, now: float) -> None:
+        """The poll runs: it has this long to say more."""
+        self._steps.clear()
+        self._due = now + self._timing.restart_s
+
+    def _count(self, bad: int | str, times: int) -> None:
+        self._bad_times = self._bad_times + times if bad == self._bad else times
+        self._bad = bad
+
+    def _answered(self, asked: Frame, frame: Frame, now: float) -> None:
+        """One step on from `asked`, if this is its answer."""
+        if frame.error is None and frame.command != asked.command:
+            return
+        self._asked = False
+        self._due = now
+        self._steps.popleft()
+        well = frame.error is None
+        match asked.command:
+            case Cmd.REGION:
+                wanted = bytes([_REGIONS[self._options.region or ""]])
+                if not (well and frame.parameters == wanted):
+                    self._steps.appendleft(command(Cmd.SET_REGION, wanted))
+            case Cmd.POWER:
+                wanted = power_data(self._options.antenna_power or 0)
+                if not (well and frame.parameters == wanted):
+                    self._steps.appendleft(command(Cmd.SET_POWER, wanted))
+            case Cmd.SET_REGION | Cmd.SET_POWER if not well or any(frame.parameters):
+                what = "region" if asked.command == Cmd.SET_REGION else "antenna_power"
+                code = frame.error if frame.error is not None else frame.parameters[0]
+                said = f"{what} = {getattr(self._options, what)!r}"
+                raise LinkLost(
+                    f"{self._options.port}: the module refuses {said} (code {code:02X}); take another, or none"
+                )
+
+
+class M100Reader:
+    """A module of the M100 family."""
+
+    def __init__(self, name: str, options: Options, rand: Callable[[], float], timing: Timing | None = None) -> None:
+        self.last_heard: float | None = None
+        self._name = name
+        self._options = options
+        self._timing = timing or Timing()
+        self._opener = opener(options.port, options.baud)
+        self._rand = rand
+
+    def reports(self) -> AsyncGenerator[Sighting | Condition | Quiet, None]:
+        """See `drivers.port.Reader`."""
+        return keep(self._opener, self._serve, self._rand)
+
+    async def _serve(self, link: Link) -> AsyncGenerator[Sighting | Condition | Quiet, None]:
+        codec, talk = M100Codec(), Conversation(self._options, self._timing, time.monotonic())
+        while True:
+            now = time.monotonic()
+            if talk.silent(now):
+                raise LinkLost(
+                    f"{link.port}: the module is silent; check its power, its baud, its cable, and that TX and RX cross"
+                )
+            if (asked := talk.next(now)) is not None:
+                link.write(asked.to_bytes())
+            for frame in await self._frames(link, codec, talk):
+                talk.heard(frame, link.read_at)
+                if talk.ready and (tag := Tag.from_frame(frame)) is not None:
+                    yield Condition(True)
+                    yield Sighting(self._name, credential(tag.epc), link.read_at, signal=float(tag.rssi))
+            if talk.ready:
+                yield Condition(not talk.trouble, talk.trouble and f"{link.port}: {talk.trouble}")
+            yield Quiet()
+
+    async def _frames(self, link: Link, codec: M100Codec, talk: Conversation) -> list[Frame]:
+        """What the module says next; a silence that ends a frame is looked at."""
+        failed = codec.failed_tags
+        wait = GAP_S if codec.pending else min(talk.wait(time.monotonic()), STEP_S)
+        data = await link.read_within(wait)
+        frames = [frame for frame in (codec.feed(data) if data else codec.gap()) if frame.kind is not Kind.COMMAND]
+        if codec.failed_tags > failed:
+            talk.failed(codec.failed_tags - failed, link.read_at)
+        if frames:
+            self.last_heard = link.read_at
+        return frames
+
+
+def make(name: str, options: Options, ports: Ports) -> M100Reader:
+    """The reader `name`."""
+    return M100Reader(name, options, ports.rand)
+
+
+DRIVER: Final = Driver("m100", Role.READER, Options, make)

@@ -1,0 +1,249 @@
+"""What m100 does beyond every reader's contract: the dialogue, the watchdog, silence, and how polls fare."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from drivers import m100
+from drivers.emulated.m100 import EmulatedM100
+from drivers.link import LinkLost
+from drivers.m100 import MANY, Conversation, M100Reader, Options, Timing
+from drivers.port import Condition
+from protocol.m100 import Cmd, Error, Frame, Kind, Region, Tag, command, multi_poll, power_data
+from protocol.sighting import Sighting
+from tests.drivers.rig import Host, Watch, eventually, hosted, watching
+
+EPC = "E200001D7315016521408FC6"
+QUICK = Timing(answer_s=0.05, restart_s=0.05, silence_s=0.3)
+NO_TAG = Frame(Kind.REPLY, Cmd.ERROR, bytes([Error.NO_TAG]))
+BAD_COMMAND = Frame(Kind.REPLY, Cmd.ERROR, bytes([Error.BAD_COMMAND]))
+STOPPED = Frame(Kind.REPLY, Cmd.STOP, b"\0")
+INFO = Frame(Kind.REPLY, Cmd.INFO, b"\0M100 26dBm V1.0")
+
+
+def made(port: str, timing: Timing | None = None, **options: Any) -> M100Reader:
+    """A reader with these options."""
+    return M100Reader("r", Options(port=port, **options), lambda: 0.0, timing)
+
+
+def talking(**options: Any) -> Conversation:
+    """A conversation that begins at 0."""
+    return Conversation(Options(port="/dev/x", **options), Timing(answer_s=1, restart_s=2, silence_s=9), 0.0)
+
+
+def polling(**options: Any) -> Conversation:
+    """A conversation that has come to its poll at 0."""
+    talk = talking(**options)
+    for answer in (STOPPED, INFO):
+        talk.next(0.0)
+        talk.heard(answer, 0.0)
+    talk.next(0.0)
+    talk.heard(NO_TAG, 0.0)
+    return talk
+
+
+@asynccontextmanager
+async def running(device: EmulatedM100, folder: Path, **options: Any) -> AsyncIterator[tuple[Host, Watch]]:
+    """A module that polls by itself, and its reader."""
+    async with hosted("pty", device, folder) as host, watching(made(host.port, QUICK, **options)) as watch:
+        rounds = asyncio.create_task(device.run(host, 0.005))
+        try:
+            yield host, watch
+        finally:
+            rounds.cancel()
+
+
+def test_one_command_at_a_time_and_each_again_until_it_is_answered() -> None:
+    """A poll that runs is stopped, the module is asked what it is, then it polls."""
+    talk = talking()
+    assert talk.next(0.0) == command(Cmd.STOP)
+    assert talk.next(0.9) is None
+    talk.heard(STOPPED, 0.9)
+    assert talk.next(0.9) == command(Cmd.INFO, b"\0")
+    assert talk.next(1.8) is None
+    assert talk.next(1.9) == command(Cmd.INFO, b"\0"), "the first woke it and was lost"
+    assert not talk.ready
+    talk.heard(INFO, 2.0)
+    assert talk.ready
+    assert talk.next(2.0) == multi_poll()
+    assert talk.next(3.0) == multi_poll(), "no round has come"
+    talk.heard(NO_TAG, 3.1)
+    assert talk.next(5.0) is None
+
+
+def test_what_a_running_poll_says_answers_nothing() -> None:
+    """Until it is stopped, notices and empty rounds come between."""
+    talk = talking(region="eu")
+    talk.next(0.0)
+    tag = Tag.of(bytes.fromhex(EPC), -50).to_frame()
+    for noise in (tag, NO_TAG):
+        talk.heard(noise, 0.1)
+        assert talk.next(0.2) is None
+    assert talk.next(1.0) == command(Cmd.INFO, b"\0"), "a stop is not insisted on"
+    talk.heard(NO_TAG, 1.1)
+    talk.heard(STOPPED, 1.1)
+    assert not talk.ready
+    assert talk.next(1.2) is None
+
+
+def test_a_poll_that_ends_is_begun_again() -> None:
+    """After the time for a word it is stopped and started; each word gives it that time anew."""
+    talk = polling()
+    talk.heard(NO_TAG, 1.5)
+    assert talk.next(3.4) is None
+    assert talk.next(3.5) == command(Cmd.STOP)
+    talk.heard(STOPPED, 3.6)
+    assert talk.next(3.6) == multi_poll()
+    assert talk.ready
+
+
+def test_only_what_differs_is_set() -> None:
+    """Region and power are asked for first; what the module does not tell is set."""
+    talk = talking(region="china-840", antenna_power=20)
+    told = (
+        (Cmd.STOP, b"\0"),
+        (Cmd.INFO, b"\0M100"),
+        (Cmd.REGION, bytes([Region.CHINA_920])),
+        (Cmd.SET_REGION, b"\0"),
+        (Cmd.POWER, power_data(20)),
+    )
+    asked = []
+    for code, parameters in told:
+        asked.append(talk.next(0.0))
+        talk.heard(Frame(Kind.REPLY, code, parameters), 0.0)
+    assert asked[3] == command(Cmd.SET_REGION, bytes([Region.CHINA_840]))
+    assert talk.ready
+    assert talk.next(0.0) == multi_poll()
+
+
+def test_a_module_that_refuses_what_is_configured_says_so() -> None:
+    """By an error reply, or by a status that is not 0."""
+    for refusal in (BAD_COMMAND, Frame(Kind.REPLY, Cmd.SET_REGION, b"\x09")):
+        talk = talking(region="korea")
+        for answer in (STOPPED, INFO, BAD_COMMAND):
+            talk.next(0.0)
+            talk.heard(answer, 0.0)
+        assert talk.next(0.0) == command(Cmd.SET_REGION, bytes([Region.KOREA]))
+        with pytest.raises(LinkLost, match="refuses region = 'korea'"):
+            talk.heard(refusal, 0.0)
+
+
+@pytest.mark.parametrize(("error", "words"), [(Error.NO_CHANNEL, "no free channel"), (Error.BAD_COMMAND, "error 17")])
+def test_errors_are_states(error: Error, words: str) -> None:
+    """No tag is well; another error, many times in a row, is a trouble until something good comes."""
+    talk = polling()
+    bad = Frame(Kind.REPLY, Cmd.ERROR, bytes([error]))
+    for answer in (bad,) * (MANY - 1) + (NO_TAG,) + (bad,) * (MANY - 1):
+        talk.heard(answer, 0.1)
+        assert not talk.trouble
+    talk.heard(bad, 0.1)
+    assert words in talk.trouble
+    talk.heard(NO_TAG, 0.1)
+    assert not talk.trouble
+
+
+def test_the_limits_in_force() -> None:
+    """Offline within three seconds, and several tries to wake a module before."""
+    assert m100.SILENCE_S < 3
+    assert m100.SILENCE_S > 3 * m100.ANSWER_S + m100.RESTART_S
+
+
+async def test_a_tag_has_its_signal(tmp_path: Path) -> None:
+    """In dBm, beside its credential."""
+    device = EmulatedM100()
+    device.enter(EPC)
+    async with running(device, tmp_path) as (_, watch):
+        sighting = await watch.until(lambda report: isinstance(report, Sighting))
+    assert (sighting.credential, sighting.signal) == (f"epc:{EPC}", -55.0)
+
+
+async def test_the_first_byte_may_be_lost(tmp_path: Path) -> None:
+    """A module that sleeps is woken by the first command and answers the next."""
+    device = EmulatedM100()
+    device.asleep = True
+    async with running(device, tmp_path) as (_, watch):
+        await watch.online()
+        device.asleep, device.left = True, 0
+        device.enter(EPC)
+        await watch.until(lambda report: isinstance(report, Sighting))
+        assert watch.conditions == [Condition(True)]
+
+
+async def test_region_and_power_are_set_at_connect(tmp_path: Path) -> None:
+    """Before the reader is online."""
+    device = EmulatedM100()
+    async with running(device, tmp_path, region="us", antenna_power=18.5) as (_, watch):
+        await watch.online()
+        assert (device.region, device.power) == (Region.US, power_data(18.5))
+
+
+async def test_the_poll_is_kept_going(tmp_path: Path) -> None:
+    """However it ended; the reader stays online."""
+    device = EmulatedM100()
+    async with running(device, tmp_path) as (_, watch):
+        for _ in range(3):
+            await eventually(lambda: device.left > 0)
+            device.left = 0
+        await eventually(lambda: device.left > 0)
+        assert watch.conditions == [Condition(True)]
+
+
+async def test_a_silent_module_is_offline_and_comes_back(tmp_path: Path) -> None:
+    """With its port still there."""
+    device = EmulatedM100()
+    async with running(device, tmp_path) as (_, watch):
+        await watch.online()
+        device.silent = True
+        assert "silent" in await watch.offline()
+        here = watch.here
+        device.silent = False
+        await watch.online(here)
+
+
+async def test_an_echo_is_no_module(tmp_path: Path) -> None:
+    """A line that gives back what we say is not a reader."""
+
+    class Echo:
+        def receive(self, data: bytes) -> bytes:
+            return data
+
+    async with hosted("pty", Echo(), tmp_path) as host, watching(made(host.port, QUICK)) as watch:
+        assert "silent" in await watch.offline()
+
+
+async def test_tags_that_fail_their_check_are_said_and_not_sighted(tmp_path: Path) -> None:
+    """The reader is offline with what to look at, and online again with the next good round; never a sighting."""
+    device = EmulatedM100()
+    tag = Tag.of(bytes.fromhex(EPC), -70).to_frame()
+    torn = Frame(tag.kind, tag.command, tag.parameters[:-1] + bytes([tag.parameters[-1] ^ 1])).to_bytes()
+    async with hosted("pty", device, tmp_path) as host, watching(made(host.port)) as watch:
+        await eventually(lambda: device.left > 0)
+        device.silent = True
+        host.send(torn * MANY)
+        assert "fails its check" in await watch.offline()
+        here = watch.here
+        host.send(NO_TAG.to_bytes())
+        await watch.online(here)
+        assert not watch.of(Sighting)
+
+
+async def test_polls_that_find_no_channel_are_said(tmp_path: Path) -> None:
+    """The link stays: the next good round puts the reader online."""
+    device = EmulatedM100()
+    device.error = Error.NO_CHANNEL
+    async with running(device, tmp_path) as (_, watch):
+        assert "no free channel" in await watch.offline()
+        here = watch.here
+        device.error = None
+        await watch.online(here)
+
+
+def test_regions_by_name() -> None:
+    """What is no region is refused."""
+    with pytest.raises(ValidationError, match="china-920"):
+        Options.model_validate({"port": "/dev/x", "region": "china"})
