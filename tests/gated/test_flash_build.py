@@ -9,9 +9,10 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -73,7 +74,78 @@ def target(lines: Iterable[bytes], version: int = 1, **more: object) -> ListTarg
     return ListTarget.read({**values, **more})
 
 
-def test_a_build_killed_at_any_moment_leaves_a_whole_list(tmp_path: Path, center: Center) -> None:
+class Builders:
+    """Building processes to be killed, each a fork of one that has its imports done."""
+
+    PROGRAM: Final = """
+import json, os, pathlib, sys
+from gated import flash_build, listload
+listload.step_back()
+for line in sys.stdin:
+    state, root, when = json.loads(line)
+    if not (child := os.fork()):
+        print(os.getpid(), flush=True)
+        flash_build.build(pathlib.Path(state), root.encode(), when, when)
+        print("built", flush=True)
+        os._exit(0)
+    sys.stdin.readline()
+    os.waitpid(child, 0)
+    print("ended", flush=True)
+"""
+
+    def __init__(self, root: bytes) -> None:
+        self._root = root.decode()
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", self.PROGRAM], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def build(self, state: Path, seconds: float | None) -> float:
+        """Let one build for so long, then kill it. How long it took to the end; 0 if it was killed before that."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps([str(state), self._root, WHEN]) + "\n")
+        self._process.stdin.flush()
+        child = int(self._process.stdout.readline())
+        start = time.perf_counter()
+        if seconds is not None:
+            time.sleep(seconds)
+            os.kill(child, signal.SIGKILL)
+            self._let_go()
+        answer = self._process.stdout.readline()
+        took = time.perf_counter() - start
+        if seconds is None:
+            self._let_go()
+        if answer == "built\n":
+            answer = self._process.stdout.readline()
+        else:
+            took = 0.0
+        assert answer == "ended\n"
+        return took
+
+    def _let_go(self) -> None:
+        """Until then its number stays its own, dead or not."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+
+    def close(self) -> None:
+        """No more."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+@pytest.fixture
+def builders(center: Center) -> Iterator[Builders]:
+    """Processes that trust the center's root."""
+    made = Builders(center.root)
+    yield made
+    made.close()
+
+
+def test_a_build_killed_at_any_moment_leaves_a_whole_list(tmp_path: Path, center: Center, builders: Builders) -> None:
     """Fifty times, of whole lists and of deltas: the old or the new one is in force, and the next build ends well."""
     seed = random.randrange(2**32)
     chooser = random.Random(seed)
@@ -96,9 +168,9 @@ def test_a_build_killed_at_any_moment_leaves_a_whole_list(tmp_path: Path, center
         shutil.copytree(before.folder, state, symlinks=True)
         received(state, message, pieces)
         if version not in took:
-            took[version] = _build_for(state, center.root, None)
+            took[version] = builders.build(state, None)
         else:
-            killed += not _build_for(state, center.root, chooser.uniform(0.0, took[version] * 0.9))
+            killed += not builders.build(state, chooser.uniform(0.0, took[version] * 0.9))
         with closing(Whitelist(state)) as held:
             assert held.info is not None, seed
             assert held.trouble == "", seed
@@ -110,31 +182,6 @@ def test_a_build_killed_at_any_moment_leaves_a_whole_list(tmp_path: Path, center
         assert not list(state.glob(".*.tmp")), seed
         shutil.rmtree(state)
         assert turn < 4 * KILLS, seed
-
-
-def _build_for(state: Path, root: bytes, seconds: float | None) -> float:
-    """Let the process build for so long, then kill it. How long it took to the end; 0 if it was killed before that."""
-    root_file = state / "root.json"
-    root_file.write_bytes(root)
-    command = [sys.executable, "-m", "gated.flash_build", str(state), str(root_file)]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        order = {"validity": WHEN, "floor": WHEN, "whole": False}
-        process.stdin.write(json.dumps({"do": "check", **order}).encode() + b"\n")
-        process.stdin.flush()
-        process.stdout.readline()  # its imports are done
-        start = time.perf_counter()
-        process.stdin.write(json.dumps({"do": "build", **order}).encode() + b"\n")
-        process.stdin.flush()
-        if seconds is not None:
-            time.sleep(seconds)
-            os.kill(process.pid, signal.SIGKILL)
-        answer = process.stdout.readline()
-        took = time.perf_counter() - start
-        process.stdin.close()
-    root_file.unlink()
-    return took if answer else 0.0
 
 
 def test_the_process_starts_with_what_a_delta_needs() -> None:
