@@ -167,8 +167,8 @@ class _Gate:
                 group.create_task(self._serve(), name="control")
                 group.create_task(self._prune(), name="prune")
                 group.create_task(self._talk(), name="center")
-                group.create_task(self._stop(), name="stop")
                 self._notifier("READY=1", f"STATUS={len(self._config.lanes)} lanes")
+                await self._stop()
         except* _Stopping:
             pass
 

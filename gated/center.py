@@ -102,7 +102,7 @@ class Center:
         """Talk with it until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._flashes.work(), name="flashes")
-            group.create_task(self._line.run(), name="line")
+            await self._line.run()
             group.create_task(self._forget(), name="expected")
 
     @property

@@ -193,13 +193,16 @@ class Line:
                 self._acts.get_nowait()  # of the connection before
             try:
                 async with asyncio.TaskGroup() as group:
-                    group.create_task(self._hear(connection), name="line.hear")
                     group.create_task(self._tell(), name="line.status")
                     group.create_task(self._send(connection, group), name="line.send")
                     for talk in self._talks:
                         group.create_task(talk.run(connection), name=f"line.{type(talk).__name__.lower()}")
                     self._log.info("center.connected", broker=self._settings.account.broker.host)
                     self.away = ""
+                    # Here, not in a task: before Python 3.11.4 a group that fails after its body has ended leaves the
+                    # task around it half cancelled, and the next timeout in that ends it. So it is wherever a group may
+                    # fail and its task goes on.
+                    await self._hear(connection)
             except asyncio.CancelledError:
                 # Whoever leaves in order has no will at the broker: it is said here.
                 with suppress(BrokerAway, TimeoutError):

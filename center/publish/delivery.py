@@ -52,12 +52,16 @@ async def _say(link: Link, due: Due, retained: Retained, progress: Progress) -> 
             done += len(payload)
             progress(done, due.length)
 
-    for step in due.steps:
+    async def all_of(step: list[tuple[str, bytes]]) -> None:
         left = step[::-1]
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(min(WINDOW, len(step))):
+                tasks.create_task(some(left), name="publish.some")
+
+    for step in due.steps:
         try:
-            async with asyncio.TaskGroup() as tasks:
-                for _ in range(min(WINDOW, len(step))):
-                    tasks.create_task(some(left), name="publish.say")
+            # A task of its own: before Python 3.11.4 a group that fails leaves the task around it half cancelled.
+            await asyncio.create_task(all_of(step), name="publish.say")
         except BaseExceptionGroup as group:
             away, rest = group.split(BrokerAwayError)
             if away is None or rest is not None:

@@ -120,9 +120,9 @@ class _Show:
                 tasks.create_task(self._watch.ask(), name="ask")
                 tasks.create_task(self._watch.read(), name="read")
                 tasks.create_task(self._live(), name="live")
-                tasks.create_task(self._end(), name="end")
                 if self._terminal:
                     tasks.create_task(self._draw(), name="draw")
+                await self._end()
         except BaseExceptionGroup as error:
             rest = error.split(_Ended)[1]
             if rest is not None:

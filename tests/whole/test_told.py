@@ -51,6 +51,22 @@ async def test_a_line_that_tears(tmp_path: Path) -> None:
         await community.agreed()
 
 
+async def test_a_broker_that_says_nothing(tmp_path: Path) -> None:
+    """After a cut it takes connections and says nothing for longer than one may take: the gate tries on."""
+    async with Community(tmp_path, names=()) as community, Proxy(community.broker.port) as proxy:
+        community.port_for_gates = proxy.port
+        post = await community.add("north")
+        impatient = "from gated import __main__, mqtt; mqtt.CONNECT_S = 0.2; raise SystemExit(__main__.main())"
+        post.program = ["-c", impatient]
+        await post.start()
+        await community.until(lambda: bool(post.said("center.connected")), "it is connected")
+        proxy.stall()
+        proxy.tear()
+        await community.until(lambda: "timed out" in post.log.read_text(), "a connection takes too long")
+        proxy.reopen()
+        await community.until(lambda: len(post.said("center.connected")) > 1, "it is connected again")
+
+
 async def test_everybody_is_killed(tmp_path: Path) -> None:
     """Kill -9 of gate, center and broker, the broker's memory deleted too: nothing is lost, nothing is there twice."""
     async with Community(tmp_path, names=("north", "south")) as community:
@@ -140,8 +156,9 @@ async def test_two_boxes_under_one_name(tmp_path: Path) -> None:
         second.walk_in("0A00000099")
         await community.agreed()
         await community.until(lambda: community.center_said("alarm.rivals"), "the center notices both")
-        held = set(community.held("north"))
-        assert set(journal_hashes(second.journal)) <= held
+        await community.until(
+            lambda: set(journal_hashes(second.journal)) <= set(community.held("north")), "the other's are there as well"
+        )
         assert len(first.said("center.connected")) == 2
         assert len(second.said("center.connected")) == 1
         with closing(Store.open(community.database, SITE, read_only=True)) as store, store.reading() as connection:
