@@ -23,7 +23,7 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from center.alarms import ENDING, LAPSED, SIGNERS, UNSIGNED
-from center.broker import Account, BrokerAwayError, Link, connected
+from center.broker import Account, BrokerAwayError, Link, connected, raise_if_cancelled
 from center.database import DatabaseAwayError
 from center.ending import certificates
 from center.publish.delivery import deliver
@@ -189,6 +189,7 @@ class Publisher:
                     self._look.set()
                     await self._while(link)
             except BrokerAwayError as error:
+                raise_if_cancelled()
                 if not told:
                     self._log.error("publisher.broker-away", why=str(error))
                 told = True

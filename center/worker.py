@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from structlog.typing import FilteringBoundLogger
 
 from center import clock
-from center.broker import Account, BrokerAwayError, Link, Message, connected
+from center.broker import Account, BrokerAwayError, Link, Message, connected, raise_if_cancelled
 from center.database import DatabaseAwayError, said
 from center.hearing import Said, hear
 from center.inbox import Inbox
@@ -123,6 +123,7 @@ class Worker:
                 why = _broker_trouble(error)
             finally:
                 self._link = self._since = None
+            raise_if_cancelled()
             if not told:
                 self._log.error("broker.away", why=why)
             told = True

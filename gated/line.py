@@ -26,7 +26,7 @@ from gated.journal import Journal, JournalTrouble
 from gated.journal_read import JournalUnreadable
 from gated.keys import Keys
 from gated.logs import FilteringBoundLogger
-from gated.mqtt import Account, BrokerAway, Connection, Incoming, Will, connected
+from gated.mqtt import Account, BrokerAway, Connection, Incoming, Will, connected, raise_if_cancelled
 from gated.rivals import Rivals
 from gated.uplink import Acknowledge, Act, BeginEpoch, Head, Publish, Read, Rewind, Uplink, Us
 from protocol import topics
@@ -169,6 +169,7 @@ class Line:
                 await self._hold()
             except* BrokerAway as group:
                 self.away = "; ".join(dict.fromkeys(str(error) for error in _leaves(group)))
+            raise_if_cancelled()
             if self.away != told:
                 told = self.away
                 self._log.warning("center.away", why=told)

@@ -61,6 +61,13 @@ class Will:
     payload: bytes
 
 
+def raise_if_cancelled() -> None:
+    """To be called before another connection is tried: an error of the one before may have hidden a cancellation."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class Connection:
     """One connection, for as long as it lasts."""
 
