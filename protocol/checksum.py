@@ -37,6 +37,11 @@ def crc16_genibus(data: bytes) -> int:
     return crc ^ 0xFFFF
 
 
+def crc16_x25(data: bytes) -> int:
+    """CRC-16/X-25: as MCRF4XX, but it ends inverted."""
+    return crc16_mcrf4xx(data) ^ 0xFFFF
+
+
 def _reflected() -> tuple[int, ...]:
     """The CRC of each single byte, so that a frame costs one step a byte and not eight."""
     table = []

@@ -1,0 +1,260 @@
+"""ETC units' frames: the known ones, three framings told apart, and what a line makes of them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from protocol.credential import canonical
+from protocol.rsu import BUFFER_MAX_BYTES, Cmd, Frame, Framing, RsuCodec
+from protocol.rsu_tables import AUTO, BEIJING, BUILT_IN, PARKING, Reading, Vehicle, is_beat, plate
+from protocol.rsu_tables import template as command_template
+
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "rsu.json").read_text())
+EVERY = Reading(AUTO)
+byte = st.integers(0, 255)
+payload = st.lists(st.one_of(st.sampled_from([0xFE, 0xFF, 0, 1]), byte), max_size=300).map(bytes)
+bcc = st.builds(Frame, st.just(Framing.BCC), st.integers(8, 0xFD), byte, payload, st.sampled_from([1, 2]))
+crc16 = st.builds(Frame, st.just(Framing.CRC16), byte, byte, payload)
+park = st.builds(Frame, st.just(Framing.PARK), st.just(0), st.integers(1, 255), payload)
+frames = st.one_of(bcc, crc16, park)
+marks = st.sampled_from([0xFF, 0xFE, 0, 1, 4, 8, 0x58, 0xB2])
+garbage = st.lists(st.one_of(marks, byte), max_size=400).map(bytes)
+
+
+def whole(codec: RsuCodec, data: bytes) -> list[Frame]:
+    """What the codec makes of bytes followed by silence."""
+    return codec.feed(data) + codec.gap()
+
+
+def known(name: str) -> Frame:
+    """The frame in a vector."""
+    (found,) = RsuCodec().feed(bytes.fromhex(next(v["hex"] for v in VECTORS if v["name"] == name)))
+    return found
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
+def test_known_frames(vector: dict[str, Any]) -> None:
+    """Each is told by its framing, bears what it should, and is written again byte for byte."""
+    data, meaning = bytes.fromhex(vector["hex"]), vector["meaning"]
+    (frame,) = RsuCodec().feed(data)
+    assert frame.to_bytes() == data
+    assert frame.framing is Framing(meaning["framing"])
+    assert f"{frame.seq:02X}" == meaning.get("rsctl", meaning.get("seq", "00"))
+    if "cmd" in meaning:
+        assert f"{frame.command:02X}" == meaning["cmd"][:2]
+        assert len(frame.data) + 1 == meaning["len"]
+    if "obuid" in meaning:
+        assert (frame.data[:4].hex().upper(), frame.data[4]) == (meaning["obuid"], meaning["error"])
+
+
+@pytest.mark.parametrize("name", ["b3_constructed_plain", "b3_constructed_stuffed"])
+def test_what_identifies(name: str) -> None:
+    """Id, plate, colour and class come out, with and without stuffing."""
+    meaning = next(vector["meaning"] for vector in VECTORS if vector["name"] == name)
+    vehicle = EVERY.vehicle(known(name))
+    assert vehicle is not None
+    assert vehicle.credential == f"obu:{meaning['obuid']}"
+    assert plate(vehicle.plate or b"") == f"plate:{meaning['plate']}"
+    assert (vehicle.colour.hex(), vehicle.vehicle_class) == (meaning["color"], meaning["class"])
+
+
+def test_heartbeats_and_others_identify_nobody() -> None:
+    """A car-park unit's B2, an id of all FF, a paid passage, a command."""
+    beat = Frame(Framing.BCC, 0x18, Cmd.OBU, b"\xff\xff\xff\xff\x80")
+    assert is_beat(beat)
+    assert is_beat(known("park_b2_heartbeat"))
+    for frame in (beat, *map(known, ("park_b2_heartbeat", "park_b0", "b5_bcc", "c4_open_crc16"))):
+        assert EVERY.knows(frame)
+        assert EVERY.vehicle(frame) is None
+
+
+@given(frames)
+def test_a_frame_reads_as_it_was_written(frame: Frame) -> None:
+    """In each framing, with all that must be stuffed, and without an FF inside a BCC frame."""
+    data = frame.to_bytes()
+    assert RsuCodec().feed(data * 2) == [frame, frame]
+    if frame.framing is Framing.BCC:
+        assert 0xFF not in data[frame.heads : -1]
+
+
+@given(frames, byte)
+def test_an_answer_bears_the_number_turned(frame: Frame, command: int) -> None:
+    """Nibbles swapped, wrapped the same way."""
+    answer = frame.answered(command)
+    assert f"{answer.seq:02x}" == f"{frame.seq:02x}"[::-1]
+    assert (answer.framing, answer.heads) == (frame.framing, frame.heads)
+
+
+def test_a_number_turned() -> None:
+    """Of the known frame 58, 85."""
+    assert known("b3_constructed_plain").answered(Cmd.STOP).seq == 0x85
+
+
+@given(garbage, frames, frames)
+def test_no_garbage_hides_a_frame(noise: bytes, one: Frame, two: Frame) -> None:
+    """After garbage that is no frame, even the head of a longer one, good frames come with the next silence at last."""
+    assume(not whole(RsuCodec(), noise + b"\xff"))
+    assume(one.heads == two.heads == 2)
+    assert whole(RsuCodec(), noise + one.to_bytes() + two.to_bytes())[-2:] == [one, two]
+
+
+def test_a_false_head_waits_for_silence_and_no_longer() -> None:
+    """A LEN of 2,047 bytes holds a frame up until `gap`, and the next ones not at all."""
+    codec, frame = RsuCodec(), known("park_b0")
+    assert codec.feed(b"\xff\xff\x07\xff\xb2" + frame.to_bytes()) == []
+    assert codec.pending
+    assert codec.gap() == [frame]
+    assert codec.feed(frame.to_bytes()) == [frame]
+    assert not codec.pending
+
+
+@pytest.mark.parametrize("name", ["park_b0", "c4_open_crc16", "b3_constructed_stuffed"])
+def test_a_pause_within_a_frame_loses_nothing(name: str) -> None:
+    """What TCP tears apart anywhere is put together again, whatever the silence between."""
+    data = known(name).to_bytes()
+    for at in range(1, len(data)):
+        codec = RsuCodec()
+        assert codec.feed(data[:at]) + codec.gap() == []
+        assert codec.feed(data[at:]) == [known(name)]
+
+
+@pytest.mark.parametrize("name", [vector["name"] for vector in VECTORS])
+def test_a_flipped_bit_is_no_frame(name: str) -> None:
+    """Wherever it is, no frame with the same command and other content comes out."""
+    good = known(name)
+    for at in range(2, len(good.to_bytes()) - 1):
+        data = bytearray(good.to_bytes())
+        data[at] ^= 0x10
+        assert [frame for frame in whole(RsuCodec(), bytes(data)) if frame.command == good.command] == []
+
+
+def test_stuffing_undone_wrongly_is_told_by_the_length() -> None:
+    """FE 01 taken for two bytes passes BCC, and is not read."""
+    stuffed = known("b3_constructed_stuffed")
+    wrong = Frame(Framing.BCC, stuffed.seq, stuffed.command, stuffed.data.replace(b"\xff", b"\xfe\x01"))
+    assert RsuCodec().feed(wrong.to_bytes()) == [wrong]
+    assert not EVERY.knows(wrong)
+    assert EVERY.vehicle(wrong) is None
+
+
+@given(st.lists(st.one_of(garbage, frames.map(Frame.to_bytes))), st.integers(1, 300))
+def test_chunks_do_not_matter_and_the_buffer_is_bounded(parts: list[bytes], step: int) -> None:
+    """The same bytes give the same frames however they come; nothing raises, nothing piles up, all is counted."""
+    stream, codec, found = b"".join(parts), RsuCodec(), []
+    for at in range(0, len(stream), step):
+        found += codec.feed(stream[at : at + step])
+        assert len(codec._buffer) <= BUFFER_MAX_BYTES
+    assert found == RsuCodec().feed(stream)
+    found += codec.gap()
+    kept = sum(len(frame.to_bytes()) for frame in found)
+    assert codec.dropped.data + kept + len(codec._buffer) == len(stream)
+
+
+@pytest.mark.parametrize("filler", [b"\xff\x58" + b"\x11" * 9000, b"\xff" * 9000, b"\xff\xff\x00" * 3000])
+def test_an_endless_frame_ends(filler: bytes) -> None:
+    """One that never closes, or only ever begins, is given up within the bound."""
+    codec = RsuCodec()
+    for at in range(0, len(filler), 64):
+        codec.feed(filler[at : at + 64])
+        assert len(codec._buffer) <= BUFFER_MAX_BYTES
+    assert known("park_b0") in whole(codec, known("park_b0").to_bytes())
+
+
+@given(st.sampled_from(list(Framing)), byte, byte, st.binary(max_size=300))
+def test_any_frame_can_be_asked_for_a_vehicle(framing: Framing, seq: int, command: int, data: bytes) -> None:
+    """Nothing that a unit sends raises."""
+    vehicle = EVERY.vehicle(Frame(framing, seq, command, data))
+    if vehicle is not None and vehicle.plate is not None:
+        plate(vehicle.plate)
+
+
+@pytest.mark.parametrize("region", AUTO, ids=lambda region: region.name)
+def test_tables_read_what_they_write(region: Any) -> None:
+    """A vehicle's frame comes out as it was put in, by its region's tables and by all of them."""
+    layout = next(layout for layout in region.frames if layout.plate is not None)
+    assert layout.needs <= layout.length
+    vehicle = Vehicle(
+        b"\x63\xb6\xa1\xd2", plate="沪A12345".encode("gbk").ljust(12, b"\0"), colour=b"\0\1", vehicle_class=2
+    )
+    frame = Frame(region.framing, 0x18, layout.command, layout.data(vehicle))
+    assert Reading((region,)).vehicle(frame) == EVERY.vehicle(frame) == vehicle
+    assert not Reading((region,)).knows(Frame(region.framing, 0x18, layout.command, frame.data + b"\0"))
+
+
+@pytest.mark.parametrize("command", [Cmd.OBU, Cmd.VEHICLE])
+def test_an_error_ends_a_frame(command: Cmd) -> None:
+    """Five bytes with an ErrorCode are read; five bytes without one are not."""
+    assert EVERY.vehicle(Frame(Framing.BCC, 0x18, command, b"\x63\xb6\xa1\xd2\x01")) == Vehicle(b"\x63\xb6\xa1\xd2", 1)
+    assert not EVERY.knows(Frame(Framing.BCC, 0x18, command, b"\x63\xb6\xa1\xd2\x00"))
+
+
+def test_an_error_in_a_full_frame_leaves_nothing_but_the_id() -> None:
+    """What stands behind an ErrorCode is not read, whatever it is; a torn-off on-board unit is an error too."""
+    data = bytearray(known("b3_constructed_plain").data)
+    data[4] = 2
+    assert EVERY.vehicle(Frame(Framing.BCC, 0x58, Cmd.VEHICLE, bytes(data))) == Vehicle(b"\x63\xb6\xa1\xd2", 2)
+    (layout,) = PARKING.frames
+    torn = layout.data(Vehicle(b"\x63\xb6\xa1\xd2", 1, plate="沪A12345".encode("gbk")))
+    assert EVERY.vehicle(Frame(Framing.PARK, 0, Cmd.CARD, torn)) == Vehicle(b"\x63\xb6\xa1\xd2", 1)
+
+
+def test_all_built_in_tables_agree() -> None:
+    """No two of them read one kind of frame differently, so that auto may have them all."""
+    assert set(BUILT_IN.values()) == set(AUTO)
+    for region in AUTO:
+        for layout in region.frames:
+            same = [
+                other
+                for others in AUTO
+                for other in others.frames
+                if (other.command, other.length) == (layout.command, layout.length)
+            ]
+            assert set(same) == {layout}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("沪A12345", "沪A12345"),
+        ("沪A·12345", "沪A12345"),
+        ("沪A-1234 5", "沪A12345"),
+        ("沪Ａ１２３４５", "沪A12345"),
+        ("沪ad12345", "沪AD12345"),
+        ("粤Z1234港", "粤Z1234港"),
+        ("沪A12345\0\0\0", "沪A12345"),
+        ("沪A12345   ", "沪A12345"),
+        ("", None),
+        ("\0" * 12, None),
+        ("默A00000", None),
+        ("12", None),
+    ],
+)
+def test_plates(text: str, found: str | None) -> None:
+    """Full width, separators and padding go; what is no canonical plate is none."""
+    assert plate(text.encode("gbk")) == (None if found is None else canonical(f"plate:{found}"))
+
+
+@pytest.mark.parametrize("raw", ["ff" * 12, "81", "bba6ff", "00bba6413132333435"])
+def test_what_is_no_text_is_no_plate(raw: str) -> None:
+    """Bytes that are no GBK, a character cut in half, padding in front."""
+    assert plate(bytes.fromhex(raw)) is None
+
+
+@given(st.binary(max_size=12))
+def test_any_plate_field_is_a_canonical_plate_or_none(raw: bytes) -> None:
+    """Nothing raises, nothing else comes out."""
+    found = plate(raw)
+    assert found is None or canonical(found) == found
+
+
+def test_templates() -> None:
+    """Names and hex bytes; what is neither is answered with what would be right."""
+    made = command_template(Cmd.STOP, "obu 0001 time", ("obu", "time"))
+    assert made.data({"obu": b"abcd", "time": b"\0\0\0\x09"}) == b"abcd\0\1\0\0\0\x09"
+    with pytest.raises(ValueError, match="'obuid' is no part of command C2: obu, time or bytes in hex would be right"):
+        command_template(Cmd.STOP, "obuid 01", ("obu", "time"))
+    assert BEIJING.commands.stop.data({"obu": b"abcd"}) == b"abcd\1"
