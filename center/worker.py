@@ -36,6 +36,7 @@ INBOX_MAX_BYTES: Final = 32 * 1024 * 1024
 RECONNECT_FIRST_S: Final = 0.2
 RECONNECT_MAX_S: Final = 10.0
 KEYS_S: Final = 5.0
+OWN_KEY_S: Final = 1.0
 WATCH_S: Final = 10.0
 STOP_S: Final = 5.0
 REFUSED_S: Final = 60.0
@@ -86,6 +87,7 @@ class Worker:
             others = [
                 tasks.create_task(self._listen(), name="worker.listen"),
                 tasks.create_task(self._know_keys(), name="worker.keys"),
+                tasks.create_task(self._know_own_key(), name="worker.own-key"),
                 tasks.create_task(self._watch(), name="worker.watch"),
             ]
             judging = tasks.create_task(self._judge(), name="worker.judge")
@@ -242,7 +244,9 @@ class Worker:
 
     def _take_outcomes(self, arrivals: list[Arrival], judged: Judged) -> None:
         for arrival, outcome in zip(arrivals, judged.outcomes, strict=True):
-            if outcome is not None and self._intake.judged(arrival, outcome, time.monotonic()):
+            if outcome is None:
+                self._keys_wanted.set()  # it was verified with keys that are no longer the gate's
+            elif self._intake.judged(arrival, outcome, time.monotonic()):
                 for alarm in outcome.alarms:
                     self._log.warning(f"alarm.{alarm.kind}", gate=arrival.gate, text=alarm.text)
         for answer in self._intake.answers():
@@ -283,7 +287,7 @@ class Worker:
         return self._public.get(gate, ())
 
     async def _know_keys(self) -> None:
-        """Keep up with the gates' keys and our own; soon after a message of a gate without one, else now and then."""
+        """Keep up with the gates' keys; soon after a message that they do not fit, else now and then."""
         while True:
             await asyncio.sleep(_UNKNOWN_S)
             with suppress(TimeoutError):
@@ -291,6 +295,11 @@ class Worker:
                     await self._keys_wanted.wait()
             with suppress(DatabaseAwayError):
                 self._take_keys(await self._writer.once(Store.all_keys))
+
+    async def _know_own_key(self) -> None:
+        """Keep up with the key that answers are signed with."""
+        while True:
+            await asyncio.sleep(OWN_KEY_S)
             own = await asyncio.to_thread(self._settings.reread)
             if own is not None and public_bytes(own) != public_bytes(self._key):
                 self._key = own

@@ -351,6 +351,7 @@ def _lasting(status: Status) -> tuple[object, ...]:
         status.epoch,
         status.list.version,
         status.list.trouble,
+        status.key,
         status.rivals,
         status.heard,
         # That there is a reason at all is news; how often, is told each minute: strangers must not make us talk.

@@ -123,11 +123,11 @@ class Community:
         post.program = on_board(board)
         return post
 
-    async def start_center(self) -> None:
-        """Start the center's worker."""
+    async def start_center(self, program: str = "ingest") -> None:
+        """Start the center's worker; or `serve`, all of a center."""
         with self.log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "center", "ingest", "-c", str(self.config)), stdout=log, stderr=log
+                *(sys.executable, "-m", "center", program, "-c", str(self.config)), stdout=log, stderr=log
             )
         self.centers.append(process)
 

@@ -18,10 +18,11 @@ from sqlalchemy import event as sqlalchemy_event
 from structlog.testing import capture_logs
 
 from center import reading
-from center.broker import Account
+from center.broker import Account, connected
 from center.facts import Facts, facts
 from center.store import Store
 from center.worker import Settings, Worker
+from protocol import topics
 from protocol.enrolment import vouch
 from tests.broker import Mosquitto
 from tests.chain import SITE, FakeGate
@@ -36,9 +37,16 @@ ROOT = Path(__file__).parents[2]
 
 
 @asynccontextmanager
-async def working(broker: Mosquitto, opened: Callable[[], Store], *, shared: bool = False) -> AsyncIterator[Worker]:
+async def working(
+    broker: Mosquitto,
+    opened: Callable[[], Store],
+    *,
+    shared: bool = False,
+    reread: Callable[[], Ed25519PrivateKey | None] = lambda: None,
+) -> AsyncIterator[Worker]:
     """A worker that is at work: connected, and with its store open."""
-    worker = Worker(Settings(SITE, Account(broker.url), KEY, shared=shared), opened, structlog.get_logger())
+    settings = Settings(SITE, Account(broker.url), KEY, shared=shared, reread=reread)
+    worker = Worker(settings, opened, structlog.get_logger())
     stop = asyncio.Event()
     task = asyncio.create_task(worker.run(stop))
     try:
@@ -129,6 +137,59 @@ async def test_a_gate_brings_its_own_keys(broker: Mosquitto, desk: Desk, opened:
     assert desk.lines(south) == south.lines
     with desk.store.reading() as connection:
         assert [(row.name, row.online) for row in reading.gates(connection)] == [("north", None), ("south", True)]
+
+
+async def test_a_gate_is_shut_out(broker: Mosquitto, desk: Desk, north: FakeGate, opened: Opened) -> None:
+    """From that moment on nothing of it counts at a worker that runs; what it had sent can still be read."""
+    south = desk.add(FakeGate(name="south").passages(1))
+    async with working(broker, opened), ear(broker, north, CENTER) as gate, ear(broker, south, CENTER) as other:
+        await gate.say(north.status(1))
+        await gate.send(north.batch(1, 2))
+        await gate.answer(2)
+        desk.store.shut_out("north", time.time())
+        await gate.say(north.status(2))
+        await gate.send(north.batch(1, 5))
+        await other.send()
+        await other.answer(1)
+        assert [ack.seq for ack in gate.heard] == [2]
+    assert desk.lines(north) == north.lines[:2]
+    assert desk.store.keys("north") == ()
+    with desk.store.reading() as connection:
+        assert [row.online for row in reading.gates(connection) if row.name == "north"] == [None]
+    assert desk.alarms() == []
+
+
+@pytest.mark.usefixtures("north")
+async def test_the_centers_key_is_another(
+    broker: Mosquitto, desk: Desk, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that runs takes it as soon as its file has it; while that cannot be read, the one before goes on."""
+    monkeypatch.setattr("center.worker.OWN_KEY_S", 0.01)
+    now: list[Ed25519PrivateKey | None] = [None]
+    asked: list[object] = []
+    south, new = desk.add(FakeGate(name="south").passages(2)), Ed25519PrivateKey.generate()
+
+    def reread() -> Ed25519PrivateKey | None:
+        asked.append(now[0])
+        return now[0]
+
+    async with working(broker, opened, reread=reread):
+        await until(lambda: asked)
+        async with ear(broker, south, CENTER) as gate:
+            await gate.send(south.batch(1, 1))
+            await gate.answer(1)
+        now[0] = new
+        await until(lambda: asked.count(new) > 1)
+        await gate_clears(broker, south)
+        async with ear(broker, south, new.public_key()) as gate:
+            await gate.send()
+            await gate.answer(2)
+
+
+async def gate_clears(broker: Mosquitto, fake: FakeGate) -> None:
+    """The broker forgets the answer that it has kept for a gate."""
+    async with connected(Account(broker.url), []) as link:
+        await link.publish(topics.ack(SITE, fake.name), b"", retain=True)
 
 
 async def test_a_batch_that_cannot_be_stored_stops_nobody(
