@@ -174,11 +174,11 @@ class Status(Message):
     refused: dict[str, int] = {}
     """How many commands this session has refused, by reason."""
     key: Key | None = None
-    """The gate's Ed25519 key, until the center lists it."""
+    """The gate's Ed25519 key, until `gates.json` has it."""
     seal: Key | None = None
-    """The gate's X25519 key, until the center lists it."""
+    """The gate's X25519 key, until `gates.json` has it."""
     voucher: Text | None = None
-    """The one-time key's signature over both, until the center lists them."""
+    """The one-time key's signature over both, until `gates.json` has them."""
 
 
 class Offline(Message):

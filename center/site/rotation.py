@@ -46,7 +46,7 @@ def switch(site: Site) -> None:
 
 def settle(site: Site, listed: Iterable[str]) -> None:
     """Forget the key before, where the new one is `listed` alone; what it has signed here is still believed."""
-    if to_switch(site) or set(listed) != set(meant(site)) or set(site.keys.center) == set(listed):
+    if set(listed) != set(meant(site)) or set(site.keys.center) == set(listed):
         return
     public = site.keys
     former = tuple(key for key in public.of_center if key not in meant(site))

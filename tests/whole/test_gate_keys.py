@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,11 @@ async def told(community: SecuredCommunity, *posts: Gatepost) -> None:
     await community.until(all_told, "every gate believes the center's answer")
 
 
+def believes(post: Gatepost, number: int) -> bool:
+    """Whether the gate has said that it believes so many keys of the center from now on."""
+    return bool(post.said("center.keys")[-1]["listed"] == number)
+
+
 def introduced(community: SecuredCommunity) -> dict[str, bool]:
     """Whether each gate brings its keys in what it said last."""
     with closing(Store.open(community.database, SITE, read_only=True)) as store, store.reading() as connection:
@@ -77,19 +83,17 @@ async def test_the_centers_key_is_exchanged(tmp_path: Path, monkeypatch: pytest.
         await community.until(lambda: introduced(community) == {"north": True, "south": True}, "both say who they are")
         await south.kill()
         await flashed(community, "keys", "rotate", "center")
-        await north.until(lambda: len(north.said("center.keys")) == 2, "north believes both keys")
+        await north.until(lambda: believes(north, 2), "north believes both keys")
         status, said = await gatectl(community, "keys", "rotate", "center", "--json")
         assert (status, list(json.loads(said)["waiting"])) == (1, ["south"])
         await told(community, north)
         await south.start()
-        await south.until(lambda: [one["listed"] for one in south.said("center.keys")][-1] == 2, "south believes both")
+        await south.until(lambda: believes(south, 2), "south believes both keys")
         await flashed(community, "keys", "rotate", "center")
         await community.until(lambda: community.center_said("ingest.key"), "the worker signs with the new key")
         await told(community, north, south)
         for post in (north, south):
-            await post.until(
-                lambda post=post: post.said("center.keys")[-1]["listed"] == 1, "it believes the new key alone"
-            )
+            await post.until(partial(believes, post, 1), "it believes the new key alone")
         await told(community, north, south)
         await community.agreed()
         await community.until(lambda: introduced(community) == {"north": False, "south": False}, "both are known")
