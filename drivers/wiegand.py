@@ -1,0 +1,132 @@
+"""Wiegand readers behind a converter that only talks (`protocol.wiegand_serial`).
+
+- A converter shows no sign of life while no card is near: online means that its port is open, and that what comes over
+  it is well.
+- Reads that are no cards are dropped, one by one. As many alike in a row as `_MANY` says, with no card between, are a
+  state: the reader is offline and says what to do; the next card puts it online. So swapped wires, a format that
+  nobody has named and a wrong framing are said within a few reads, and noise is not.
+"""
+
+from collections.abc import AsyncGenerator, Callable
+from typing import Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from drivers.link import STEP_S, Link, Opener, keep
+from drivers.opener import opener
+from drivers.options import PortOptions
+from drivers.port import Condition, Quiet
+from drivers.registry import Driver, Ports, Role
+from protocol.sighting import Sighting
+from protocol.wiegand import Card, Fault, Format
+from protocol.wiegand_serial import Expected, Framing, Note, WiegandCodec
+
+_BAUD: Final = 9600
+_H10301_BITS: Final = 26
+_WIDE_BITS: Final = 37
+_SILENT_OF_LENGTH: Final = ("decimal", "promag")
+_NAME_IT: Final = (
+    'say format = "H10302" (a number only) or "H10304" (facility and number): bits alone do not tell them apart'
+)
+_MANY: Final[dict[Fault | Note, int]] = {
+    Note.DISCONNECTED: 1,
+    Fault.INVERTED: 2,
+    Fault.UNNAMED: 2,
+    Fault.LENGTH: 3,
+    Fault.PARITY: 5,
+    Note.STRANGE: 5,
+}
+_WORDS: Final[dict[Fault | Note, str]] = {
+    Note.DISCONNECTED: "the converter says that no reader is connected to it: check the reader's power, D0 and D1",
+    Fault.INVERTED: "every bit comes inverted: D0 and D1 are swapped; change the two wires over",
+    Fault.UNNAMED: f"cards of 37 bits come; {_NAME_IT}",
+    Fault.LENGTH: "what comes has not the bits of any card that is configured (26, 34 or 37, parities included)",
+    Fault.PARITY: "reads fail their parity: check the cable between reader and converter, its length and its ground",
+    Note.STRANGE: "lines come that are not in this framing: check framing and baud",
+}
+
+
+class Options(PortOptions):
+    """Options of a wiegand reader."""
+
+    framing: Literal["bits", "checked", "arduino", "hex", "decimal", "promag"] = Field(
+        default="bits", description="how the converter writes a read"
+    )
+    bits: Literal[26, 34, 37] | None = Field(
+        default=None, description="how many bits the cards have; by default what the converter tells"
+    )
+    format: Literal["H10302", "H10304"] | None = Field(
+        default=None, description="which format cards of 37 bits have; without it there are none"
+    )
+    baud: int = Field(default=_BAUD, gt=0, description="speed of the serial line")
+
+    @model_validator(mode="after")
+    def _that_go_together(self) -> Self:
+        if self.framing in _SILENT_OF_LENGTH and self.bits not in (26, 34):
+            raise ValueError(
+                f'framing = "{self.framing}" does not tell how many bits a card has: say bits = 26 or bits = 34'
+            )
+        if self.framing == "hex" and self.bits not in (None, _H10301_BITS):
+            raise ValueError('framing = "hex" has cards of 26 bits only')
+        if self.framing not in ("bits", "checked") and (self.format is not None or self.bits == _WIDE_BITS):
+            raise ValueError(f'framing = "{self.framing}" has no cards of 37 bits; framing = "bits" has')
+        if self.bits == _WIDE_BITS and self.format is None:
+            raise ValueError(f"bits = 37 is not enough: {_NAME_IT}")
+        if self.format is not None and self.bits not in (None, _WIDE_BITS):
+            raise ValueError(f'format = "{self.format}" is one of 37 bits; leave bits out, or say bits = 37')
+        return self
+
+
+class Fares:
+    """Counts what is no card; see the module's rule. `trouble` is what to say, "" while all is well."""
+
+    def __init__(self) -> None:
+        self.trouble = ""
+        self._last: Fault | Note | None = None
+        self._times = 0
+
+    def see(self, said: Card | Fault | Note) -> None:
+        """Take what a line says."""
+        if isinstance(said, Card) or (said is Note.CONNECTED and self._last is Note.DISCONNECTED):
+            self.trouble, self._last, self._times = "", None, 0
+        elif said in _MANY:
+            self._times = self._times + 1 if said == self._last else 1
+            self._last = said
+            if self._times >= _MANY[said]:
+                self.trouble = _WORDS[said]
+
+
+class WiegandReader:
+    """A Wiegand reader behind a converter."""
+
+    def __init__(self, name: str, options: Options, rand: Callable[[], float]) -> None:
+        self.last_heard: float | None = None
+        self._name = name
+        wide = Format(options.format) if options.format is not None else None
+        self._expected = Expected(Framing(options.framing), options.bits, wide)
+        self._opener: Opener = opener(options.port, options.baud)
+        self._rand = rand
+
+    def reports(self) -> AsyncGenerator[Sighting | Condition | Quiet, None]:
+        """See `drivers.port.Reader`."""
+        return keep(self._opener, self._serve, self._rand)
+
+    async def _serve(self, link: Link) -> AsyncGenerator[Sighting | Condition | Quiet, None]:
+        codec, fares = WiegandCodec(self._expected), Fares()
+        yield Condition(True)
+        while True:
+            for said in codec.feed(await link.read_within(STEP_S)):
+                fares.see(said)
+                yield Condition(not fares.trouble, fares.trouble and f"{link.port}: {fares.trouble}")
+                if isinstance(said, Card):
+                    self.last_heard = link.read_at
+                    yield Sighting(self._name, said.credential, link.read_at)
+            yield Quiet()
+
+
+def make(name: str, options: Options, ports: Ports) -> WiegandReader:
+    """The reader `name`."""
+    return WiegandReader(name, options, ports.rand)
+
+
+DRIVER: Final = Driver("wiegand", Role.READER, Options, make)

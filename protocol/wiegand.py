@@ -1,0 +1,141 @@
+"""The bits of a Wiegand read: which card they are. For converters on a serial line, and for whatever else carries them.
+
+    H10301   26 bits   P | facility 8  | number 16 | P
+    H10306   34 bits   P | facility 16 | number 16 | P
+    H10302   37 bits   P | number 35               | P
+    H10304   37 bits   P | facility 16 | number 19 | P
+
+(proxmark3 wiegand_formats.c; Alejandrocsdev/Wiegand-Converter wiegandConfig.js; 26 bits against the reads in
+`tests/vectors/wiegand.json`. No read of 37 bits was found: those two are by rule alone.)
+
+- The first bit makes the first half even, the last one the last half odd. Of 37 bits the middle one is in both halves.
+- The bits do not tell H10302 from H10304: that must be said (`wide`), and where it is not there is no card.
+- D0 and D1 swapped give each bit inverted. Since the halves of all formats have odd lengths, what is right one way is
+  wrong the other: a read whose complement alone is right is INVERTED. It is never taken: two wrong bits look the same.
+- H10302 has no facility; its credential says 0. H10304 with facility 0 and the same number is the same bits, and the
+  same credential.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from protocol.credential import Credential
+
+
+class Format(StrEnum):
+    """A card's layout, by the name that the trade knows it by."""
+
+    H10301 = "H10301"
+    H10306 = "H10306"
+    H10302 = "H10302"
+    H10304 = "H10304"
+
+
+class Fault(StrEnum):
+    """Why a read is no card."""
+
+    LENGTH = "length"
+    """No format has this number of bits, or they are none."""
+    PARITY = "parity"
+    """A bit is wrong."""
+    INVERTED = "inverted"
+    """Only the complement has the right parity: D0 and D1 are swapped."""
+    UNNAMED = "unnamed"
+    """37 bits, and nobody has said which format they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    bits: int
+    facility: int
+    number: int
+    half: int  # how many bits each parity bit covers, itself among them
+
+
+_LAYOUTS: Final = {
+    Format.H10301: _Layout(26, 8, 16, 13),
+    Format.H10306: _Layout(34, 16, 16, 17),
+    Format.H10302: _Layout(37, 0, 35, 19),
+    Format.H10304: _Layout(37, 16, 19, 19),
+}
+_BY_LENGTH: Final = {26: Format.H10301, 34: Format.H10306}
+_HALVES: Final = {layout.bits: layout.half for layout in _LAYOUTS.values()}
+_PARITY_BITS: Final = 2
+_SWAP: Final = str.maketrans("01", "10")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One card, as it was read. `of` makes it where the numbers fit."""
+
+    format: Format
+    facility: int
+    number: int
+
+    @classmethod
+    def of(cls, form: Format, facility: int, number: int) -> "Card | None":
+        """The card of these numbers, None where the format has no room for them."""
+        layout = _LAYOUTS[form]
+        fits = 0 <= facility < 1 << layout.facility and 0 <= number < 1 << layout.number
+        return cls(form, facility, number) if fits else None
+
+    @classmethod
+    def of_data(cls, form: Format, data: int) -> "Card | None":
+        """The card whose bits between the parities are `data`, None where they are more than the format has."""
+        return _card(form, data) if 0 <= data < 1 << (_LAYOUTS[form].bits - _PARITY_BITS) else None
+
+    @property
+    def data(self) -> int:
+        """The bits between the parities."""
+        return self.facility << _LAYOUTS[self.format].number | self.number
+
+    @property
+    def length(self) -> int:
+        """How many bits the reader sends."""
+        return _LAYOUTS[self.format].bits
+
+    def to_bits(self) -> str:
+        """What the reader sends: "0" and "1", parities included."""
+        layout = _LAYOUTS[self.format]
+        middle = f"{self.data:0{layout.bits - _PARITY_BITS}b}"
+        even = middle[: layout.half - 1].count("1") % 2
+        odd = 1 - middle[-(layout.half - 1) :].count("1") % 2
+        return f"{even}{middle}{odd}"
+
+    @property
+    def credential(self) -> Credential:
+        """`wiegand:bits:facility:number`; facility 0 where the format has none."""
+        return Credential(f"wiegand:{self.length}:{self.facility}:{self.number}")
+
+
+def decode(bits: str, wide: Format | None = None) -> Card | Fault:
+    """The card in the bits as they came, a text of "0" and "1"; `wide` says which format those of 37 are."""
+    half = _HALVES.get(len(bits))
+    if half is None or not set(bits) <= {"0", "1"}:
+        return Fault.LENGTH
+    if not _even(bits, half):
+        return Fault.INVERTED if _even(bits.translate(_SWAP), half) else Fault.PARITY
+    form = format_of(len(bits), wide)
+    return Fault.UNNAMED if form is None else _card(form, int(bits[1:-1], 2))
+
+
+def bits_of(data: bytes, count: int) -> str:
+    """The first `count` bits of bytes, highest bit first; shorter where there are fewer."""
+    return "".join(f"{byte:08b}" for byte in data)[: max(count, 0)]
+
+
+def format_of(length: int, wide: Format | None = None) -> Format | None:
+    """The format of cards of this many bits, None where there is none, or where `wide` would have to say which."""
+    form = _BY_LENGTH.get(length, wide)
+    return form if form is not None and _LAYOUTS[form].bits == length else None
+
+
+def _card(form: Format, data: int) -> Card:
+    number = _LAYOUTS[form].number
+    return Card(form, data >> number, data & ((1 << number) - 1))
+
+
+def _even(bits: str, half: int) -> bool:
+    """Whether both parities hold."""
+    return bits[:half].count("1") % 2 == 0 and bits[-half:].count("1") % 2 == 1
