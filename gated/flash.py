@@ -157,8 +157,8 @@ class Flash:
         del self._window[sha256, piece]
         self._fetched += len(data)
         self._late = False
-        acts: list[Act] = [KeepPiece(sha256, piece, data), Unsubscribe(self._piece_topic(sha256, piece))]
-        return [*acts, *self._fetch(now)]
+        # What is next does not wait for the broker's word that it has let go of this.
+        return [KeepPiece(sha256, piece, data), *self._fetch(now), Unsubscribe(self._piece_topic(sha256, piece))]
 
     def checked(self, result: Checked, now: Now) -> list[Act]:
         """Take what the building process says of the message."""
