@@ -69,6 +69,7 @@ _BUILT_IN: Final = {
     "em4100": (Role.READER, "drivers.em4100"),
     "uhf18": (Role.READER, "drivers.uhf18"),
     "m100": (Role.READER, "drivers.m100"),
+    "wiegand": (Role.READER, "drivers.wiegand"),
     "lcus": (Role.OUTPUT, "drivers.lcus"),
     "contact": (Role.INPUT, "drivers.contact"),
 }

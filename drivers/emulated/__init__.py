@@ -9,6 +9,7 @@ from drivers.emulated.host import Device
 from drivers.emulated.lcus import EmulatedLcus
 from drivers.emulated.m100 import EmulatedM100
 from drivers.emulated.uhf18 import EmulatedUhf18
+from drivers.emulated.wiegand import EmulatedWiegand
 
 
 def emulated(driver_name: str) -> Device:
@@ -19,6 +20,7 @@ def emulated(driver_name: str) -> Device:
         "lcus": EmulatedLcus,
         "m100": EmulatedM100,
         "uhf18": EmulatedUhf18,
+        "wiegand": EmulatedWiegand,
     }
     if driver_name not in kinds:
         raise LookupError(f"there is no emulated {driver_name!r}; there are {', '.join(kinds)}")

@@ -12,6 +12,7 @@ import serial
 from drivers.emulated.em4100 import EmulatedEm4100
 from drivers.emulated.m100 import EmulatedM100
 from drivers.emulated.uhf18 import EmulatedUhf18
+from drivers.emulated.wiegand import EmulatedWiegand
 from drivers.port import Condition, Quiet
 from drivers.registry import Role
 from protocol.sighting import Sighting
@@ -43,7 +44,10 @@ EM = Case("em4100", EmulatedEm4100, lambda device, host: host.send(device.frame(
 ANSWER = Case("uhf18", EmulatedUhf18, lambda device, _: device.enter(EPC), f"epc:{EPC}", "answer")
 ACTIVE = Case("uhf18", EmulatedUhf18, lambda device, host: host.send(device.push(EPC)), f"epc:{EPC}", "active")
 M100 = Case("m100", EmulatedM100, lambda device, host: host.send(device.notice(EPC)), f"epc:{EPC}")
-CASES = [EM, ANSWER, ACTIVE, M100]
+WIEGAND = Case(
+    "wiegand", EmulatedWiegand, lambda device, host: host.send(device.line("26:123:45678")), "wiegand:26:123:45678"
+)
+CASES = [EM, ANSWER, ACTIVE, M100, WIEGAND]
 LINES = [
     pytest.param(case, kind, id=f"{case.driver}-{case.mode}-{kind}")
     for case, kinds in (
@@ -51,6 +55,7 @@ LINES = [
         (ANSWER, ("pty", "tcp", "rfc2217", "listen")),
         (ACTIVE, ("pty", "tcp", "listen")),
         (M100, ("pty", "tcp", "rfc2217")),
+        (WIEGAND, ("pty", "tcp", "listen")),
     )
     for kind in kinds
 ]

@@ -34,7 +34,7 @@ def test_each_driver_is_what_it_says(role: Role, name: str) -> None:
 def test_names_of_each_role() -> None:
     """What the configuration may say."""
     assert {role: names(role) for role in Role} == {
-        Role.READER: ("em4100", "m100", "uhf18"),
+        Role.READER: ("em4100", "m100", "uhf18", "wiegand"),
         Role.OUTPUT: ("lcus",),
         Role.INPUT: ("contact",),
     }

@@ -17,6 +17,8 @@ from gated.__main__ import main
 from protocol.em4100 import Em4100Codec
 from protocol.lcus import Switch
 from protocol.m100 import M100Codec, Tag, multi_poll
+from protocol.wiegand import Card, Format
+from protocol.wiegand_serial import WiegandCodec
 
 COMMAND = (sys.executable, "-m", "gated", "emulate")
 
@@ -140,6 +142,19 @@ def test_m100() -> None:
             tag = next(filter(None, tags), None)
         os.close(descriptor)
     assert tag.epc == bytes.fromhex("E200001D7315016521408FC6")
+
+
+def test_wiegand() -> None:
+    """A typed card comes as the line of a converter; what is none is answered with what would be."""
+    with emulated("wiegand") as (keyboard, _, port):
+        descriptor = opened(port)
+        keyboard.write("26:256:1\n26:123:45678\n")
+        keyboard.flush()
+        codec = WiegandCodec()
+        while not (cards := codec.feed(os.read(descriptor, 64))):
+            pass
+        os.close(descriptor)
+    assert cards == [Card(Format.H10301, 123, 45678)]
 
 
 def test_lcus() -> None:
