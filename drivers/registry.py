@@ -68,6 +68,7 @@ class Driver:
 _BUILT_IN: Final = {
     "em4100": (Role.READER, "drivers.em4100"),
     "uhf18": (Role.READER, "drivers.uhf18"),
+    "rsu": (Role.READER, "drivers.rsu"),
     "m100": (Role.READER, "drivers.m100"),
     "wiegand": (Role.READER, "drivers.wiegand"),
     "lcus": (Role.OUTPUT, "drivers.lcus"),

@@ -1,24 +1,8 @@
 """A region's field tables as a TOML file, for units that none of the built-in tables fits.
 
-framing = "bcc"                 # in which C0 goes out: bcc, crc16 or park
-wait = 10
-begins = true                   # C1 with an id of 0 behind B0
-setup = "time datetime lane wait power channel 02"      # what follows CMD: names, and bytes in hex
-resume = "obu factor"
-stop = "obu 01"
-switch = "C4"                   # or 4C: the antenna's switch
-
-[[frames]]
-command = "B2"
-length = 32                     # bytes behind CMD
-factor = 5
-
-[[frames]]
-command = "B3"
-length = 21
-plate = 5
-colour = 17
-class = 19
+`framing` is in which C0 goes out; `setup`, `resume`, `stop` what stands behind C0, C1 and C2, as names of values and
+bytes in hex; `switch` the number of the antenna's switch. Each of `frames` has a `command`, its `length` behind the
+command, and the offsets of its fields. docs/hardware/rsu.md has an example.
 """
 
 import tomllib

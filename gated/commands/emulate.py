@@ -20,6 +20,7 @@ PRESENT_S: Final = 0.5
 DEVICES: Final = {
     "em4100": "a tag's 10 hex digits: it is held before the reader for half a second",
     "m100": "as uhf18",
+    "rsu": "an on-board unit's 8 hex digits and its plate: they stand before the antenna for two seconds",
     "uhf18": "+EPC enters the field, -EPC leaves it, EPC passes through it for two seconds",
     "wiegand": "a card as 26:FACILITY:NUMBER, 34:… or 37:…, or the bits as they come, such as 0011…",
     "lcus": "nothing; each relay that moves is printed",
@@ -108,6 +109,7 @@ async def _feed(device: object, host: "PtyHost | TcpHost", line: str) -> None:
     from drivers.emulated.contact import EmulatedContact  # noqa: PLC0415 - the same
     from drivers.emulated.em4100 import EmulatedEm4100  # noqa: PLC0415 - the same
     from drivers.emulated.m100 import EmulatedM100  # noqa: PLC0415 - the same
+    from drivers.emulated.rsu import EmulatedRsu  # noqa: PLC0415 - the same
     from drivers.emulated.uhf18 import EmulatedUhf18  # noqa: PLC0415 - the same
     from drivers.emulated.wiegand import EmulatedWiegand  # noqa: PLC0415 - the same
 
@@ -115,6 +117,8 @@ async def _feed(device: object, host: "PtyHost | TcpHost", line: str) -> None:
         match device:
             case EmulatedEm4100():
                 await device.present(host, line, PRESENT_S)
+            case EmulatedRsu():
+                await device.present(host, line, _THROUGH_S)
             case EmulatedWiegand():
                 host.send(device.line(line))
             case EmulatedUhf18() | EmulatedM100() if line.startswith("+"):

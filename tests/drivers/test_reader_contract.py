@@ -11,6 +11,7 @@ import serial
 
 from drivers.emulated.em4100 import EmulatedEm4100
 from drivers.emulated.m100 import EmulatedM100
+from drivers.emulated.rsu import EmulatedRsu
 from drivers.emulated.uhf18 import EmulatedUhf18
 from drivers.emulated.wiegand import EmulatedWiegand
 from drivers.port import Condition, Quiet
@@ -33,10 +34,11 @@ class Case:
     show: Callable[[Any, Host], None]
     credential: str
     mode: str | None = None
+    key: str = "mode"
 
     def make(self, port: str) -> Any:
         """The driver on this port."""
-        options: dict[str, Any] = {"mode": self.mode} if self.mode else {}
+        options: dict[str, Any] = {self.key: self.mode} if self.mode else {}
         return made(Role.READER, self.driver, port, **options)
 
 
@@ -44,10 +46,15 @@ EM = Case("em4100", EmulatedEm4100, lambda device, host: host.send(device.frame(
 ANSWER = Case("uhf18", EmulatedUhf18, lambda device, _: device.enter(EPC), f"epc:{EPC}", "answer")
 ACTIVE = Case("uhf18", EmulatedUhf18, lambda device, host: host.send(device.push(EPC)), f"epc:{EPC}", "active")
 M100 = Case("m100", EmulatedM100, lambda device, host: host.send(device.notice(EPC)), f"epc:{EPC}")
+CAR = ("63FEFFD2", "沪A12345")
+RSU = [
+    Case("rsu", EmulatedRsu, lambda device, host: host.send(device.enter(*CAR)), f"obu:{CAR[0]}", profile, "profile")
+    for profile in ("parking", "beijing", "gantry")
+]
 WIEGAND = Case(
     "wiegand", EmulatedWiegand, lambda device, host: host.send(device.line("26:123:45678")), "wiegand:26:123:45678"
 )
-CASES = [EM, ANSWER, ACTIVE, M100, WIEGAND]
+CASES = [EM, ANSWER, ACTIVE, M100, WIEGAND, *RSU]
 LINES = [
     pytest.param(case, kind, id=f"{case.driver}-{case.mode}-{kind}")
     for case, kinds in (
@@ -56,6 +63,7 @@ LINES = [
         (ACTIVE, ("pty", "tcp", "listen")),
         (M100, ("pty", "tcp", "rfc2217")),
         (WIEGAND, ("pty", "tcp", "listen")),
+        *((case, ("pty", "tcp")) for case in RSU),
     )
     for kind in kinds
 ]

@@ -34,7 +34,7 @@ def test_each_driver_is_what_it_says(role: Role, name: str) -> None:
 def test_names_of_each_role() -> None:
     """What the configuration may say."""
     assert {role: names(role) for role in Role} == {
-        Role.READER: ("em4100", "m100", "uhf18", "wiegand"),
+        Role.READER: ("em4100", "m100", "rsu", "uhf18", "wiegand"),
         Role.OUTPUT: ("lcus",),
         Role.INPUT: ("contact",),
     }
@@ -42,7 +42,7 @@ def test_names_of_each_role() -> None:
 
 def test_an_unknown_driver_is_answered_with_the_known() -> None:
     """And so is one of another role."""
-    with pytest.raises(UnknownDriver, match="no reader driver 'uhf81'; reader drivers are em4100, m100, uhf18"):
+    with pytest.raises(UnknownDriver, match="no reader driver 'uhf81'; reader drivers are em4100, m100, rsu, uhf18"):
         driver("uhf81", Role.READER)
     with pytest.raises(UnknownDriver, match="'lcus' drives outputs; reader drivers are"):
         driver("lcus", Role.READER)
