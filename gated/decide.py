@@ -4,10 +4,15 @@ Nothing but the credential and its entry can change it: there is no name, origin
 
 The first reason that holds is given, in this order:
 
-1. hard ones, which also keep a vehicle from leaving: no entry (`unknown`; a signed e-ID newer than the list is
-   `card`, a valid visitor's pass is flagged `pass`), `suspended`, `clone`, `stale`;
+1. hard ones, which also keep a vehicle from leaving: no entry (`unknown`; a valid visitor's pass is flagged `pass`),
+   `suspended`, `clone`, `stale`;
 2. soft ones: `not-yet`, `expired`, `wrong-lane`, `clock`, `schedule`, `repeat`;
-3. none: `listed`.
+3. none: `listed`, or `card`.
+
+`card` stands for an entry where none is: a signed e-ID by a registrar's key that counts now, issued after the list in
+force was made (`as_of`), at most `CARD_AGE_S` ago; a clock that was never set cannot tell how long (`clock`). A list
+that says `gone` has taken it back. An e-ID on a list needs its proof all the same: without one, or read from another
+chip than its own, it is a `clone`.
 
 People can always leave: a person's exit admits whatever is read, a vehicle's exit whatever has no hard reason. Such a
 passage has the reason `exit`, and `would` says what it would have been.
@@ -23,10 +28,11 @@ from typing import Final
 
 from gated.schedule import Schedule
 from protocol.event import ClockQuality, Reason, Verdict
-from protocol.sighting import Sighting
+from protocol.sighting import Sighting, SignedCard
 from protocol.whitelist import SUSPENSION_S, Entry
 
 CARD_AGE_S: Final = 7 * 24 * 3600.0
+_EID: Final = "eid:"
 
 
 class LaneKind(StrEnum):
@@ -130,15 +136,12 @@ def _reason(
     sighting: Sighting, lane: LaneRule, entry: Entry | None, last: Last | None, policy: Policy, now: Now
 ) -> Reason:
     if entry is None or entry.gone:
-        found = _unlisted(sighting, policy, now) if entry is None else Reason.UNKNOWN
-        if found is not Reason.CARD:
-            return found
-        return _stale(sighting, lane, now) or _repeat(lane, last, policy, now) or found
+        return _unlisted(sighting, lane, last, policy, now) if entry is None else Reason.UNKNOWN
     return (
         _suspended(entry, now)
         or _clone(sighting, entry)
         or _stale(sighting, lane, now)
-        or _dates(entry, now)
+        or _dates(entry.begins, entry.ends, now)
         or _place(lane, entry)
         or _hours(entry, policy, now)
         or _repeat(lane, last, policy, now)
@@ -146,16 +149,28 @@ def _reason(
     )
 
 
-def _unlisted(sighting: Sighting, policy: Policy, now: Now) -> Reason:
+def _unlisted(sighting: Sighting, lane: LaneRule, last: Last | None, policy: Policy, now: Now) -> Reason:
     card = sighting.card
     if card is None or card.key not in policy.registrars:
         return Reason.UNKNOWN
     if sighting.credential.startswith("pass:"):
         return Reason.PASS
-    if not sighting.credential.startswith("eid:") or policy.as_of is None:
+    if not _newer_than_the_list(sighting, card, policy, now):
         return Reason.UNKNOWN
-    newest = policy.as_of < card.issued <= now.validity <= card.issued + CARD_AGE_S
-    return Reason.CARD if newest else Reason.UNKNOWN
+    return (
+        _copied(sighting)
+        or _stale(sighting, lane, now)
+        or _dates(card.begins, card.ends, now)
+        or (Reason.CLOCK if now.clock is ClockQuality.UNSET else None)
+        or _repeat(lane, last, policy, now)
+        or Reason.CARD
+    )
+
+
+def _newer_than_the_list(sighting: Sighting, card: SignedCard, policy: Policy, now: Now) -> bool:
+    if not sighting.credential.startswith(_EID) or policy.as_of is None:
+        return False
+    return policy.as_of < card.issued <= now.validity <= card.issued + CARD_AGE_S
 
 
 def _suspended(entry: Entry, now: Now) -> Reason | None:
@@ -170,20 +185,26 @@ def _suspended(entry: Entry, now: Now) -> Reason | None:
 def _clone(sighting: Sighting, entry: Entry) -> Reason | None:
     if entry.partner is not None and entry.partner not in sighting.also:
         return Reason.CLONE
+    if sighting.credential.startswith(_EID) and sighting.card is None:
+        return Reason.CLONE
     # A reader that cannot read the chip's own number leaves None: then the credential alone has to do.
     if entry.tid is not None and sighting.tid is not None and sighting.tid != entry.tid:
         return Reason.CLONE
-    return None
+    return _copied(sighting)
+
+
+def _copied(sighting: Sighting) -> Reason | None:
+    return Reason.CLONE if sighting.card is not None and sighting.card.copied else None
 
 
 def _stale(sighting: Sighting, lane: LaneRule, now: Now) -> Reason | None:
     return Reason.STALE if now.mono - sighting.at > lane.stale else None
 
 
-def _dates(entry: Entry, now: Now) -> Reason | None:
-    if entry.begins is not None and now.validity < entry.begins:
+def _dates(begins: float | None, ends: float | None, now: Now) -> Reason | None:
+    if begins is not None and now.validity < begins:
         return Reason.NOT_YET
-    if entry.ends is not None and now.validity >= entry.ends:
+    if ends is not None and now.validity >= ends:
         return Reason.EXPIRED
     return None
 

@@ -1,4 +1,4 @@
-"""Whose commands this gate takes: `operators.json` among the verified documents in the state folder.
+"""Whose commands and whose e-IDs this gate takes: `operators.json` among the verified documents in the state folder.
 
 Where there is none, or one that cannot be read, nobody's: an error is never a yes, and a document that cannot be read
 may have been signed to take somebody out.
@@ -10,7 +10,7 @@ from pathlib import Path
 from gated import trust_folder
 from gated.logs import FilteringBoundLogger
 from protocol.message import MessageError
-from protocol.operators import DOCUMENT, Operator, at_gate
+from protocol.operators import DOCUMENT, Operator, Registrars, at_gate, registrars
 
 Operators = Callable[[], Mapping[str, Operator]]
 """Whose commands are taken now, by keyid (`protocol.dsse`). Asked for each command, so it must not wait."""
@@ -24,6 +24,8 @@ class SignedOperators:
         self._gate = gate
         self._log = log
         self._held: Mapping[str, Operator] = {}
+        self.registrars = Registrars()
+        """Whose e-IDs count now; replaced as a whole, so that any thread may read it."""
 
     def __call__(self) -> Mapping[str, Operator]:
         """Whose commands are taken now."""
@@ -31,10 +33,12 @@ class SignedOperators:
 
     def refresh(self) -> None:
         """Read the documents in force."""
-        self._held = {}
+        held: Mapping[str, Operator] = {}
+        found = Registrars()
         try:
             document = trust_folder.documents(self._state).get(DOCUMENT)
             if document is not None:
-                self._held = at_gate(document, self._gate)
+                held, found = at_gate(document, self._gate), registrars(document)
         except (OSError, MessageError) as error:
-            self._log.error("operators.unreadable", why=str(error), effect="no command is taken")
+            self._log.error("operators.unreadable", why=str(error), effect="no command and no e-ID is taken")
+        self._held, self.registrars = held, found

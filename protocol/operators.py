@@ -1,6 +1,10 @@
-"""operators.json: whose commands a gate takes, and what each of them may do. Signed as a target of the repository.
+"""operators.json: whose commands a gate takes, and whose e-IDs. Signed as a target of the repository.
 
-    {"operators":[{"name":"li-wei","key":"<64 hex digits>","may":["open","hold"],"gates":["*"],"lanes":["walk-in"]}]}
+    {"operators":[{"name":"li-wei","key":"<64 hex digits>","may":["open","hold"],"gates":["*"],"lanes":["walk-in"]}],
+     "registrars":[{"name":"desk-1","key":"<64 hex digits>"},{"name":"desk-0","key":"…","retired":true}]}
+
+Cards of a registrar's key that is retired are read as before, and no longer stand for an entry of the list
+(`gated.decide`). Those of a key that is not there are none.
 
 An action or a key that this version does not know is passed over; a document that is wrong otherwise is wrong as a
 whole, and then nobody may do anything.
@@ -20,6 +24,7 @@ DOCUMENT: Final = "operators.json"
 EVERY: Final = "*"
 ACTIONS: Final = ("open", "hold", "release", "resend", "diagnostics", "restart")
 OPERATORS_MAX: Final = 1000
+REGISTRARS_MAX: Final = 100
 
 Names = Annotated[tuple[Text, ...], Field(max_length=100)]
 
@@ -39,17 +44,31 @@ class OperatorEntry(Message):
     """At which lanes, for the actions that have one; `*` is all."""
 
 
+class RegistrarEntry(Message):
+    """A key that signs e-IDs (`protocol.eid`)."""
+
+    name: Name
+    """Whose desk it is at."""
+    key: Key
+    """The public half of the Ed25519 key."""
+    retired: bool = False
+    """Whether it only counts for cards that a list has taken up."""
+
+
 class OperatorsDocument(Message):
     """The document."""
 
     operators: Annotated[tuple[OperatorEntry, ...], Field(max_length=OPERATORS_MAX)] = ()
     """All operators; no name and no key twice."""
+    registrars: Annotated[tuple[RegistrarEntry, ...], Field(max_length=REGISTRARS_MAX)] = ()
+    """All registrars' keys; likewise."""
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
-        for values in ([one.name for one in self.operators], [one.key for one in self.operators]):
-            if len(set(values)) != len(values):
-                raise ValueError("a name or a key is there twice")
+        for entries in (self.operators, self.registrars):
+            for values in ([one.name for one in entries], [one.key for one in entries]):
+                if len(set(values)) != len(values):
+                    raise ValueError("a name or a key is there twice")
         return self
 
 
@@ -76,6 +95,23 @@ def at_gate(document: bytes, gate: str) -> Mapping[str, Operator]:
         for one in OperatorsDocument.from_bytes(document).operators
         if EVERY in one.gates or gate in one.gates
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Registrars:
+    """Whose e-IDs a gate reads: the keys, and which of them, as hex, stand for an entry of the list."""
+
+    keys: tuple[Ed25519PublicKey, ...] = ()
+    issuing: frozenset[str] = frozenset()
+
+
+def registrars(document: bytes) -> Registrars:
+    """The registrars' keys, as the document's bytes say. Raises MessageError."""
+    entries = OperatorsDocument.from_bytes(document).registrars
+    return Registrars(
+        tuple(public_key(bytes.fromhex(one.key)) for one in entries),
+        frozenset(one.key for one in entries if not one.retired),
+    )
 
 
 def encode(document: OperatorsDocument) -> bytes:

@@ -7,10 +7,18 @@ from protocol.credential import Credential
 
 @dataclass(frozen=True, slots=True)
 class SignedCard:
-    """What a verified signature says of a card: the key that made it and when it was issued (POSIX seconds)."""
+    """What a verified signature says of a card: the key that made it and when it was issued (POSIX seconds).
+
+    Valid from `begins` on and before `ends`, where it says so; `holder` is a random name, as on a list. `copied` if
+    what was signed was read from another chip than it was made for, or has been used before.
+    """
 
     key: str
     issued: float
+    begins: float | None = None
+    ends: float | None = None
+    holder: str = ""
+    copied: bool = False
 
 
 @dataclass(frozen=True, slots=True)

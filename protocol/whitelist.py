@@ -29,13 +29,15 @@ SUSPENSION_S: Final = 72 * 3600.0
 LINE_MAX_BYTES: Final = 4096
 """Far above any sensible line (about 60 bytes, 300 with every key), far below what would hurt a box."""
 
+HOLDER: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""A holder's random name."""
+
 _SHOWN_MAX: Final = 60
 _EXAMPLE: Final = '{"c":"epc:E28011…","h":"h7Qk2"}'
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
-_HOLDER: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NAME: Final = re.compile(r"[\w.-]{1,64}")
 _TID: Final = re.compile(r"(?:[0-9A-F]{4}){2,32}")
 
@@ -158,7 +160,7 @@ def _credential(key: str, value: object) -> Credential:
 
 
 def _holder(key: str, value: object) -> str:
-    if not isinstance(value, str) or not _HOLDER.fullmatch(value):
+    if not isinstance(value, str) or not HOLDER.fullmatch(value):
         raise LineError(f"{key} is {_shown(value)}; it is a random name of 1 to 64 letters a-z, digits, and . _ -")
     return value
 
