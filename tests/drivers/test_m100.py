@@ -147,6 +147,25 @@ def test_errors_are_states(error: Error, words: str) -> None:
     assert not talk.trouble
 
 
+def test_no_tag_is_well_however_often() -> None:
+    """An empty lane is no trouble."""
+    talk = polling()
+    for _ in range(3 * MANY):
+        talk.heard(NO_TAG, 0.1)
+    assert not talk.trouble
+
+
+def test_tags_that_fail_are_a_sign_of_life() -> None:
+    """The poll runs and is not begun anew, nor the link given up; as many in a row are a trouble."""
+    talk = polling()
+    talk.failed(MANY - 1, 1.9)
+    assert talk.next(3.8) is None
+    assert not talk.silent(10.8)
+    assert not talk.trouble
+    talk.failed(1, 3.8)
+    assert "fails its check" in talk.trouble
+
+
 def test_the_limits_in_force() -> None:
     """Offline within three seconds, and several tries to wake a module before."""
     assert m100.SILENCE_S < 3

@@ -161,6 +161,18 @@ def test_the_end_is_checked_beside_the_sum() -> None:
     assert whole(M100Codec(), good[:-2] + bytes([good[-2] ^ 1, good[-1]])) == []
 
 
+def test_a_false_head_waits_for_silence_or_for_its_length_and_no_longer() -> None:
+    """A head that claims 255 bytes holds a frame up until `gap`, or until as many have come; then no more."""
+    head, tag = bytes.fromhex("bb022200ff"), real("tag_notice_real_1")
+    codec = M100Codec()
+    assert codec.feed(head + tag.to_bytes()) == []
+    assert codec.pending
+    assert codec.gap() == [tag]
+    assert not codec.pending
+    many = FRAME_MAX_BYTES // len(tag.to_bytes()) + 1
+    assert M100Codec().feed(head + tag.to_bytes() * many) == [tag] * many
+
+
 def test_a_pause_within_a_frame_loses_nothing() -> None:
     """What USB tears apart is put together again, whatever the silence between."""
     codec, frame = M100Codec(), real("tag_notice_real_1")

@@ -133,6 +133,14 @@ def test_what_is_no_line_of_a_framing_is_strange(framing: Framing, line: bytes) 
     assert read(line, framing, 26) is Note.STRANGE
 
 
+def test_a_line_that_is_too_long_is_strange() -> None:
+    """However it comes: whole, or byte by byte."""
+    line = b"\x02FC1ID2\t" + b"D" * LINE_MAX_BYTES + b"\r"
+    codec = WiegandCodec(Expected(Framing.PROMAG, 26))
+    assert [said for byte in line for said in codec.feed(bytes([byte]))] == [Note.STRANGE]
+    assert read(line, Framing.PROMAG, 26) is Note.STRANGE
+
+
 def test_numbers_beyond_the_format_are_no_card() -> None:
     """What a converter says of 34 bits is no card of 26, and the other way round where it tells."""
     assert read(line_of(Framing.DECIMAL, H10306), Framing.DECIMAL, 26) is Fault.LENGTH
