@@ -1,6 +1,7 @@
 """The other side of `drivers.rsu`."""
 
 import asyncio
+import string
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -40,7 +41,7 @@ class EmulatedRsu:
 
     def enter(self, obu: str, plate: str = "", vehicle_class: int = 1) -> bytes:
         """A vehicle comes before the antenna; what the unit says of it. Raises ValueError for what cannot be sent."""
-        raw, text = bytes.fromhex(obu), plate.encode("gbk")
+        raw, text = bytes.fromhex(obu) if _is_hex(obu) else b"", plate.encode("gbk")
         if len(raw) != len(BEAT_OBU) or len(text) > 12:  # noqa: PLR2004 - the field's size
             raise ValueError("8 hex digits, and a plate of at most 12 bytes would be right")
         self.field[raw] = Vehicle(
@@ -118,6 +119,10 @@ class EmulatedRsu:
         self._seq = self._seq % _SEQS + 1
         seq = {Framing.BCC: self._seq << 4 | 0x08, Framing.CRC16: self._seq, Framing.PARK: 0}[framing]
         return Frame(framing, seq, command, data, self.heads)
+
+
+def _is_hex(text: str) -> bool:
+    return len(text) % 2 == 0 and set(text) <= set(string.hexdigits)
 
 
 def _layout(region: Tables, command: int) -> Layout | None:

@@ -67,12 +67,17 @@ async def test_auto_finds_the_framing(region: Tables, tmp_path: Path) -> None:
 
 
 async def test_a_unit_that_speaks_first_is_answered_in_its_framing(tmp_path: Path) -> None:
-    """Its heartbeat is enough, within the first connection."""
+    """Its heartbeat is enough, within the first connection; the next one begins with it."""
     device = EmulatedRsu(GANTRY)
     slow = Timing(plate_s=0.1, quiet_s=30, answer_s=5, silence_s=10)
     async with hosted("pty", device, tmp_path) as host, watching(made(host.port, slow)) as watch:
         await eventually(lambda: _beat(device, host, watch))
         assert watch.conditions == [Condition(True)]
+        host.unplug()
+        await watch.offline()
+        here = watch.here
+        await host.plug()
+        await watch.online(here)
 
 
 def _beat(device: EmulatedRsu, host: Host, watch: Watch) -> bool:
@@ -86,6 +91,15 @@ async def test_one_mark_in_front(tmp_path: Path) -> None:
     async with hosted("pty", device, tmp_path) as host, watching(made(host.port, CALM, profile="beijing")) as watch:
         await watch.online()
         host.send(device.enter(OBU, PLATE))
+        assert await sighted(watch) == (f"obu:{OBU}", (f"plate:{PLATE}",))
+
+
+async def test_a_false_head_does_not_hide_a_vehicle(tmp_path: Path) -> None:
+    """Noise that claims two thousand bytes costs a quarter of a second."""
+    device = EmulatedRsu(PARKING)
+    async with hosted("pty", device, tmp_path) as host, watching(made(host.port, CALM, profile="parking")) as watch:
+        await watch.online()
+        host.send(b"\xff\xff\x07\xff\xb2" + device.enter(OBU, PLATE))
         assert await sighted(watch) == (f"obu:{OBU}", (f"plate:{PLATE}",))
 
 
@@ -257,4 +271,5 @@ async def test_the_emulation_is_fed_by_lines(tmp_path: Path, monkeypatch: pytest
         await emulate._feed(device, host, f"{OBU} {PLATE}")  # type: ignore[arg-type]
         assert await sighted(watch) == (f"obu:{OBU}", (f"plate:{PLATE}",))
         await emulate._feed(device, host, "12 x")  # type: ignore[arg-type]
+        await emulate._feed(device, host, "no-hex")  # type: ignore[arg-type]
         assert device.field == {}

@@ -185,6 +185,30 @@ def test_tables_read_what_they_write(region: Any) -> None:
     assert not Reading((region,)).knows(Frame(region.framing, 0x18, layout.command, frame.data + b"\0"))
 
 
+def test_fields_where_the_sources_have_them() -> None:
+    """Frames put together field by field, as their sources list them, and not by our tables."""
+    obu, factor = b"\x63\xb6\xa1\xd2", b"\xb1\xb1\xbe\xa9" * 2
+    file = "沪A12345".encode("gbk").ljust(12, b"\0") + b"\0\4\2\1" + bytes(63)  # plate, colour, class, user, rest to 79
+    unit = [bytes(18), bytes(10), bytes(3)]  # type to expiry, card, equipment and status
+    bcc_units = {32: [factor, bytes(16), unit[2]], 34: [factor, unit[0], unit[2]], 44: [factor, *unit]}
+    for length, parts in bcc_units.items():
+        data = b"".join([obu, b"\0", *parts])
+        assert len(data) == length
+        assert EVERY.vehicle(Frame(Framing.BCC, 0x18, Cmd.OBU, data)) == Vehicle(obu, factor=factor)
+    gantry = obu + b"\0" + b"\1\1" + factor + unit[0] + unit[2]  # antenna and device before the issuer
+    assert EVERY.vehicle(Frame(Framing.CRC16, 1, Cmd.OBU, gantry)) == Vehicle(obu, factor=factor)
+    vehicle = Vehicle(obu, plate=file[:12], colour=b"\0\4", vehicle_class=2)
+    for size in (16, 59, 62, 79):
+        assert EVERY.vehicle(Frame(Framing.BCC, 0x28, Cmd.VEHICLE, obu + b"\0" + file[:size])) == vehicle
+    gantry = obu + b"\0\x10" + file + bytes(4 + 50 + 43)  # transaction type; money, 0015, 0019
+    assert EVERY.vehicle(Frame(Framing.CRC16, 1, Cmd.CARD, gantry)) == vehicle
+    behind = bytes(26) + file + bytes(50 + 4 + 43 + 1 + 63)  # system; 0015, money, 0019, black list, reserved
+    for has_card in (0, 1):
+        car_park = obu + bytes([2, has_card, 0]) + behind
+        assert EVERY.vehicle(Frame(Framing.PARK, 0, Cmd.CARD, car_park)) == vehicle, "without a card, too"
+    assert EVERY.vehicle(Frame(Framing.PARK, 0, Cmd.CARD, obu + b"\2\1\1" + behind)) == Vehicle(obu, 1), "torn off"
+
+
 @pytest.mark.parametrize("command", [Cmd.OBU, Cmd.VEHICLE])
 def test_an_error_ends_a_frame(command: Cmd) -> None:
     """Five bytes with an ErrorCode are read; five bytes without one are not."""

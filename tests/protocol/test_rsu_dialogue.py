@@ -96,6 +96,8 @@ def test_from_b2_to_b3_to_the_next(heads: int) -> None:
     assert seen(acts) == [("obu:63B6A1D2", "plate:沪A12345")]
     assert sent(acts) == [(Cmd.STOP, 0x81, ONE + b"\1")]
     assert talk.tick(4.0) == []
+    talk.heard(Frame(Framing.BCC, 0x28, Cmd.OBU, b"\xff\xff\xff\xff\x80", heads), 5.0)
+    assert [act.heads for act in talk.tick(10.0) if isinstance(act, Frame)] == [heads]
 
 
 def test_a_plate_that_does_not_come_is_not_waited_for() -> None:
@@ -151,6 +153,14 @@ def test_an_error_in_b2_identifies_nobody(region: Tables) -> None:
     assert seen(acts) == []
     assert seen(talk.tick(3.0)) == []
     assert talk.counts.refused == 1
+
+
+def test_an_announcement_that_ends_in_an_error_is_taken_back() -> None:
+    """B2 without, then B2 with an ErrorCode: a card that was pulled, or a unit that turned out to be false."""
+    talk = ready(BEIJING)
+    talk.heard(told(BEIJING, Cmd.OBU), 1.0)
+    talk.heard(told(BEIJING, Cmd.OBU, error=1), 1.2)
+    assert seen(talk.tick(3.0)) == []
 
 
 def test_an_error_in_place_of_the_plate() -> None:
