@@ -55,7 +55,7 @@ soak: $(STAMP) ## A whole community under random faults for HOURS=1
 bundle: $(STAMP) ## Pack all that a box or a center without internet needs (PY=3.11 ARCH=x86_64)
 	rm -rf $(BUNDLE) && mkdir -p $(BUNDLE)/wheels
 	$(BIN)/uv build --quiet --wheel --out-dir $(BUNDLE)/wheels
-	$(BIN)/uv export --quiet --frozen --no-dev --no-emit-project --extra center --extra postgresql \
+	$(BIN)/uv export --quiet --frozen --no-dev --no-emit-project --extra center --extra postgresql --extra gpio \
 	    --output-file $(BUNDLE)/requirements.txt
 	$(BIN)/python -m pip download --quiet --only-binary :all: --no-deps --dest $(BUNDLE)/wheels \
 	    --python-version $(PY) --platform manylinux_2_17_$(ARCH) --platform manylinux2014_$(ARCH) \
