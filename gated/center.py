@@ -6,7 +6,7 @@ gate alone needs neither.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gated import board, flash_run, keys, status_message
@@ -30,6 +30,7 @@ from gated.whitelist import Whitelist
 from protocol import broker_url
 from protocol.event import Kind
 from protocol.message import Status
+from protocol.operators import Registrars
 
 __all__ = ["Center", "KeysError", "Parts"]
 
@@ -110,6 +111,11 @@ class Center:
         """Whether it has confirmed within a day what counts as acknowledged: only then is that pruned."""
         return self._line.confirmed
 
+    @property
+    def registrars(self) -> Registrars:
+        """Whose e-IDs count now; any thread may ask."""
+        return self._operators.registrars
+
     def state(self) -> Mapping[str, object]:
         """How the line fares, for `gated status`."""
         uplink = self._line.uplink
@@ -127,11 +133,12 @@ class Center:
         }
 
     def _documents_changed(self) -> None:
-        """Take up other verified documents: whose keys count, who may give commands, policy, who is announced."""
+        """Take up other verified documents: whose keys, commands and cards count, policy, who is announced."""
         if trouble := self._listed.refresh():
             self._parts.post.note(Kind.ALARM, {"what": "keys-trouble", "why": trouble[:1000]})
         self._operators.refresh()
-        self._parts.post.rule_by(self._policy.refresh())
+        registrars = self._operators.registrars.issuing
+        self._parts.post.rule_by(replace(self._policy.refresh(), registrars=registrars))
         self.expected.refresh()
 
     async def _forget(self) -> None:

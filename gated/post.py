@@ -26,7 +26,7 @@ from gated.logs import FilteringBoundLogger
 from gated.presence import Presence, Presences, restored
 from gated.whitelist import Whitelist, WhitelistError
 from protocol.credential import canonical, masked
-from protocol.event import Kind, Stamp, Verdict
+from protocol.event import Kind, Reason, Stamp, Verdict
 from protocol.sighting import Sighting
 from protocol.whitelist import Entry
 
@@ -255,7 +255,10 @@ class Post:
         entry = self._entry(sighting)
         decision = decide(sighting, rule, entry, last, self._policy, now)
         info = self._whitelist.info
-        return decision, {"holder": entry.holder if entry is not None else None, "list": info and info.version}
+        holder = entry.holder if entry is not None else None
+        if decision.reason is Reason.CARD and sighting.card is not None:
+            holder = sighting.card.holder or None
+        return decision, {"holder": holder, "list": info and info.version}
 
     def _entry(self, sighting: Sighting) -> Entry | None:
         try:
