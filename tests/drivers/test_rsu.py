@@ -22,7 +22,7 @@ from tests.protocol.test_rsu_file import EXAMPLE
 OBU, PLATE = "63FEFFD2", "沪A12345"
 OTHER, OTHER_PLATE = "63B6A1D2", "粤B67890"
 QUICK = Timing(plate_s=0.1, quiet_s=0.1, answer_s=0.05, silence_s=0.2)
-CALM = Timing(plate_s=0.1, quiet_s=30, answer_s=0.05, silence_s=0.2)
+CALM = Timing(plate_s=0.1, quiet_s=30, answer_s=0.05, silence_s=0.4)
 
 
 def made(port: str, timing: Timing | None = None, **options: Any) -> RsuReader:
