@@ -29,7 +29,7 @@ __all__ = ["Config", "ConfigError", "ConfigUnreadableError", "LaneConfig", "load
 
 DEFAULT_PATH: Final = Path("/etc/gated/gated.toml")
 FILE_MAX_BYTES: Final = 256 * 1024
-_GONE_S: Final = {"uhf18": 3.0, "em4100": 0.3}
+_GONE_S: Final = {"uhf18": 3.0, "em4100": 0.3, "rsu": 25.0}  # some ETC units tell the same one every 20 s only
 _GONE_OTHER_S: Final = 3.0
 
 Name = Annotated[str, StringConstraints(strict=True, pattern=NAME_PATTERN)]

@@ -87,6 +87,7 @@ class TestRight:
         [
             ('{ driver = "em4100", port = "/dev/gate/1" }', 0.3),
             ('{ driver = "uhf18", port = "/dev/gate/1" }', 3.0),
+            ('{ driver = "rsu", port = "/dev/gate/1" }', 25.0),
             ('{ driver = "em4100", port = "/dev/gate/1" }, { driver = "uhf18", port = "/dev/gate/2" }', 3.0),
         ],
     )
