@@ -209,6 +209,11 @@ the relay's pty 26. Outside it: two wake-ups over a pty, 50 together.
   moments ([decision 002](decisions/002-commit-in-a-thread.md)). Not taken.
 - The barrier is called straight from the journal's report, without a future in between: one turn of the loop less.
 
+One entry more at one gate with 20,000, in ms of 200: the building process starts 23, imports 117 (before pydantic and
+urllib3 were left out of it 265, of processor time), verifies the metadata and makes it durable 14, the broker hands out
+the delta 4, metadata again 9, layer and hash of the whole list 23, pointer 3, and the gate's word 5. With 1,000,000
+entries the hash is most of it: 0.73 s in all, 1.26 s when each line was hashed by itself.
+
 Memory is measured in the development environment, where structlog finds `rich` and loads it. As `make bundle` installs
 it, the same daemon without a center has taken 42.1 MB. The unit sets `MALLOC_ARENA_MAX=2`; so does the measurement.
 """
