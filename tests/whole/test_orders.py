@@ -15,6 +15,7 @@ from typing import Any, Final
 import pytest
 
 from center.broker import Account
+from center.gatectl.site import first_root
 from center.orders import Gate, GateSilentError, Wish, give
 from center.site import keys as keyfiles
 from center.site.make import Plan, make
@@ -293,7 +294,7 @@ async def test_gatectl(tmp_path: Path) -> None:
     async with desk(tmp_path, center=True) as at:
         said = ("a passphrase",)
         plan = Plan(SITE, at.community.broker.url, 1, said, said * 3, database=at.community.database)
-        site = make(tmp_path / "site", plan, datetime.now(UTC), lambda *_: b"{}")
+        site = make(tmp_path / "site", plan, datetime.now(UTC), first_root)
         key, file = tmp_path / "li.pem", tmp_path / "passphrase"
         file.write_text("a passphrase\n")
         keyfiles.write(key, LI.key, "a passphrase")
@@ -329,7 +330,7 @@ async def test_watch(tmp_path: Path) -> None:
     async with desk(tmp_path, center=True) as at:
         said = ("a passphrase",)
         plan = Plan(SITE, at.community.broker.url, 1, said, said * 3, database=at.community.database)
-        site = make(tmp_path / "site", plan, datetime.now(UTC), lambda *_: b"{}")
+        site = make(tmp_path / "site", plan, datetime.now(UTC), first_root)
         await at.community.agreed()
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "center.gatectl", "-s", str(site.folder), "watch", "--json"),
