@@ -1,6 +1,6 @@
-"""The site's operators: whose commands gates take, and the proposals that make it so.
+"""The site's operators and registrars: whose commands and whose e-IDs gates take, and the proposals that make it so.
 
-    operators.json       in the site's folder: who is meant to be an operator
+    operators.json       in the site's folder: who is meant to be one
     operators/NAME.pem   a new key, under its holder's passphrase: to be carried away
 
 What is meant comes into force when the signers have signed it: each change proposes the whole of `operators.json`, so
@@ -22,7 +22,15 @@ from center.site import files, keys
 from center.site.files import SiteError
 from center.site.folder import Site
 from protocol.message import MessageError
-from protocol.operators import ACTIONS, DOCUMENT, EVERY, OperatorEntry, OperatorsDocument, encode
+from protocol.operators import (
+    ACTIONS,
+    DOCUMENT,
+    EVERY,
+    OperatorEntry,
+    OperatorsDocument,
+    RegistrarEntry,
+    encode,
+)
 
 FOLDER: Final = "operators"
 PROPOSALS: Final = "proposals"
@@ -90,7 +98,7 @@ def add(
             path = key_file or _made(site.folder / FOLDER) / f"{name}.pem"
             files.refuse_existing(path)
             keys.write(path, key, passphrase)
-        made = _change(site, OperatorsDocument(operators=(*known, entry)), propose, now, bundle)
+        made = _change(site, {"operators": (*known, entry)}, propose, now, bundle)
     return Proposed(made, path)
 
 
@@ -102,7 +110,42 @@ def remove(site: Site, name: str, propose: Propose, now: datetime, *, bundle: Pa
         if len(left) == len(known):
             there = ", ".join(one.name for one in known) or "none"
             raise SiteError(f"there is no operator {name}; there are: {there}")
-        return Proposed(_change(site, OperatorsDocument(operators=left), propose, now, bundle))
+        return Proposed(_change(site, {"operators": left}, propose, now, bundle))
+
+
+def trust(
+    site: Site, name: str, public: str, propose: Propose, now: datetime, *, bundle: Path | None = None
+) -> Proposed:
+    """A registrar's key whose e-IDs gates are to take. Raises SiteError, PublishError; then nothing has changed.
+
+    A site that has no registry's key yet is given one.
+    """
+    with site.changing():
+        known = meant(site).registrars
+        if taken := next((one for one in known if name == one.name or public == one.key), None):
+            raise SiteError(f"the registrar {taken.name} is there already, under this name or with this key")
+        try:
+            entry = RegistrarEntry(name=name, key=public)
+        except ValidationError as error:
+            raise SiteError(f"{name!r} is no name: 1 to 40 small letters, digits and - would be right") from error
+        made = _change(site, {"registrars": (*known, entry)}, propose, now, bundle)
+        keys.make_registry(site.folder)
+        return Proposed(made)
+
+
+def distrust(
+    site: Site, name: str, propose: Propose, now: datetime, *, retire: bool, bundle: Path | None = None
+) -> Proposed:
+    """A registrar's key no more: `retire` lets cards that a list has go on. Raises as `trust` does."""
+    with site.changing():
+        known = meant(site).registrars
+        if all(one.name != name for one in known):
+            there = ", ".join(one.name for one in known) or "none"
+            raise SiteError(f"there is no registrar {name}; there are: {there}")
+        left = tuple(one for one in known if one.name != name)
+        if retire:
+            left = tuple(one.model_copy(update={"retired": True}) if one.name == name else one for one in known)
+        return Proposed(_change(site, {"registrars": left}, propose, now, bundle))
 
 
 def proposing(site: Site) -> Propose:
@@ -116,9 +159,9 @@ def proposing(site: Site) -> Propose:
     return propose
 
 
-def _change(site: Site, document: OperatorsDocument, propose: Propose, now: datetime, bundle: Path | None) -> Path:
+def _change(site: Site, changed: Mapping[str, object], propose: Propose, now: datetime, bundle: Path | None) -> Path:
     """The bundle first: what cannot be proposed is not meant either."""
-    data = encode(document)
+    data = encode(meant(site).model_copy(update=changed))
     made = propose({DOCUMENT: data}, now)
     path = bundle or _made(site.folder / PROPOSALS) / f"operators-{now:%Y%m%d-%H%M%S}.bundle"
     files.write(path, made)
@@ -131,4 +174,4 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-__all__ = ["Proposed", "PublishError", "add", "meant", "proposing", "remove"]
+__all__ = ["Proposed", "PublishError", "add", "distrust", "meant", "proposing", "remove", "trust"]

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from center.gatectl import (
+    eid,
     events,
     expected,
     flash,
@@ -40,7 +41,22 @@ def parser() -> argparse.ArgumentParser:
     )
     add_site(top)
     subparsers = top.add_subparsers(metavar="COMMAND", required=True)
-    families = (site, gate, list_, sign, flash, expected, keys, events, technician, profile, operator, order, watch)
+    families = (
+        site,
+        gate,
+        list_,
+        sign,
+        flash,
+        expected,
+        keys,
+        events,
+        technician,
+        profile,
+        operator,
+        order,
+        watch,
+        eid,
+    )
     for module in families:
         module.add(subparsers)
     return top

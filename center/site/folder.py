@@ -8,6 +8,7 @@
     pepper           the site's secret in the hashes of guards' PINs, hex
     signers/N.pem    offline keys, under a passphrase each: to be carried away
     registrars/N.pem the registrars' keys, under a passphrase each
+    registry.pem     opens what e-IDs say of their holders; a copy is at each desk that issues or reads them
     online/          the center's own keys, and its password at the broker
     authority/       the certificate authority
     broker/          the broker's files, made from all this

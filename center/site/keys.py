@@ -6,7 +6,11 @@
 - online, without a passphrase, for the center's own processes: *center* (answers to gates), *repository* (the list's
   snapshot and timestamp) and *suspensions* (takes a card out of force at once).
 
-`keys.json` names all public halves. A role of the center's may have several while one is replaced by another.
+Besides there is the *registry*'s X25519 key, in `registry.pem`: it opens what e-IDs say of their holders
+(`protocol.eid`), at the desks that have a copy.
+
+`keys.json` names all public halves but that one. A role of the center's may have several while one is replaced by
+another.
 """
 
 from collections.abc import Mapping
@@ -15,6 +19,7 @@ from typing import Annotated, Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -32,6 +37,7 @@ from protocol.signature import public_bytes
 
 ONLINE: Final = ("center", "repository", "suspensions")
 REGISTRARS: Final = 3
+REGISTRY: Final = "registry.pem"
 PASSPHRASE_MIN: Final = 8
 
 Keys = Annotated[tuple[Key, ...], Field(min_length=1)]
@@ -66,7 +72,7 @@ def public_hex(key: Ed25519PrivateKey) -> str:
     return public_bytes(key).hex()
 
 
-def write(path: Path, key: Ed25519PrivateKey, passphrase: str | None = None) -> None:
+def write(path: Path, key: Ed25519PrivateKey | X25519PrivateKey, passphrase: str | None = None) -> None:
     """Keep the private key in a PEM file, under a passphrase where one is given."""
     how: KeySerializationEncryption = NoEncryption()
     if passphrase is not None:
@@ -76,8 +82,29 @@ def write(path: Path, key: Ed25519PrivateKey, passphrase: str | None = None) -> 
 
 def read(path: Path, passphrase: str | None = None) -> Ed25519PrivateKey:
     """The private key in the file. Raises SiteError."""
+    key = _read(path, passphrase)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise SiteError(f"the key {path} is no Ed25519 key")
+    return key
+
+
+def read_registry(path: Path) -> X25519PrivateKey:
+    """The registry's private key in the file. Raises SiteError."""
+    key = _read(path, None)
+    if not isinstance(key, X25519PrivateKey):
+        raise SiteError(f"the key {path} is no registry's key (X25519)")
+    return key
+
+
+def make_registry(folder: Path) -> None:
+    """The registry's key, where the site has none yet."""
+    if not (folder / REGISTRY).exists():
+        write(folder / REGISTRY, X25519PrivateKey.generate())
+
+
+def _read(path: Path, passphrase: str | None) -> object:
     try:
-        key = load_pem_private_key(path.read_bytes(), None if passphrase is None else passphrase.encode())
+        return load_pem_private_key(path.read_bytes(), None if passphrase is None else passphrase.encode())
     except OSError as error:
         raise SiteError(f"the key {path} cannot be read: {error.strerror}") from error
     except TypeError as error:
@@ -86,9 +113,6 @@ def read(path: Path, passphrase: str | None = None) -> Ed25519PrivateKey:
     except (ValueError, UnsupportedAlgorithm) as error:
         why = "is no key" if passphrase is None else "cannot be opened: the passphrase is wrong, or the file damaged"
         raise SiteError(f"the key {path} {why}") from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise SiteError(f"the key {path} is no Ed25519 key")
-    return key
 
 
 def write_all(

@@ -66,6 +66,7 @@ def make(folder: Path, plan: Plan, now: datetime, first_root: FirstRoot | None =
     with files.building(final) as beside:
         save_facts(beside, facts)
         keys.write_all(beside, offline, made)
+        keys.make_registry(beside)
         files.write(beside / "pepper", secrets.token_hex(32).encode() + b"\n")
         if first_root is not None:
             (beside / REPOSITORY).mkdir(mode=files.SECRET_FOLDER)
