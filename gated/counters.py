@@ -52,14 +52,12 @@ class Counters:
             self._close()
 
     def _advance(self, db: sqlite3.Connection, uid: bytes, counter: int) -> bool:
-        with db:
-            db.execute("BEGIN IMMEDIATE")
-            row = db.execute("SELECT last FROM chip WHERE uid = ?", (uid,)).fetchone()
-            if row is None and db.execute("SELECT count(*) FROM chip").fetchone()[0] >= self._chips_max:
-                raise CountersError(f"{self._path} has {self._chips_max} chips, and takes no more; no site has so many")
-            if row is not None and counter <= row[0]:
-                return False
-            db.execute("INSERT OR REPLACE INTO chip (uid, last) VALUES (?, ?)", (uid, counter))
+        row = db.execute("SELECT last FROM chip WHERE uid = ?", (uid,)).fetchone()
+        if row is not None and counter <= row[0]:
+            return False
+        if row is None and db.execute("SELECT count(*) FROM chip").fetchone()[0] >= self._chips_max:
+            raise CountersError(f"{self._path} has {self._chips_max} chips, and takes no more; no site has so many")
+        db.execute("INSERT OR REPLACE INTO chip (uid, last) VALUES (?, ?)", (uid, counter))
         return True
 
     def _opened(self) -> sqlite3.Connection:

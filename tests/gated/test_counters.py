@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gated.counters import FILE_NAME, Counters, CountersError
@@ -15,6 +15,7 @@ UID = b"\x04" + bytes(6)
 OTHER = b"\x05" + bytes(6)
 
 
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.sampled_from([UID, OTHER]), st.integers(0, 5), st.booleans()), max_size=12))
 def test_a_counter_never_goes_back(
     tmp_path_factory: pytest.TempPathFactory, taps: list[tuple[bytes, int, bool]]
@@ -51,9 +52,25 @@ def test_killed(tmp_path: Path) -> None:
 
 def test_asked_by_several_threads(tmp_path: Path) -> None:
     """Of many who show the same tap at once, one is let in."""
+    counters, interval = Counters(tmp_path), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            for counter in range(20):
+                taken = pool.map(lambda _, counter=counter: counters.advance(UID, counter), range(8))
+                assert sum(taken) == 1
+    finally:
+        sys.setswitchinterval(interval)
+        counters.close()
+
+
+def test_on_disk_when_said(tmp_path: Path) -> None:
+    """Nothing is left to the system's own time: a power cut finds what was said."""
     counters = Counters(tmp_path)
-    with ThreadPoolExecutor(4) as pool:
-        assert sum(pool.map(lambda _: counters.advance(UID, 7), range(20))) == 1
+    counters.advance(UID, 1)
+    assert counters._db is not None
+    assert counters._db.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert counters._db.execute("PRAGMA journal_mode").fetchone() == ("truncate",)
     counters.close()
 
 

@@ -152,6 +152,14 @@ def test_headers(protected: dict[cbor.Key, cbor.Value], unprotected: dict[cbor.K
         cose.read(data, SIGN1).verified(ED.public_key())
 
 
+@pytest.mark.parametrize("written", [b"", b"\xa0"])
+def test_nothing_protected(written: bytes) -> None:
+    """No protected header at all may be written in two ways, and is signed as one (RFC 9052, 4.4)."""
+    proof = ED.sign(cbor.encode(("Signature1", b"", b"", b"p")))
+    data = cbor.encode(Tagged(SIGN1, (written, {1: -8}, b"p", proof)))
+    assert cose.read(data, SIGN1).verified(ED.public_key()) == b"p"
+
+
 @pytest.mark.parametrize(
     "payload",
     [

@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,6 +67,17 @@ def test_one_bit_anywhere(vector: dict[str, Any]) -> None:
     for cut in ((picc[:-1], mac), (b"", mac), (picc, mac[:-1]), (picc, b"")):
         with pytest.raises(SunError):
             sun.verified(*cut, keys(vector), covered)
+
+
+@pytest.mark.parametrize("tag", [0x00, 0x47, 0x87, 0xC6])
+def test_a_chip_that_is_set_otherwise(tag: int) -> None:
+    """Without its UID or its counter in what is encrypted, a true MAC says nothing of whose tap it was."""
+    known, inside = sun.Keys(bytes(16), bytes(16)), bytes.fromhex("04de5f1eacc0403d0000")
+    encryptor = Cipher(AES(known.meta), CBC(bytes(16))).encryptor()
+    picc = encryptor.update(bytes([tag]) + inside + bytes(5)) + encryptor.finalize()
+    mac = bytes.fromhex("94EED9EE65337086")
+    with pytest.raises(SunError, match="another site"):
+        sun.verified(picc, mac, known)
 
 
 @given(st.binary(max_size=60), st.booleans())
