@@ -21,6 +21,7 @@ from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from drivers.port import Condition, Input, Level, Output, Quiet, Reader
+from drivers.records import SHARED, Prove, Records
 from drivers.registry import Ports, make_input, make_output, make_reader
 from gated import __version__, board, control, folder, logs, machine_clock, policy
 from gated.barrier import Barrier
@@ -110,6 +111,7 @@ class _Gate:
             expected=lambda: None if self._center is None else self._center.expected.count,
         )
         self._ports = Ports()
+        self._ports.shared(SHARED, Records, lambda: Records(self._cards))
         self._tasks: list[Task] = []
         for name, lane in config.lanes.items():
             self._add_lane(name, lane)
@@ -206,6 +208,16 @@ class _Gate:
     def _read(self, lane: str, device: str, reader: Reader) -> None:
         self._readers[device] = reader
         self._tasks.append((f"{device}.reader", self._sightings(lane, device, reader)))
+
+    def _cards(self) -> Prove:
+        """What proves a card's record. Without a center nobody's e-ID counts: no signer has said whose do."""
+        from gated import cards  # noqa: PLC0415 - cryptography, for a gate with readers that read records
+        from protocol.operators import Registrars  # noqa: PLC0415 - the same
+
+        nobody = Registrars()
+        return cards.of_config(
+            self._config, lambda: nobody if self._center is None else self._center.registrars, self._log
+        ).prove
 
     def _watch(self, lane: str, device: str, contact: Input) -> None:
         self._tasks.append((f"{device}.input", self._levels(lane, device, contact)))

@@ -11,17 +11,17 @@ where only the UID is left to go by (`prove`). Nothing else here decides anythin
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gated import config_secret
+from gated.config import Config
 from gated.counters import Counters, CountersError
 from gated.logs import FilteringBoundLogger
 from protocol import eid, sun
-from protocol.credential import Credential
 from protocol.eid import EidError, NoEidError
 from protocol.operators import Registrars
-from protocol.sighting import SignedCard
+from protocol.sighting import Proved, SignedCard
 from protocol.sun import NoSunError, SunError
 
 _KEYS_MAX_BYTES: Final = 1024
@@ -31,14 +31,6 @@ _RANDOM_UID_BYTES: Final = 4
 
 class CardKeysError(Exception):
     """The keys of NTAG 424 DNA chips cannot be used; the message says why, and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proved:
-    """Whose card it is, and the proof."""
-
-    credential: Credential
-    card: SignedCard
 
 
 class Cards:
@@ -91,6 +83,19 @@ class Cards:
             return None
         copied = not fresh or not (uid == tap.uid or _random(uid))
         return Proved(tap.credential, SignedCard(sun.SIGNER, 0.0, copied=copied))
+
+
+def of_config(config: Config, registrars: Callable[[], Registrars], log: FilteringBoundLogger) -> Cards:
+    """The cards of a configured gate. Without the keys that it points to it runs all the same, and says so."""
+    keys, why = None, ""
+    try:
+        if config.cards.ntag424 is not None:
+            keys = read_sun_keys(config_secret.file_of(config.cards.ntag424))
+    except (LookupError, CardKeysError) as error:
+        why = str(error)
+    if why:
+        log.error("cards.no-keys", why=why, effect="no NTAG 424 DNA chip counts; mend it, and start the gate anew")
+    return Cards(config.site, registrars, keys, Counters(config.state), log)
 
 
 def read_sun_keys(path: Path) -> sun.Keys:

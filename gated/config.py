@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from gated import config_center, config_check
+from gated import config_center, config_check, config_secret
 from gated.config_problem import ConfigError, ConfigUnreadableError, KeyPath, Problem, key_path, located, shown
 from gated.config_words import Fields, model_at, of_pydantic
 from protocol.topics import NAME_PATTERN
@@ -31,6 +31,7 @@ DEFAULT_PATH: Final = Path("/etc/gated/gated.toml")
 FILE_MAX_BYTES: Final = 256 * 1024
 _GONE_S: Final = {"uhf18": 3.0, "em4100": 0.3, "rsu": 25.0}  # some ETC units tell the same one every 20 s only
 _GONE_OTHER_S: Final = 3.0
+_NTAG424: Final[KeyPath] = ("cards", "ntag424")
 
 Name = Annotated[str, StringConstraints(strict=True, pattern=NAME_PATTERN)]
 Flag = Annotated[bool, Field(strict=True)]
@@ -167,6 +168,13 @@ class CenterConfig(_Table):
     """The file of that certificate's key."""
 
 
+class CardsConfig(_Table):
+    """Cards that prove themselves by keys that the gate is given."""
+
+    ntag424: Annotated[str, Field(strict=True)] | None = None
+    """Where the site's keys of NTAG 424 DNA chips stand: "file:/path" or "credential:NAME"."""
+
+
 class Config(_Table):
     """One gate."""
 
@@ -188,6 +196,8 @@ class Config(_Table):
     """Who says whether the wall clock is right."""
     journal: JournalConfig = JournalConfig()
     """How the journal is kept."""
+    cards: CardsConfig = CardsConfig()
+    """Cards that prove themselves by keys that the gate is given."""
     center: CenterConfig | None = None
     """How the center is reached. Without it the gate runs alone."""
 
@@ -206,6 +216,7 @@ def load(path: Path, *, check_state: bool = True, check_files: bool = False) -> 
     text, document = _parsed(path)
     problems = config_check.problems(document, check_state=check_state)
     problems += config_center.problems(document, check_files=check_files)
+    problems += _cards(document, check_files=check_files)
     try:
         config = Config.model_validate(document)
     except ValidationError as error:
@@ -214,6 +225,15 @@ def load(path: Path, *, check_state: bool = True, check_files: bool = False) -> 
         if not problems:
             return config
     raise ConfigError(path, located(text, config_check.merged(problems)))
+
+
+def _cards(document: dict[str, Any], *, check_files: bool) -> list[Problem]:
+    table = document.get("cards")
+    source = table.get("ntag424") if isinstance(table, dict) else None
+    found = list(config_secret.problems(_NTAG424, source))
+    if check_files and not found:
+        found = list(config_secret.file_problems(_NTAG424, source, "correct the path, or put the two keys there"))
+    return found
 
 
 def warnings(config: Config) -> list[str]:

@@ -22,6 +22,14 @@ class SignedCard:
 
 
 @dataclass(frozen=True, slots=True)
+class Proved:
+    """Whose card it is that was read, and the proof."""
+
+    credential: Credential
+    card: SignedCard
+
+
+@dataclass(frozen=True, slots=True)
 class Sighting:
     """One read of one thing.
 

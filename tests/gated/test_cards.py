@@ -4,18 +4,22 @@ import json
 from pathlib import Path
 
 import pytest
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from gated import logs
-from gated.cards import CardKeysError, Cards, Proved, read_sun_keys
+from drivers.records import Records
+from drivers.registry import Ports
+from gated.app import _Gate
+from gated.cards import CardKeysError, Cards, read_sun_keys
+from gated.config import Config, load
 from gated.counters import FILE_NAME, Counters
 from protocol import eid, ndef, sun
 from protocol.credential import Credential
 from protocol.eid import Card, Holder
 from protocol.ndef import WELL_KNOWN, Record
 from protocol.operators import OperatorsDocument, RegistrarEntry, Registrars, encode, registrars
-from protocol.sighting import SignedCard
+from protocol.sighting import Proved, SignedCard
 
 DESK, RETIRED, STRANGER = (Ed25519PrivateKey.generate() for _ in range(3))
 UID = bytes.fromhex("04a2b3c4d5e680")
@@ -43,7 +47,7 @@ def message(key: Ed25519PrivateKey, site: str = "shenhang") -> bytes:
 def cards(state: Path, known: Registrars | None = None, keys: sun.Keys | None = KEYS) -> Cards:
     """A gate's."""
     found = registrars(DOCUMENT) if known is None else known
-    return Cards("shenhang", lambda: found, keys, Counters(state), logs.configure())
+    return Cards("shenhang", lambda: found, keys, Counters(state), structlog.get_logger())
 
 
 def test_an_e_id(tmp_path: Path) -> None:
@@ -109,6 +113,46 @@ def test_the_keys_file(tmp_path: Path) -> None:
         assert "5e5e" not in str(caught.value)
     with pytest.raises(CardKeysError, match="cannot be read"):
         read_sun_keys(tmp_path / "none")
+
+
+CONFIG = """\
+site = "shenhang"
+gate = "north"
+state = "{state}"
+
+[cards]
+ntag424 = "file:{keys}"
+
+[lanes.walk-in]
+kind = "person"
+direction = "in"
+readers = [ {{ driver = "em4100", port = "/dev/none" }} ]
+"""
+
+
+def gate(folder: Path) -> Config:
+    """A gate that is to have such keys, in `keys`."""
+    path = folder / "gated.toml"
+    path.write_text(CONFIG.format(state=folder, keys=folder / "keys"))
+    return load(path)
+
+
+def test_a_reader_asks_the_daemon(tmp_path: Path) -> None:
+    """What a reader's driver is handed proves by the keys of the configuration; the keys themselves it has not."""
+    (tmp_path / "keys").write_text("00" * 16 + "\n" + "00" * 16)
+    prove = Records.of(_Gate(gate(tmp_path), structlog.get_logger())._ports).prove
+    found = prove(TAP, CHIP)
+    assert found is not None
+    assert (found.credential, found.card.copied) == ("eid:04DE5F1EACC040", False)
+    assert prove(message(DESK), UID) is None
+
+
+def test_a_daemon_without_keys(tmp_path: Path) -> None:
+    """Keys that are not there stop no gate: it is said, and such chips prove nothing; nor does any for `detect`."""
+    with structlog.testing.capture_logs() as said:
+        assert Records.of(_Gate(gate(tmp_path), structlog.get_logger())._ports).prove(TAP, CHIP) is None
+    assert [one["event"] for one in said] == ["cards.no-keys"]
+    assert Records.of(Ports()).prove(TAP, CHIP) is None
 
 
 def test_operators_document_names_each_once() -> None:

@@ -305,6 +305,17 @@ class TestWrong:
         with pytest.raises(ConfigUnreadableError, match=r"name another file with -c"):
             load(tmp_path / "none.toml")
 
+    def test_keys_of_chips(self, tmp_path: Path) -> None:
+        """Where they stand is said, and not what they are; a file that is not there is wrong only where files count."""
+        found = problems(tmp_path, f'{MINIMAL}[cards]\nntag424 = "{"5e" * 16}"\n')["cards.ntag424"]
+        assert "file:/path/of/the/file" in found.right
+        assert "5e5e" not in found.found + found.right
+        text = f'{MINIMAL}[cards]\nntag424 = "file:{tmp_path}/keys"\n'
+        assert load(written(tmp_path, text)).cards.ntag424 == f"file:{tmp_path}/keys"
+        assert "No such file" in problems(tmp_path, text, check_files=True)["cards.ntag424"].found
+        (tmp_path / "keys").touch()
+        load(written(tmp_path, text), check_files=True)
+
     def test_state_that_is_not_ours(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A state folder that cannot be written is an error, unless a command only reads it."""
         monkeypatch.setattr(os, "access", lambda *_: False)
@@ -338,6 +349,8 @@ toml_keys = st.sampled_from(
         "clock",
         "journal",
         "center",
+        "cards",
+        "ntag424",
         "a",
         "readers",
         "barrier",
