@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,8 +12,12 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from drivers.records import Records
+from gated import enrol
+from gated.app import _Gate
 from gated.cards import Cards
 from gated.clock import Remembered, Timekeeper
+from gated.config import load
 from gated.counters import Counters
 from gated.decide import Direction, LaneKind, LaneRule, Policy
 from gated.journal import Journal
@@ -23,8 +27,10 @@ from gated.whitelist import Whitelist
 from protocol import eid
 from protocol.credential import Credential
 from protocol.eid import Card, Holder
+from protocol.enrolment import Enrolment
 from protocol.operators import OperatorsDocument, RegistrarEntry, encode
 from protocol.sighting import Sighting
+from protocol.signature import public_bytes
 from tests.flashbox import Box
 from tests.gated.test_recorded_before_opened import FakeJournal
 from tests.signers import NOW, Center, line
@@ -34,6 +40,21 @@ REGISTRY = X25519PrivateKey.generate().public_key().public_bytes_raw()
 UID = bytes.fromhex("04a2b3c4d5e680")
 NUMBER = Credential("eid:0123456789ABCDEF")
 T = NOW.timestamp()
+DAEMON = """\
+site = "shenhang"
+gate = "north"
+state = "{state}"
+
+[lanes.walk-in]
+kind = "person"
+direction = "in"
+readers = [ {{ driver = "em4100", port = "/dev/none" }} ]
+
+[center]
+broker = "mqtts://mqtt.center.example"
+username = "north"
+password = "file:{state}/password"
+"""
 
 
 @dataclass
@@ -145,6 +166,38 @@ async def test_a_card_that_no_list_mentions(
     assert (event["verdict"], event["reason"]) == (verdict, reason)
     assert event.get("holder") == ("h7Qk2" if verdict == "admit" else None)
     assert "王" not in str(event)
+
+
+async def test_the_daemon_takes_it_from_the_signed_documents(center: Center, tmp_path: Path) -> None:
+    """A daemon with a center goes by operators.json, for what a record proves and for what then counts."""
+    box = Box(tmp_path, center.root, center.now)
+    enrol.install(
+        tmp_path,
+        Enrolment(
+            site="shenhang",
+            gate="north",
+            broker="mqtts://mqtt.center.example",
+            username="north",
+            password="of-the-broker",  # noqa: S106 - of nobody
+            ca="",
+            center=(public_bytes(DESK).hex(),),
+            root=center.root,
+            pepper="cd" * 32,
+            voucher="01" * 32,
+            until=center.now + timedelta(days=1),
+        ),
+    )
+    box.take(center)
+    (tmp_path / "password").write_text("of-the-broker")
+    (tmp_path / "gated.toml").write_text(DAEMON.format(state=tmp_path))
+    daemon = _Gate(load(tmp_path / "gated.toml"), structlog.get_logger())
+    prove = Records.of(daemon._ports).prove
+    assert prove(card(T + 60), UID) is None
+    daemon._center = daemon._make_center()
+    proved = prove(card(T + 60), UID)
+    assert proved is not None
+    assert proved.credential == NUMBER
+    assert daemon._post._policy.registrars == {proved.card.key}
 
 
 async def test_what_the_center_says_next(gate: tuple[Gate, Box], center: Center) -> None:
