@@ -65,6 +65,8 @@ NEED_VERSION: Final = frozenset(
 LOSSY: Final = frozenset(writing for writing, form in _FORMS.items() if form.scheme == "wiegand:26" and form.low)
 """The writings that keep less than the list says: one card read at a reader proves them, nothing else does."""
 
+_OWN: Final = frozenset({"em", "uid", "epc", "wiegand", "eid"})
+
 _PAIR: Final = re.compile(r"([0-9]{1,5})(?:[,:/|-]| +)([0-9]{1,5})")
 _HEX_PARTS: Final = re.compile(r"[ :-]")
 _SCIENTIFIC: Final = re.compile(r"[0-9](?:\.[0-9]+)?[Ee]\+?[0-9]+")
@@ -103,6 +105,17 @@ def read_card(cell: Cell, writing: Writing, version_byte: str | None = None, *, 
     if form.digits in {"dec", "joined"} and len(text) < (width or 0):
         more = (*more, Note.ZEROS)
     return Reading(credential, None, (*notes, *more))
+
+
+def own(cell: Cell) -> Credential | None:
+    """The credential that `cell` spells as gates do ("em:0A00A1B2C3"): there is nothing to ask; None for all others."""
+    scheme, colon, _ = cell.partition(":") if isinstance(cell, str) else ("", "", "")
+    if not colon or scheme.strip() not in _OWN:
+        return None
+    try:
+        return canonical(clean(cell).text)
+    except CredentialError:
+        return None
 
 
 def width_of(writing: Writing, column_width: int | None) -> int | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Final
 
-from center.imports.cards import read_card, width_of
+from center.imports.cards import own, read_card, width_of
 from center.imports.codes import Note, Reason, Skip
 from center.imports.dates import DateReading, Shape, read_date
 from center.imports.model import (
@@ -182,6 +182,8 @@ def parts_of(role: Role, cell: Cell) -> list[Cell]:
 
 
 def _read_card(cell: Cell, row: _Context) -> Reading:
+    if (credential := own(cell)) is not None:
+        return Reading(credential)
     answers, writing = row.answers, row.answers.cards
     if row.has(Role.WRITING):
         named = row_writing(_text(row[Role.WRITING]), answers.technology or Technology.EM4100)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from typing import Final, NamedTuple
 
-from center.imports.cards import LOSSY, NEED_VERSION, read_card
+from center.imports.cards import LOSSY, NEED_VERSION, own, read_card
 from center.imports.codes import Reason
 from center.imports.model import Answers, Cell, Choice, Column, Question, Reading, Technology, Trouble, Writing
 from center.imports.text import clean
@@ -111,8 +111,11 @@ def choices(
 
 def card_questions(column: Column, cells: Iterable[tuple[int, Cell]], answers: Answers) -> Iterator[Question]:
     """What is to be asked of a column of cards: its writing, then the byte that this writing lacks."""
+    unclear = list(islice(((row, cell) for row, cell in cells if own(cell) is None), SAMPLE))
+    if not unclear:
+        return
     if answers.cards is None:
-        yield Question("cards", column, choices(read_all(cells, answers.version_byte)))
+        yield Question("cards", column, choices(read_all(unclear, answers.version_byte)))
     elif answers.cards in NEED_VERSION and answers.version_byte is None:
         yield version_question(column)
 

@@ -241,3 +241,13 @@ def test_cells_of_a_workbook_are_what_they_are(path: Path) -> None:
     assert first.begins.replace(tzinfo=None) == moment
     assert [problem.reason for problem in second.errors] == [Reason.NOT_A_NUMBER]
     assert [problem.reason for problem in third.errors] == [Reason.DATE_UNREADABLE]
+
+
+def test_credentials_as_gates_spell_them_need_no_question(path: Path) -> None:
+    """Spelled with their scheme they are what they say; a question is asked for the others of the column only."""
+    spelled = "card,name\nem:0A00A1B2C3,a\nwiegand:26:213:2000,b\n"
+    rows = read(path, spelled, Answers()).rows
+    assert [row.credentials for row in rows] == [("em:0A00A1B2C3",), ("wiegand:26:213:2000",)]
+    assert imports.questions(path) == ()
+    assert read(path, spelled + "em:0a00a1b2c3,c\n").rows[-1].credentials == ()
+    assert [question.key for question in imports.questions(path)] == ["cards"]
