@@ -3,6 +3,9 @@
 A driver takes `Records.of(ports).prove` when it is made, and calls it with a chip's NDEF message and its UID, from a
 thread of its own: the answer may wait for the disk. Proved, a sighting has that credential and card, and the UID as
 `also`; else it is the UID's, as if there were no record.
+
+A chip's record is read once each time that it comes into the field: some count their reads, and the same one again
+would be a copy. One that could not be read to its end is read again before the UID alone counts.
 """
 
 from collections.abc import Callable
