@@ -58,7 +58,7 @@ class Link:
         return data
 
     async def read_within(self, seconds: float) -> bytes:
-        """As `read`, but b"" when nothing came in time."""
+        """As `read`, but b"" when nothing came in time, or after a `nudge`."""
         if not self._received and self._lost is None:
             self._reader = self._loop.create_future()
             self._set_alarm(self._loop.time() + seconds)
@@ -79,6 +79,10 @@ class Link:
     def discard(self) -> None:
         """Forget what was received and not read."""
         self._take()
+
+    def nudge(self) -> None:
+        """Let whoever reads look up now: if nothing has come, `read_within` gives b"" before its time."""
+        self._wake()
 
     def lose(self, reason: str) -> None:
         """End the connection: whoever reads gets what is left, then LinkLost."""

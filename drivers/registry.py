@@ -1,7 +1,8 @@
 """The drivers by name. A driver's module is imported when something of that name is configured, and not before.
 
-A built-in driver is a module here with a constant `DRIVER`. Others come as entry points, each a `Driver` object, in the
-groups `gated.readers`, `gated.barriers` and `gated.inputs`. A built-in name cannot be taken over.
+A built-in driver is a module here with a constant `DRIVER`, or one for each role that it has. Others come as entry
+points, each a `Driver` object, in the groups `gated.readers`, `gated.barriers` and `gated.inputs`. A built-in name
+cannot be taken over.
 """
 
 import random
@@ -55,7 +56,8 @@ class Driver:
     """A driver as the configuration sees it.
 
     `options` are all keys but `driver`; `make(name, options, ports)` makes the device of a lane; `address(options)`
-    names the address on a shared port ("channel 1"), None where the driver has the port to itself.
+    names the address on a shared port ("channel 1"), None where the driver has the port to itself. `place` is the
+    option that says where the device is, and `common` are those that all devices of one place must agree on.
     """
 
     name: str
@@ -63,16 +65,28 @@ class Driver:
     options: type[BaseModel]
     make: Callable[[str, Any, Ports], Reader | Output | Input]
     address: Callable[[Any], str | None] = lambda _: None
+    place: str = "port"
+    common: tuple[str, ...] = ()
 
 
 _BUILT_IN: Final = {
-    "em4100": (Role.READER, "drivers.em4100"),
-    "uhf18": (Role.READER, "drivers.uhf18"),
-    "rsu": (Role.READER, "drivers.rsu"),
-    "m100": (Role.READER, "drivers.m100"),
-    "wiegand": (Role.READER, "drivers.wiegand"),
-    "lcus": (Role.OUTPUT, "drivers.lcus"),
-    "contact": (Role.INPUT, "drivers.contact"),
+    Role.READER: {
+        "em4100": "drivers.em4100",
+        "uhf18": "drivers.uhf18",
+        "rsu": "drivers.rsu",
+        "m100": "drivers.m100",
+        "wiegand": "drivers.wiegand",
+    },
+    Role.OUTPUT: {
+        "gpio": "drivers.gpio:OUTPUT",
+        "lcus": "drivers.lcus",
+        "modbus": "drivers.modbus:OUTPUT",
+    },
+    Role.INPUT: {
+        "contact": "drivers.contact",
+        "gpio": "drivers.gpio:INPUT",
+        "modbus": "drivers.modbus:INPUT",
+    },
 }
 _GROUPS: Final = {
     Role.READER: "gated.readers",
@@ -83,17 +97,16 @@ _GROUPS: Final = {
 
 def names(role: Role) -> tuple[str, ...]:
     """The names of all drivers of this role, sorted. Imports none of them."""
-    built_in = {name for name, (kind, _) in _BUILT_IN.items() if kind is role}
-    return tuple(sorted(built_in | {point.name for point in _points(role)}))
+    return tuple(sorted({*_BUILT_IN[role], *(point.name for point in _points(role))}))
 
 
 def driver(name: str, role: Role) -> Driver:
     """The driver of this name. Raises UnknownDriver where there is none, or where it has another role."""
-    kind, module = _BUILT_IN.get(name, (role, None))
-    if kind is not role:
-        raise UnknownDriver(f"{name!r} drives {kind}s; {_known(role)}")
-    if module is not None:
-        found = import_module(module).DRIVER
+    if name in _BUILT_IN[role]:
+        module, _, constant = _BUILT_IN[role][name].partition(":")
+        found = getattr(import_module(module), constant or "DRIVER")
+    elif kinds := [f"{kind}s" for kind, built_in in _BUILT_IN.items() if name in built_in]:
+        raise UnknownDriver(f"{name!r} drives {' and '.join(kinds)}; {_known(role)}")
     else:
         point = next((point for point in _points(role) if point.name == name), None)
         if point is None:

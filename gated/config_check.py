@@ -5,6 +5,7 @@ its two drivers on one port. The rules:
 
 - a device's driver is known for its role; its options are what that driver's model accepts;
 - one port belongs to one driver; one address on it to one device; a driver without addresses has a port alone;
+- devices on one port agree on what is the port's own (its speed);
 - names are small letters, digits and -; hours, the time zone and the state folder are what they should be;
 - no text is left that only holds a place (`usb-…`, `<port>`, CHANGE-ME).
 """
@@ -14,7 +15,7 @@ import os
 import re
 import zoneinfo
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,9 +40,11 @@ class _Placed:
 
     path: KeyPath
     driver: str
+    place: str
     port: str
     address: str | None = None
     known: bool = False
+    common: Mapping[str, Any] = field(default_factory=dict)
 
 
 def default_state() -> Path:
@@ -85,7 +88,8 @@ def problems(document: Mapping[str, Any], *, check_state: bool) -> list[Problem]
     found = [*_placeholders(document, ()), *_names(document), *_timezone(document), *_schedules(document)]
     for path, table, role in _tables(document):
         found.extend(_unknown_driver(path, table, role))
-    found.extend(_ports(list(_placed(document))))
+    placed = list(_placed(document))
+    found.extend([*_ports(placed), *_agreed(placed)])
     if check_state:
         found.extend(_state(document))
     return found
@@ -136,17 +140,20 @@ def _lanes(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
 def _placed(document: Mapping[str, Any]) -> Iterator[_Placed]:
     for path, table, role in _tables(document):
         rest = {key: value for key, value in table.items() if key not in OURS.get(path[-1], ())}
-        port = rest.get("port")
-        if not known_driver(rest, role) or not isinstance(port, str):
+        if not known_driver(rest, role):
             continue
-        name = rest["driver"]
+        name, found = rest["driver"], _driver(rest["driver"], role)
+        port = rest.get(found.place)
+        if not isinstance(port, str):
+            continue
         same = os.path.realpath(port) if port.startswith("/") and "\0" not in port else port
         try:
-            address = _driver(name, role).address(options(rest, role))
+            accepted = options(rest, role)
         except ValidationError:
-            yield _Placed(path, name, same)  # safe: the models report it
+            yield _Placed(path, name, found.place, same)  # safe: the models report it
         else:
-            yield _Placed(path, name, same, address, known=True)
+            common = {key: getattr(accepted, key) for key in found.common}
+            yield _Placed(path, name, found.place, same, found.address(accepted), known=True, common=common)
 
 
 def _ports(devices: list[_Placed]) -> Iterator[Problem]:
@@ -155,20 +162,33 @@ def _ports(devices: list[_Placed]) -> Iterator[Problem]:
     taken: dict[tuple[str, str | None], _Placed] = {}
     for device in devices:
         owner = first.setdefault(device.port, device)
-        path = (*device.path, "port")
+        path = (*device.path, device.place)
         if owner.driver != device.driver:
             said = f'{shown(device.port)} already belongs to driver "{owner.driver}" at {key_path(owner.path)}'
-            yield Problem(path, said, "one port takes one driver")
+            yield Problem(path, said, f"one {device.place} takes one driver")
             continue
         other = taken.setdefault((device.port, device.address), device) if device.known else device
         if other is device:
             continue
         if device.address is None:
             said = f"{shown(device.port)} is already used by {key_path(other.path)}"
-            yield Problem(path, said, f'a port of driver "{device.driver}" takes one device')
+            yield Problem(path, said, f'a {device.place} of driver "{device.driver}" takes one device')
         else:
             said = f"{device.address} of {shown(device.port)} is already used by {key_path(other.path)}"
             yield Problem(device.path, said, "each address takes one device")
+
+
+def _agreed(devices: list[_Placed]) -> Iterator[Problem]:
+    """What belongs to a port and not to one device on it is the same for all of them."""
+    first: dict[tuple[str, str], _Placed] = {}
+    for device in devices:
+        if not device.common:
+            continue
+        other = first.setdefault((device.driver, device.port), device)
+        for key, value in device.common.items():
+            if value != other.common[key]:
+                said = f"is {shown(value)}, but {shown(other.common[key])} at {key_path(other.path)}"
+                yield Problem((*device.path, key), said, "it belongs to the port: the same for all devices on it")
 
 
 def _unknown_driver(path: KeyPath, table: Mapping[str, Any], role: str) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from typing import Final
 _CRC_START: Final = 0xFFFF
 _POLYNOMIAL: Final = 0x1021
 _REVERSED: Final = 0x8408  # the same, its bits the other way round
+_MODBUS: Final = 0xA001  # 8005, its bits the other way round
 _TOP: Final = 0x8000
 
 
@@ -42,13 +43,21 @@ def crc16_x25(data: bytes) -> int:
     return crc16_mcrf4xx(data) ^ 0xFFFF
 
 
-def _reflected() -> tuple[int, ...]:
+def crc16_modbus(data: bytes) -> int:
+    """CRC-16/MODBUS: reflected, begins at FFFF, ends as it is; 0 over data with its CRC behind, low byte first."""
+    crc = _CRC_START
+    for byte in data:
+        crc = (crc >> 8) ^ _OF_MODBUS[(crc ^ byte) & 0xFF]
+    return crc
+
+
+def _reflected(polynomial: int) -> tuple[int, ...]:
     """The CRC of each single byte, so that a frame costs one step a byte and not eight."""
     table = []
     for byte in range(256):
         crc = byte
         for _ in range(8):
-            crc = (crc >> 1) ^ (_REVERSED if crc & 1 else 0)
+            crc = (crc >> 1) ^ (polynomial if crc & 1 else 0)
         table.append(crc)
     return tuple(table)
 
@@ -64,5 +73,6 @@ def _straight() -> tuple[int, ...]:
     return tuple(table)
 
 
-_REFLECTED: Final = _reflected()
+_REFLECTED: Final = _reflected(_REVERSED)
+_OF_MODBUS: Final = _reflected(_MODBUS)
 _STRAIGHT: Final = _straight()

@@ -8,6 +8,7 @@ from drivers.emulated.em4100 import EmulatedEm4100
 from drivers.emulated.host import Device
 from drivers.emulated.lcus import EmulatedLcus
 from drivers.emulated.m100 import EmulatedM100
+from drivers.emulated.modbus import EmulatedModbus
 from drivers.emulated.rsu import EmulatedRsu
 from drivers.emulated.uhf18 import EmulatedUhf18
 from drivers.emulated.wiegand import EmulatedWiegand
@@ -20,6 +21,7 @@ def emulated(driver_name: str) -> Device:
         "em4100": EmulatedEm4100,
         "lcus": EmulatedLcus,
         "m100": EmulatedM100,
+        "modbus": EmulatedModbus,
         "rsu": EmulatedRsu,
         "uhf18": EmulatedUhf18,
         "wiegand": EmulatedWiegand,

@@ -25,6 +25,7 @@ DEVICES: Final = {
     "wiegand": "a card as 26:FACILITY:NUMBER, 34:… or 37:…, or the bits as they come, such as 0011…",
     "lcus": "nothing; each relay that moves is printed",
     "contact": "1 closes the contact, 0 opens it",
+    "modbus": "+N closes input N of unit 1, -N opens it; each relay that moves is printed (RTU, or TCP with --tcp)",
 }
 _THROUGH_S: Final = 2.0
 
@@ -75,9 +76,10 @@ async def _emulate(args: argparse.Namespace, source: int) -> None:
     from drivers.emulated.host import PtyHost, TcpHost  # noqa: PLC0415 - the same
     from drivers.emulated.lcus import EmulatedLcus  # noqa: PLC0415 - the same
     from drivers.emulated.m100 import EmulatedM100  # noqa: PLC0415 - the same
+    from drivers.emulated.modbus import EmulatedModbus  # noqa: PLC0415 - the same
 
     device = emulated(args.driver)
-    if isinstance(device, EmulatedLcus):
+    if isinstance(device, EmulatedLcus | EmulatedModbus):
         device.on_change = lambda channel, on: say_now(f"relay {channel} {'closed' if on else 'open'}")
     host = PtyHost(device, args.link) if args.tcp is None else TcpHost(device, args.tcp)
     try:
@@ -109,6 +111,7 @@ async def _feed(device: object, host: "PtyHost | TcpHost", line: str) -> None:
     from drivers.emulated.contact import EmulatedContact  # noqa: PLC0415 - the same
     from drivers.emulated.em4100 import EmulatedEm4100  # noqa: PLC0415 - the same
     from drivers.emulated.m100 import EmulatedM100  # noqa: PLC0415 - the same
+    from drivers.emulated.modbus import EmulatedModbus  # noqa: PLC0415 - the same
     from drivers.emulated.rsu import EmulatedRsu  # noqa: PLC0415 - the same
     from drivers.emulated.uhf18 import EmulatedUhf18  # noqa: PLC0415 - the same
     from drivers.emulated.wiegand import EmulatedWiegand  # noqa: PLC0415 - the same
@@ -129,6 +132,8 @@ async def _feed(device: object, host: "PtyHost | TcpHost", line: str) -> None:
                 device.enter(line)
                 await asyncio.sleep(_THROUGH_S)
                 device.leave(line)
+            case EmulatedModbus() if line[:1] in {"+", "-"}:
+                device.wire(int(line[1:]), closed=line[0] == "+")
             case EmulatedContact() if line in {"0", "1"}:
                 host.send(device.level(line == "1"))
             case _:

@@ -89,8 +89,9 @@ def test_configuration_keys(key: str, field: FieldInfo) -> None:
 
 @pytest.mark.parametrize("name", [(role, name) for role in Role for name in names(role)])
 def test_driver_options(name: tuple[Role, str]) -> None:
-    """Every driver has a section, with every option and its default, and an example."""
-    part = section(text("configuration"), f"`{name[1]}`")
+    """Every driver has a section, one for each role, with every option and its default, and an example."""
+    several = sum(name[1] in names(role) for role in Role) > 1
+    part = section(text("configuration"), f"`{name[1]}` as {name[0]}" if several else f"`{name[1]}`")
     fields = driver(name[1], name[0]).options.model_fields
     assert rows(part) == {key: default(field) for key, field in fields.items() if key not in COMMON}
     assert f'driver = "{name[1]}"' in part

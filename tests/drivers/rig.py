@@ -163,10 +163,10 @@ def hosted(kind: str, device: Device, folder: Path) -> AbstractAsyncContextManag
     return kinds[kind](device)
 
 
-def made(role: Role, name: str, port: str, ports: Ports | None = None, **options: object) -> Any:
-    """A driver's device with these options."""
+def made(role: Role, name: str, place: str, ports: Ports | None = None, **options: object) -> Any:
+    """A driver's device at a place, with these options."""
     found = driver(name, role)
-    return found.make("lane.reader", found.options(port=port, **options), ports or Ports(lambda: 0.0))
+    return found.make("lane.reader", found.options(**{found.place: place}, **options), ports or Ports(lambda: 0.0))
 
 
 class Watch:

@@ -1,6 +1,8 @@
 """What every output does, on every kind of line."""
 
-from contextlib import aclosing
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,41 +10,116 @@ import pytest
 
 from drivers.emulated.host import TcpHost
 from drivers.emulated.lcus import EmulatedLcus
+from drivers.emulated.modbus import EmulatedModbus
 from drivers.port import Condition, DriverError
 from drivers.registry import Ports, Role
+from tests.drivers.gpio_box import FakeBox
 from tests.drivers.rig import eventually, hosted, made, watching
 
 pytestmark = pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")  # in pyserial's rfc2217
 
-on_every_line = pytest.mark.parametrize("kind", ["pty", "tcp", "rfc2217"])
+
+@dataclass(frozen=True)
+class Case:
+    """A driver on a kind of line. `place` gives the host with the device on it; contacts are counted from 1."""
+
+    driver: str
+    kind: str
+    device: Callable[[Path], Any]
+    closed: Callable[[Any, int], bool]
+    force: Callable[[Any, int, bool], None]
+    changes: Callable[[Any], list[tuple[int, bool]]]
+
+    def hosted(self, device: Any, folder: Path) -> AbstractAsyncContextManager[Any]:
+        """The device on its line."""
+        box: AbstractAsyncContextManager[Any] = (
+            device if isinstance(device, FakeBox) else hosted(self.kind, device, folder)
+        )
+        return box
+
+    def contact(self, host: Any, ports: Ports | None = None, channel: int = 1) -> Any:
+        """One contact of the device."""
+        if self.driver == "gpio":
+            return made(Role.OUTPUT, "gpio", f"gpiochip0/{channel}", ports)
+        return made(Role.OUTPUT, self.driver, host.port, ports, channel=channel)
 
 
-def contact(port: str, ports: Ports | None = None, channel: int = 1) -> Any:
-    """One contact of an lcus board."""
-    return made(Role.OUTPUT, "lcus", port, ports, channel=channel)
+def lcus(kind: str) -> Case:
+    """A board without answers."""
+    return Case(
+        "lcus",
+        kind,
+        lambda _: EmulatedLcus(),
+        lambda board, channel: bool(board.channels[channel]),
+        lambda board, channel, on: board.channels.__setitem__(channel, on),
+        lambda board: [(channel, on) for _, channel, on in board.changes],
+    )
+
+
+def modbus(kind: str) -> Case:
+    """A board with answers; over TCP with a header for each frame."""
+    return Case(
+        "modbus",
+        kind,
+        lambda _: EmulatedModbus(),
+        lambda board, channel: bool(board.closed(channel)),
+        lambda board, channel, on: board.close(channel, seconds=float("inf") if on else 0),
+        lambda board: [(channel, on) for _, _, channel, on in board.changes],
+    )
+
+
+GPIO = Case(
+    "gpio",
+    "chip",
+    FakeBox.dark,
+    lambda box, channel: bool(box.levels[channel]),
+    lambda box, channel, on: box.levels.__setitem__(channel, on),
+    lambda box: box.puts,
+)
+KINDS = ("pty", "tcp", "rfc2217")
+CASES = [*map(lcus, KINDS), *map(modbus, KINDS), GPIO]
+on_every_line = pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.driver}-{case.kind}")
+of_each_driver = pytest.mark.parametrize(
+    "case", [lcus("pty"), modbus("pty"), modbus("tcp"), GPIO], ids=lambda case: f"{case.driver}-{case.kind}"
+)
+of_each_bus = pytest.mark.parametrize("case", [lcus("tcp"), modbus("tcp")], ids=lambda case: str(case.driver))
 
 
 @on_every_line
-async def test_set_moves_the_contact(kind: str, tmp_path: Path) -> None:
+async def test_set_moves_the_contact(case: Case, tmp_path: Path) -> None:
     """On and off arrive at the device, in order, and nowhere else."""
-    board = EmulatedLcus()
-    async with hosted(kind, board, tmp_path) as host:
-        output = contact(host.port, channel=3)
+    board = case.device(tmp_path)
+    async with case.hosted(board, tmp_path) as host:
+        output = case.contact(host, channel=3)
         async with watching(output) as watch:
             await watch.online()
             output.set(on=True)
-            await eventually(lambda: board.channels[3])
+            await eventually(lambda: case.closed(board, 3))
             output.set(on=False)
-            await eventually(lambda: not board.channels[3])
-    assert [(channel, on) for _, channel, on in board.changes] == [(3, True), (3, False)]
+            await eventually(lambda: not case.closed(board, 3))
+    assert case.changes(board) == [(3, True), (3, False)]
+
+
+@pytest.mark.parametrize("case", [modbus("pty"), modbus("tcp"), GPIO], ids=lambda case: f"{case.driver}-{case.kind}")
+async def test_what_was_asked_for_before_the_end_is_done(case: Case, tmp_path: Path) -> None:
+    """On and off in one breath, and the device is let go: both have arrived, in order."""
+    board = case.device(tmp_path)
+    async with case.hosted(board, tmp_path) as host:
+        output = case.contact(host)
+        async with watching(output) as watch:
+            await watch.online()
+            output.set(on=True)
+            output.set(on=False)
+        await eventually(lambda: len(case.changes(board)) == 2)
+    assert case.changes(board) == [(1, True), (1, False)]
 
 
 @on_every_line
-async def test_absent_means_nothing_moves_now_or_later(kind: str, tmp_path: Path) -> None:
+async def test_absent_means_nothing_moves_now_or_later(case: Case, tmp_path: Path) -> None:
     """An open that could not be done is not made up for."""
-    board = EmulatedLcus()
-    async with hosted(kind, board, tmp_path) as host:
-        output = contact(host.port)
+    board = case.device(tmp_path)
+    async with case.hosted(board, tmp_path) as host:
+        output = case.contact(host)
         with pytest.raises(DriverError):
             output.set(on=True)
         async with watching(output) as watch:
@@ -55,53 +132,74 @@ async def test_absent_means_nothing_moves_now_or_later(kind: str, tmp_path: Path
             await host.plug()
             await watch.online(here)
             output.set(on=True)
-            await eventually(lambda: board.channels[1])
-    assert [(channel, on) for _, channel, on in board.changes] == [(1, True)]
+            await eventually(lambda: case.closed(board, 1))
+    assert case.changes(board) == [(1, True)]
 
 
-async def test_each_connect_puts_the_contact_as_last_asked_for(tmp_path: Path) -> None:
+@of_each_driver
+async def test_each_connect_puts_the_contact_as_last_asked_for(case: Case, tmp_path: Path) -> None:
     """Off at first, whatever the board held before; after a reconnect as it was."""
-    board = EmulatedLcus()
-    board.channels[1] = board.channels[2] = True
-    async with hosted("pty", board, tmp_path) as host:
-        output = contact(host.port)
+    board = case.device(tmp_path)
+    case.force(board, 1, True)
+    case.force(board, 2, True)
+    async with case.hosted(board, tmp_path) as host:
+        output = case.contact(host)
         async with watching(output) as watch:
-            await eventually(lambda: not board.channels[1])
+            await eventually(lambda: not case.closed(board, 1))
             await watch.online()
             output.set(on=True)
-            await eventually(lambda: board.channels[1])
+            await eventually(lambda: case.closed(board, 1))
             host.unplug()
-            board.channels[1] = False
+            case.force(board, 1, False)
             await watch.offline()
             await host.plug()
-            await eventually(lambda: board.channels[1])
-    assert board.channels[2]
+            await eventually(lambda: case.closed(board, 1))
+    assert case.closed(board, 2)
 
 
-async def test_contacts_of_a_board_share_one_link() -> None:
+@of_each_driver
+async def test_off_is_made_up_for(case: Case, tmp_path: Path) -> None:
+    """The cable is out when a pulse ends: the contact opens as soon as it is back."""
+    board = case.device(tmp_path)
+    async with case.hosted(board, tmp_path) as host:
+        output = case.contact(host)
+        async with watching(output) as watch:
+            await watch.online()
+            output.set(on=True)
+            await eventually(lambda: case.closed(board, 1))
+            host.unplug()
+            await watch.offline()
+            with pytest.raises(DriverError):
+                output.set(on=False)
+            await host.plug()
+            await eventually(lambda: not case.closed(board, 1))
+
+
+@of_each_bus
+async def test_contacts_of_a_board_share_one_link(case: Case, tmp_path: Path) -> None:
     """Two contacts, one connection; it is closed when the last of them is left."""
-    board, ports = EmulatedLcus(), Ports(lambda: 0.0)
+    board, ports = case.device(tmp_path), Ports(lambda: 0.0)
     async with TcpHost(board) as host:
-        first, second = contact(host.port, ports, 1), contact(host.port, ports, 2)
+        first, second = case.contact(host, ports, 1), case.contact(host, ports, 2)
         async with watching(first) as one:
             async with watching(second) as two:
                 await one.online()
                 await two.online()
                 second.set(on=True)
-                await eventually(lambda: board.channels[2])
+                await eventually(lambda: case.closed(board, 2))
                 await eventually(lambda: host.connected == 1)
             first.set(on=True)
-            await eventually(lambda: board.channels[1])
+            await eventually(lambda: case.closed(board, 1))
         await eventually(lambda: host.connected == 0)
         with pytest.raises(DriverError):
             first.set(on=True)
 
 
-async def test_a_contact_can_be_left_and_taken_up_again() -> None:
-    """A board that was let go opens its port again."""
-    board, ports = EmulatedLcus(), Ports(lambda: 0.0)
-    async with TcpHost(board) as host:
-        output = contact(host.port, ports)
+@of_each_driver
+async def test_a_contact_can_be_left_and_taken_up_again(case: Case, tmp_path: Path) -> None:
+    """A device that was let go is opened again."""
+    async with case.hosted(case.device(tmp_path), tmp_path) as host:
+        output = case.contact(host, Ports(lambda: 0.0))
         for _ in range(2):
             async with aclosing(output.reports()) as reports:
                 assert await anext(reports) == Condition(True)

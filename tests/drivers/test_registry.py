@@ -16,27 +16,31 @@ EVERY = [(role, name) for role in Role for name in names(role)]
 
 @pytest.mark.parametrize(("role", "name"), EVERY)
 def test_each_driver_is_what_it_says(role: Role, name: str) -> None:
-    """It loads, its options describe themselves, it needs no more than a port, and it has an emulated device."""
+    """It loads, its options describe themselves, it needs no more than a place, and it has an emulated device."""
     found = driver(name, role)
     assert (found.name, found.role) == (name, role)
     assert all(field.description for field in found.options.model_fields.values())
-    options = found.options.model_validate({"port": "/dev/x"})
+    place, wrong, words = (found.place, "COM 3", "is no port") if name != "gpio" else ("line", "GPIO 3", "is no line")
+    right = {place: "/dev/x" if name != "gpio" else "gpiochip0/3"}
+    options = found.options.model_validate(right)
+    assert set(found.common) <= set(found.options.model_fields)
     make = {Role.READER: make_reader, Role.OUTPUT: make_output, Role.INPUT: make_input}[role]
     make("r", name, options, Ports())
-    assert found.address(options) in (None, "channel 1")
-    assert emulated(name).receive(b"") == b""
+    assert found.address(options) in (None, "channel 1", "unit 1 channel 1", "unit 1 input 1")
+    if name != "gpio":  # a line of the box has no other side
+        assert emulated(name).receive(b"") == b""
     with pytest.raises(ValidationError, match="Extra inputs"):
-        found.options.model_validate({"port": "/dev/x", "antena_power": 26})
-    with pytest.raises(ValidationError, match="is no port"):
-        found.options.model_validate({"port": "COM3"})
+        found.options.model_validate({**right, "antena_power": 26})
+    with pytest.raises(ValidationError, match=words):
+        found.options.model_validate({place: wrong})
 
 
 def test_names_of_each_role() -> None:
     """What the configuration may say."""
     assert {role: names(role) for role in Role} == {
         Role.READER: ("em4100", "m100", "rsu", "uhf18", "wiegand"),
-        Role.OUTPUT: ("lcus",),
-        Role.INPUT: ("contact",),
+        Role.OUTPUT: ("gpio", "lcus", "modbus"),
+        Role.INPUT: ("contact", "gpio", "modbus"),
     }
 
 
@@ -46,6 +50,8 @@ def test_an_unknown_driver_is_answered_with_the_known() -> None:
         driver("uhf81", Role.READER)
     with pytest.raises(UnknownDriver, match="'lcus' drives outputs; reader drivers are"):
         driver("lcus", Role.READER)
+    with pytest.raises(UnknownDriver, match="'modbus' drives outputs and inputs; reader drivers are"):
+        driver("modbus", Role.READER)
     with pytest.raises(LookupError, match="there are contact"):
         emulated("uhf81")
 
@@ -53,10 +59,13 @@ def test_an_unknown_driver_is_answered_with_the_known() -> None:
 def test_a_driver_costs_nothing_when_not_configured() -> None:
     """Neither the names nor one driver import another driver, nor pyserial."""
     code = (
-        "import sys; from drivers.registry import names, driver, Role; [names(role) for role in Role];"
+        "import sys; from drivers.registry import *; [names(role) for role in Role];"
         "assert not {'drivers.em4100', 'drivers.link', 'serial'} & set(sys.modules);"
         "driver('uhf18', Role.READER);"
-        "assert not {'drivers.em4100', 'drivers.lcus', 'serial'} & set(sys.modules)"
+        "assert not {'drivers.em4100', 'drivers.lcus', 'serial'} & set(sys.modules);"
+        "found = driver('gpio', Role.OUTPUT);"
+        "found.make('x', found.options(line='gpiochip0/1'), Ports());"
+        "assert not {'gpiod', 'serial', 'drivers.modbus'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -68,7 +77,7 @@ def test_third_parties_have_entry_points(monkeypatch: pytest.MonkeyPatch) -> Non
         EntryPoint("broken", "drivers.contact:Options", "gated.inputs"),
     )
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [p for p in points if p.group == group])
-    assert names(Role.INPUT) == ("broken", "contact", "theirs")
+    assert names(Role.INPUT) == ("broken", "contact", "gpio", "modbus", "theirs")
     assert driver("theirs", Role.INPUT) is CONTACT
     with pytest.raises(UnknownDriver, match="is none"):
         driver("broken", Role.INPUT)
@@ -84,6 +93,12 @@ def test_ports_are_shared_by_key() -> None:
 
 
 def test_addresses_on_a_port() -> None:
-    """A board of relays has them."""
+    """A board of relays has them, and a bus has units with channels and inputs."""
     lcus: Driver = driver("lcus", Role.OUTPUT)
     assert lcus.address(lcus.options.model_validate({"port": "/dev/x", "channel": 8})) == "channel 8"
+    relay, sensor = driver("modbus", Role.OUTPUT), driver("modbus", Role.INPUT)
+    where = {"port": "/dev/x", "unit": 3}
+    assert relay.address(relay.options.model_validate({**where, "channel": 2})) == "unit 3 channel 2"
+    assert sensor.address(sensor.options.model_validate({**where, "input": 2})) == "unit 3 input 2"
+    coils = sensor.options.model_validate({**where, "input": 2, "table": "coils"})
+    assert sensor.address(coils) == "unit 3 input 2 of coils"

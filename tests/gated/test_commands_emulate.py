@@ -17,6 +17,7 @@ from gated.__main__ import main
 from protocol.em4100 import Em4100Codec
 from protocol.lcus import Switch
 from protocol.m100 import M100Codec, Tag, multi_poll
+from protocol.modbus import Function, RtuCodec, answers, put_coil, read, values
 from protocol.wiegand import Card, Format
 from protocol.wiegand_serial import WiegandCodec
 
@@ -60,6 +61,24 @@ def test_em4100(tmp_path: Path) -> None:
             pass
         os.close(descriptor)
     assert frames[0].tag == bytes.fromhex("0A00A1B2C3")
+
+
+def test_modbus(tmp_path: Path) -> None:
+    """A relay that moves is printed; an input is read as it was typed."""
+    with emulated("modbus", "--link", str(tmp_path / "bus")) as (keyboard, printed, port):
+        descriptor = opened(port)
+        os.write(descriptor, put_coil(1, 2, on=True).to_rtu())
+        assert printed.readline() == "relay 3 closed\n"
+        keyboard.write("+7\n")
+        keyboard.flush()
+        codec, asked = RtuCodec(requests=False), read(1, Function.INPUTS, 0, 8)
+        seen = asked
+        while seen is asked or values(asked, seen) != [False] * 6 + [True, False]:
+            os.write(descriptor, asked.to_rtu())
+            while not (replies := [one for one in codec.feed(os.read(descriptor, 64)) if answers(asked, one)]):
+                pass
+            seen = replies[-1]
+        os.close(descriptor)
 
 
 def connected(port: str) -> socket.socket:

@@ -1,0 +1,80 @@
+"""Configurations with buses and lines: what may share a place, and what must agree on it."""
+
+from pathlib import Path
+
+import pytest
+
+from gated.config import ConfigError, load
+
+HEAD = 'site = "s"\ngate = "g"\n'
+
+
+def lane(name: str, more: str) -> str:
+    """A lane with these devices besides its reader."""
+    reader = f'readers = [ {{ driver = "em4100", port = "/dev/r-{name}" }} ]'
+    return f'[lanes.{name}]\nkind = "person"\ndirection = "in"\n{reader}\n{more}\n'
+
+
+def problems(folder: Path, *more: str) -> list[str]:
+    """What is wrong with lanes that have these devices."""
+    file = folder / "gate.toml"
+    file.write_text(HEAD + f'state = "{folder}"\n' + "".join(lane(f"l{n}", text) for n, text in enumerate(more)))
+    try:
+        load(file)
+    except ConfigError as error:
+        return [f"{problem.key}: {problem.found}" for problem in error.problems]
+    return []
+
+
+def modbus(key: str, options: str) -> str:
+    """A device on the bus."""
+    return f'{key} = {{ driver = "modbus", port = "/dev/bus", {options} }}'
+
+
+def test_one_port_serves_units_channels_and_inputs(tmp_path: Path) -> None:
+    """Relay 1 and input 1 of one unit, and the same of another."""
+    both = [modbus("barrier", f"unit = {n}, channel = 1") + "\n" + modbus("passed", f"unit = {n}") for n in (1, 2)]
+    assert problems(tmp_path, *both) == []
+
+
+def test_one_address_is_one_device(tmp_path: Path) -> None:
+    """Twice the same relay is an error, with both places."""
+    found = problems(tmp_path, modbus("barrier", "channel = 2"), modbus("barrier", "channel = 2, pulse = 1"))
+    assert found == ['lanes.l1.barrier: unit 1 channel 2 of "/dev/bus" is already used by lanes.l0.barrier']
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("baud", "19200", "is 9600, but 19200"),
+        ("framing", '"tcp"', 'is "auto", but "tcp"'),
+        ("answer", "0.5", "is 0.25, but 0.5"),
+    ],
+)
+def test_a_port_has_one_speed(tmp_path: Path, key: str, value: str, said: str) -> None:
+    """What belongs to the port is the same for all on it, relays and inputs."""
+    found = problems(tmp_path, modbus("barrier", f"{key} = {value}"), modbus("passed", "input = 2"))
+    assert found == [f"lanes.l1.passed.{key}: {said} at lanes.l0.barrier"]
+
+
+def test_a_timed_relay_has_its_reach(tmp_path: Path) -> None:
+    """The board has no place for more of them."""
+    (found,) = problems(tmp_path, modbus("barrier", "channel = 257, flash = 1.0"))
+    assert "flash reaches channels 1 to 256" in found
+    assert problems(tmp_path, modbus("barrier", "channel = 256, flash = 1.0")) == []
+
+
+def test_one_line_is_one_device(tmp_path: Path) -> None:
+    """A GPIO line cannot be a relay and a button."""
+    one = 'barrier = { driver = "gpio", line = "gpiochip0/17" }'
+    two = 'button = { driver = "gpio", line = "gpiochip0/17" }'
+    assert problems(tmp_path, one, two) == ['lanes.l1.button.line: "gpiochip0/17" is already used by lanes.l0.barrier']
+    assert problems(tmp_path, one, two.replace("17", "27")) == []
+
+
+@pytest.mark.parametrize("line", ["17", "gpiochip0", "gpiochip0/x", "a b", ""])
+def test_what_is_no_line(tmp_path: Path, line: str) -> None:
+    """Said with what would be right."""
+    found = problems(tmp_path, f'barrier = {{ driver = "gpio", line = "{line}" }}')
+    assert len(found) == 1
+    assert found[0].startswith("lanes.l0.barrier.line")
