@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from gated.config import ConfigError, load
+from gated.config_problem import Problem
 
 HEAD = 'site = "s"\ngate = "g"\n'
 
@@ -15,15 +16,20 @@ def lane(name: str, more: str) -> str:
     return f'[lanes.{name}]\nkind = "person"\ndirection = "in"\n{reader}\n{more}\n'
 
 
-def problems(folder: Path, *more: str) -> list[str]:
-    """What is wrong with lanes that have these devices."""
+def complaints(folder: Path, *more: str) -> tuple[Problem, ...]:
+    """What is wrong with lanes that have these devices, and what would be right."""
     file = folder / "gate.toml"
     file.write_text(HEAD + f'state = "{folder}"\n' + "".join(lane(f"l{n}", text) for n, text in enumerate(more)))
     try:
         load(file)
     except ConfigError as error:
-        return [f"{problem.key}: {problem.found}" for problem in error.problems]
-    return []
+        return error.problems
+    return ()
+
+
+def problems(folder: Path, *more: str) -> list[str]:
+    """What is wrong, without what would be right."""
+    return [f"{problem.key}: {problem.found}" for problem in complaints(folder, *more)]
 
 
 def modbus(key: str, options: str) -> str:
@@ -59,8 +65,8 @@ def test_a_port_has_one_speed(tmp_path: Path, key: str, value: str, said: str) -
 
 def test_a_timed_relay_has_its_reach(tmp_path: Path) -> None:
     """The board has no place for more of them."""
-    (found,) = problems(tmp_path, modbus("barrier", "channel = 257, flash = 1.0"))
-    assert "flash reaches channels 1 to 256" in found
+    (found,) = complaints(tmp_path, modbus("barrier", "channel = 257, flash = 1.0"))
+    assert "flash reaches channels 1 to 256" in found.right
     assert problems(tmp_path, modbus("barrier", "channel = 256, flash = 1.0")) == []
 
 
