@@ -63,6 +63,9 @@ class Output(Protocol):
     def set(self, *, on: bool) -> None:
         """Close (`on`) or open the contact, at once: the bytes are handed to the port before this returns.
 
+        On a bus where a request is under way they go next, before all else, when that one is answered or its short time
+        is up: two at once would garble each other.
+
         Raises DriverError where the device is not there; then nothing closes, now or later. Off is made up for as
         soon as the device takes it.
         """

@@ -239,10 +239,12 @@ def _cards(document: dict[str, Any], *, check_files: bool) -> list[Problem]:
 def warnings(config: Config) -> list[str]:
     """What is not wrong but worth a look: devices that are not there, and a time zone nobody chose."""
     found = [
-        f"{key_path(('lanes', name))}.{key}.port: {shown(port)} is not there; plug the device in or correct the port"
+        f"{key_path(('lanes', name))}.{key}.{place}: {shown(getattr(device.options, place))} is not there;"
+        f" plug the device in or correct the {place}"
         for name, lane in config.lanes.items()
         for key, device in lane.devices
-        if (port := getattr(device.options, "port", "")).startswith("/") and not Path(port).exists()
+        for place, file in config_check.files(device.driver, device.role, device.options)
+        if not Path(file).exists()
     ]
     found += config_center.warnings(config.center.broker) if config.center is not None else []
     if "timezone" not in config.model_fields_set and config.timezone == config_check.NO_TIMEZONE:

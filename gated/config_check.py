@@ -31,6 +31,7 @@ NO_TIMEZONE: Final = "UTC"
 _ROLES: Final = {"barrier": "output", "passed": "input", "button": "input", "lamp": "output"}
 OURS: Final[dict[str | int, frozenset[str]]] = {"barrier": frozenset({"pulse"})}
 _STATE: Final = "/var/lib/gated"
+_CHIP: Final = re.compile(r"(gpiochip[0-9]+)/")
 _PLACEHOLDER: Final = re.compile(r"…|\.\.\.|<[^<>]*>|\b(?:change[-_ ]?me|todo|fixme|xxx+)\b", re.IGNORECASE)
 
 
@@ -73,6 +74,16 @@ def options(table: Mapping[str, Any], role: str) -> BaseModel:
     rest = {key: value for key, value in table.items() if key != "driver"}
     accepted: BaseModel = _driver(table["driver"], role).options.model_validate(rest)
     return accepted
+
+
+def files(name: str, role: str, accepted: BaseModel) -> list[tuple[str, str]]:
+    """The option that says where the device is, and the device file that it names; none where that cannot be said."""
+    place = _driver(name, role).place
+    where = getattr(accepted, place, "")
+    chip = _CHIP.match(where)
+    if chip is not None:
+        where = f"/dev/{chip[1]}"
+    return [(place, where)] if where.startswith("/") else []
 
 
 def device_fields(path: KeyPath, document: Mapping[str, Any]) -> dict[str, FieldInfo]:

@@ -42,6 +42,21 @@ async def test_set_has_put_the_line_when_it_returns(tmp_path: Path) -> None:
             assert box.levels[4]
 
 
+async def test_a_line_that_is_held_is_taken_as_it_was(tmp_path: Path) -> None:
+    """Back after it was gone, it is closed from the first moment, without an off between."""
+    async with FakeBox.dark(tmp_path) as box:
+        relay = output("gpiochip0/4")
+        async with watching(relay) as watch:
+            await watch.online()
+            relay.set(on=True)
+            box.unplug()
+            await watch.offline()
+            here = watch.here
+            await box.plug()
+            await watch.online(here)
+            assert box.puts == [(4, True)]
+
+
 async def test_an_input_is_asked_for_as_configured(tmp_path: Path) -> None:
     """Pull, debounce and edges are the kernel's affair, and it is told so."""
     async with FakeBox(tmp_path) as box, watching(sensor("gpiochip0/17", pull="down", debounce=0.05)) as watch:

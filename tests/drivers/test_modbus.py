@@ -1,7 +1,6 @@
 """Modbus boards that do not do as told, and contacts that share their bus."""
 
 import asyncio
-import contextlib
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -112,28 +111,39 @@ class DeadLink(Link):
         """Nothing lies beneath."""
 
 
-def silence(units: int, alive: set[int]) -> dict[str, float]:
-    """After how long each contact is told offline, of boards with eight relays and as many inputs, some then silent."""
-    bus = modbus.Bus(OutputOptions(port="/dev/none"), lambda: 0.0)
-    link, now, began, offline = DeadLink("/dev/none"), 100.0, 102.0, dict[str, float]()
-    for unit in range(1, units + 1):
-        for n in range(1, 9):
-            bus.coil(OutputOptions(port="/dev/none", unit=unit, channel=n), Point(f"{unit} channel {n}"))
-            bus.look(InputOptions(port="/dev/none", unit=unit, input=n), Point(f"{unit} input {n}"))
-    for subject in bus._subjects:
-        subject.begin(now)
-    while now < began + 10:
-        with contextlib.suppress(LinkLost):
-            bus._turn(link, now)
-        if bus._flight is not None and (now < began or bus._flight.subject.unit in alive):
-            now += 0.03
-            bus._heard(reply_to(bus._flight.request), now)
-        else:
-            now += max(bus._wait(now), 0.001)
-        for point in (point for subject in bus._subjects for point in subject.points):
-            if now > began and not point.online:
-                offline.setdefault(point.name, now - began)
-    return offline
+class TimedBus:
+    """Boards with eight relays and as many inputs, on a bus whose time is ours; `alive` are those that answer."""
+
+    def __init__(self, units: int) -> None:
+        self.now = 100.0
+        self.alive = set(range(1, units + 1))
+        self.bus = modbus.Bus(OutputOptions(port="/dev/none"), lambda: 0.0)
+        self._link = DeadLink("/dev/none")
+        for unit in self.alive:
+            for n in range(1, 9):
+                self.bus.coil(OutputOptions(port="/dev/none", unit=unit, channel=n), Point(f"{unit} channel {n}"))
+                self.bus.look(InputOptions(port="/dev/none", unit=unit, input=n), Point(f"{unit} input {n}"))
+        for subject in self.bus._subjects:
+            subject.begin(self.now)
+
+    def offline(self) -> set[str]:
+        """Which contacts are."""
+        return {point.name for subject in self.bus._subjects for point in subject.points if not point.online}
+
+    def run(self, seconds: float) -> None:
+        """Let time pass, or until nobody answers any more."""
+        end = self.now + seconds
+        while self.now < end:
+            try:
+                self.bus._turn(self._link, self.now)
+            except LinkLost:
+                return
+            flight = self.bus._flight
+            if flight is not None and flight.subject.unit in self.alive:
+                self.now += 0.03
+                self.bus._heard(reply_to(flight.request), self.now)
+            else:
+                self.now += max(self.bus._wait(self.now), 0.001)
 
 
 def reply_to(request: Message) -> Message:
@@ -144,10 +154,26 @@ def reply_to(request: Message) -> Message:
 @pytest.mark.parametrize(("units", "alive"), [(1, set()), (2, {2}), (4, set()), (4, {2, 3, 4})])
 async def test_who_is_silent_is_offline_within_three_seconds(units: int, alive: set[int]) -> None:
     """However many contacts there are on the line; and nobody else is."""
-    offline = silence(units, alive)
-    dead = set(range(1, units + 1)) - alive
-    assert set(offline) == {f"{unit} {kind} {n}" for unit in dead for kind in ("channel", "input") for n in range(1, 9)}
-    assert max(offline.values()) < 3
+    line = TimedBus(units)
+    line.run(2)
+    assert line.offline() == set()
+    dead, line.alive = line.alive - alive, alive
+    line.run(3)
+    assert line.offline() == {
+        f"{unit} {kind} {n}" for unit in dead for kind in ("channel", "input") for n in range(1, 9)
+    }
+
+
+async def test_a_unit_that_is_back_is_back_with_all_that_it_has() -> None:
+    """One of its contacts is asked each second; the first answer wakes the others."""
+    line = TimedBus(2)
+    line.run(2)
+    line.alive = {2}
+    line.run(10)
+    assert len(line.offline()) == 16
+    line.alive = {1, 2}
+    line.run(3)
+    assert line.offline() == set()
 
 
 async def test_a_relay_that_is_refused_an_answer_takes_nothing_along(tmp_path: Path) -> None:
@@ -196,11 +222,12 @@ async def test_off_is_put_until_it_is_echoed(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-async def test_an_opening_is_not_made_up_for_when_its_board_was_silent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("units", [(1,), (1, 2)])
+async def test_an_opening_is_not_made_up_for_when_its_board_was_silent(units: tuple[int, ...], tmp_path: Path) -> None:
     """On was asked for and taken back while the board heard nothing: back again, it never closes."""
-    board = EmulatedModbus()
+    board, ports = EmulatedModbus(units), Ports(lambda: 0.0)
     async with PtyHost(board, tmp_path / "bus") as host:
-        output = relay(host.port)
+        output, *_ = [relay(host.port, ports, unit=unit) for unit in units]
         async with watching(output) as watch:
             await watch.online()
             board.deaf.add(1)
@@ -304,6 +331,18 @@ async def test_a_timed_relay_opens_without_us(tmp_path: Path) -> None:
     assert [on for _, _, _, on in board.changes] == [True]
 
 
+async def test_whoever_watches_later_hears_all_that_is_the_case(tmp_path: Path) -> None:
+    """The bus runs for another contact; the input's level is known before anybody asks."""
+    board, ports = EmulatedModbus(), Ports(lambda: 0.0)
+    async with PtyHost(board, tmp_path / "bus") as host:
+        output, eye = relay(host.port, ports), sensor(host.port, ports)
+        async with watching(output) as watch:
+            await watch.online()
+            await eventually(lambda: eye._point.online)
+            async with watching(eye) as seen:
+                await seen.until(lambda report: report == Level(False))
+
+
 async def test_late_and_foreign_answers_are_nothing() -> None:
     """An echo with another transaction's number acknowledges nothing."""
     board = EmulatedModbus()
@@ -392,3 +431,13 @@ def test_no_change_is_left_out_while_the_bus_is_busy() -> None:
         coil.answered(sent[-1], sent[-1], 0.0)
     assert sent == [put_coil(1, 0, on=on) for on in (True, False, True)]
     assert coil.due == CHECK_S
+
+
+def test_what_waits_when_the_board_falls_silent_is_not_given_later() -> None:
+    """An opening and its end were under way: what is left of them is the end."""
+    coil = Coil(1, OutputOptions(port="/dev/none"), point := Point("channel 1"))
+    point.say(Condition(True))
+    for on in (True, False):
+        coil.order(on=on, now=0.0)
+    coil.failed("silent", 1.0)
+    assert coil.request() == put_coil(1, 0, on=False)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gated.config import ConfigError, load
+from gated.config import ConfigError, load, warnings
 from gated.config_problem import Problem
 
 HEAD = 'site = "s"\ngate = "g"\n'
@@ -61,6 +61,15 @@ def test_a_port_has_one_speed(tmp_path: Path, key: str, value: str, said: str) -
     """What belongs to the port is the same for all on it, relays and inputs."""
     found = problems(tmp_path, modbus("barrier", f"{key} = {value}"), modbus("passed", "input = 2"))
     assert found == [f"lanes.l1.passed.{key}: {said} at lanes.l0.barrier"]
+
+
+def test_a_chip_that_is_not_there_is_a_warning(tmp_path: Path) -> None:
+    """As a port is; of a label nothing can be said without asking the kernel."""
+    assert complaints(tmp_path, 'barrier = { driver = "gpio", line = "gpiochip99/17" }') == ()
+    told = [text for text in warnings(load(tmp_path / "gate.toml")) if "barrier" in text]
+    assert told == ['lanes.l0.barrier.line: "gpiochip99/17" is not there; plug the device in or correct the line']
+    assert complaints(tmp_path, 'barrier = { driver = "gpio", line = "GPIO17" }') == ()
+    assert not [text for text in warnings(load(tmp_path / "gate.toml")) if "barrier" in text]
 
 
 def test_a_timed_relay_has_its_reach(tmp_path: Path) -> None:
