@@ -12,7 +12,9 @@ import contextlib
 import fcntl
 import os
 import socket
+import struct
 import termios
+import time
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -21,6 +23,9 @@ from drivers.threads import in_thread
 from drivers.words import why
 
 CONNECT_TIMEOUT_S: Final = 4.0
+LAST_WORDS_S: Final = 0.05
+"""How long closing may hold up everything else: 48 bytes at 9600 baud."""
+_LOOK_S: Final = 0.001
 _KEEPALIVE: Final = (
     (socket.TCP_KEEPIDLE, 10),  # s of silence before the first probe
     (socket.TCP_KEEPINTVL, 5),  # s between probes
@@ -86,8 +91,8 @@ class SerialOpener:
         fd = device.fileno()
 
         def shut() -> None:
-            with contextlib.suppress(termios.error):  # a device that is gone; else: close would wait for its output
-                termios.tcflush(fd, termios.TCIOFLUSH)
+            with contextlib.suppress(OSError, termios.error):  # a device that is gone
+                _last_words(fd)
             device.close()
 
         try:
@@ -210,6 +215,25 @@ def tcp_link(port: str, connection: socket.socket) -> FdLink:
         connection.setsockopt(socket.IPPROTO_TCP, option, value)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     return FdLink(port, connection.fileno(), connection.close)
+
+
+def _last_words(fd: int) -> None:
+    """Let what was written last go out, such as a relay's Off at the end; what the device does not take is dropped.
+
+    Closing would wait for all of it, for half a minute at a device that takes nothing.
+    """
+    until = time.monotonic() + LAST_WORDS_S
+    while _unsent(fd):
+        if time.monotonic() > until:
+            termios.tcflush(fd, termios.TCOFLUSH)
+            return
+        time.sleep(_LOOK_S)  # tcdrain has no limit
+
+
+def _unsent(fd: int) -> int:
+    """How many bytes the kernel has not handed to the device."""
+    found: int = struct.unpack("i", fcntl.ioctl(fd, termios.TIOCOUTQ, bytes(4)))[0]
+    return found
 
 
 def _prepare(fd: int) -> None:

@@ -65,6 +65,22 @@ async def test_a_write_that_does_not_fit_is_an_error() -> None:
         link.write(b"x")
 
 
+async def test_what_was_written_last_goes_out() -> None:
+    """A relay is told Off at the end, and the port is closed at once behind it."""
+    off = bytes.fromhex("a00100a1")
+    for _ in range(20):
+        device, host = os.openpty()
+        try:
+            link = await SerialOpener(os.ttyname(host), 9600).open()
+            link.write(off)
+            link.close()
+            os.set_blocking(device, False)
+            assert os.read(device, 100) == off
+        finally:
+            os.close(device)
+            os.close(host)
+
+
 async def test_discard_forgets_what_was_not_read() -> None:
     """What comes after it is read."""
     ours, theirs = socket.socketpair()

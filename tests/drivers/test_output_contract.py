@@ -100,7 +100,7 @@ async def test_set_moves_the_contact(case: Case, tmp_path: Path) -> None:
     assert case.changes(board) == [(3, True), (3, False)]
 
 
-@pytest.mark.parametrize("case", [modbus("pty"), modbus("tcp"), GPIO], ids=lambda case: f"{case.driver}-{case.kind}")
+@of_each_driver
 async def test_what_was_asked_for_before_the_end_is_done(case: Case, tmp_path: Path) -> None:
     """On and off in one breath, and the device is let go: both have arrived, in order."""
     board = case.device(tmp_path)
