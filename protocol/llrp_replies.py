@@ -1,0 +1,221 @@
+"""What an LLRP reader says: tags, refusals, events, what it can do and how it is set. See `protocol.llrp`.
+
+- A report of a tag that does not add up is none. One without an EPC, or with two, is none.
+- A response that does not say that it is well is none that can be relied on: `status` gives None.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from protocol.gen2 import is_epc
+from protocol.llrp import FIXED_BYTES, Kind, Message, Param, having, parameters, uint
+
+SUCCESS: Final = 0
+
+_STATUS_HEAD_BYTES: Final = 4  # code, and length of the text
+_DEPTH_MAX: Final = 8
+_TEXT_MAX: Final = 200
+_BYTE_BITS: Final = 8
+_PLUGGED: Final = 0x80
+_NAMES: Final[dict[int, str]] = {  # as makers' manuals write them
+    Param.ROSPEC: "ROSpec",
+    Param.RO_BOUNDARY_SPEC: "ROBoundarySpec",
+    Param.ROSPEC_START_TRIGGER: "ROSpecStartTrigger",
+    Param.ROSPEC_STOP_TRIGGER: "ROSpecStopTrigger",
+    Param.AISPEC: "AISpec",
+    Param.AISPEC_STOP_TRIGGER: "AISpecStopTrigger",
+    Param.INVENTORY_PARAMETER_SPEC: "InventoryParameterSpec",
+    Param.KEEPALIVE_SPEC: "KeepaliveSpec",
+    Param.ANTENNA_CONFIGURATION: "AntennaConfiguration",
+    Param.RF_TRANSMITTER: "RFTransmitter",
+    Param.EVENTS_AND_REPORTS: "EventsAndReports",
+    Param.RO_REPORT_SPEC: "ROReportSpec",
+    Param.TAG_REPORT_CONTENT_SELECTOR: "TagReportContentSelector",
+    Param.READER_EVENT_NOTIFICATION_SPEC: "ReaderEventNotificationSpec",
+    Param.EVENT_NOTIFICATION_STATE: "EventNotificationState",
+    Param.C1G2_INVENTORY_COMMAND: "C1G2InventoryCommand",
+    Param.C1G2_SINGULATION_CONTROL: "C1G2SingulationControl",
+}
+_WRONG: Final = (  # 100 to 108 of a message, 200 to 208 of a parameter
+    "a parameter is wrong",
+    "a field is wrong",
+    "a parameter is not expected",
+    "a parameter is missing",
+    "a parameter is there twice",
+    "a parameter is there too often",
+    "a field has too many entries",
+    "a parameter is unknown to it",
+    "a field is unknown to it",
+)
+_CODES: Final = {
+    **{base + number: words for base in (100, 200) for number, words in enumerate(_WRONG)},
+    109: "it does not support this message",
+    110: "it does not speak LLRP 1.0.1",
+    111: "it does not support a parameter",
+    209: "it does not support a parameter",
+    300: "not valid",
+    301: "out of range",
+    401: "the reader itself has a fault",
+}
+
+
+class Attempt(IntEnum):
+    """What became of a connection (ConnectionAttemptEvent)."""
+
+    SUCCESS = 0
+    READER_CALLED_ALREADY = 1
+    CLIENT_CONNECTED_ALREADY = 2
+    FAILED = 3
+    ANOTHER_ATTEMPTED = 4
+
+
+class RoSpecEvent(IntEnum):
+    """What became of an inventory."""
+
+    BEGUN = 0
+    ENDED = 1
+    PREEMPTED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """One report of a tag; None is what was not told. `rssi` is dBm, `first_seen_us` UTC by the reader's own clock."""
+
+    epc: bytes
+    antenna: int | None = None
+    rssi: int | None = None
+    first_seen_us: int | None = None
+    count: int | None = None
+
+
+def tags(message: Message) -> tuple[Tag, ...]:
+    """The tags that a RO_ACCESS_REPORT tells of, in its order; none in any other message."""
+    if message.kind != Kind.RO_ACCESS_REPORT:
+        return ()
+    reports = (_tag(one.value) for one in having(message.body, Param.TAG_REPORT_DATA))
+    return tuple(tag for tag in reports if tag is not None)
+
+
+def _tag(report: bytes) -> Tag | None:
+    told: dict[int, int] = {}
+    epcs: list[bytes] = []
+    for one in parameters(report) or ():
+        if one.kind == Param.EPC_96:
+            epcs.append(one.value)
+        elif one.kind == Param.EPC_DATA:
+            epcs.append(_of_bits(one.value))
+        else:
+            told.setdefault(one.kind, int.from_bytes(one.value, "big", signed=one.kind == Param.PEAK_RSSI))
+    if len(epcs) != 1 or not is_epc(epcs[0]):
+        return None
+    asked = (Param.ANTENNA_ID, Param.PEAK_RSSI, Param.FIRST_SEEN_UTC, Param.TAG_SEEN_COUNT)
+    return Tag(epcs[0], *(told.get(kind) for kind in asked))
+
+
+def _of_bits(value: bytes) -> bytes:
+    """The EPC of an EPCData: a count of bits, and these; b"" where they are no whole bytes, or not as many."""
+    bits, epc = uint(value[:2]), value[2:]
+    return epc if bits == len(epc) * _BYTE_BITS else b""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Whether the reader did as asked; `details` are where the fault is, from the outside inward."""
+
+    code: int
+    text: str = ""
+    details: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The refusal in words for a technician: what is wrong, in which parameter, and what the reader says itself."""
+        said = [_CODES.get(self.code, f"error {self.code}")]
+        said += [f"in {', '.join(self.details)}"] if self.details else []
+        said += [f'it says "{self.text}"'] if self.text else []
+        return "; ".join(said)
+
+
+def status(message: Message) -> Status | None:
+    """The LLRPStatus of a response or an ERROR_MESSAGE; None where it has none that adds up."""
+    fixed = FIXED_BYTES.get(message.kind, 0)
+    value = next((one.value for one in having(message.body[fixed:], Param.LLRP_STATUS)), b"")
+    end = _STATUS_HEAD_BYTES + uint(value[2:4])
+    if len(value) < max(end, _STATUS_HEAD_BYTES):
+        return None
+    text = value[_STATUS_HEAD_BYTES:end].decode(errors="replace")
+    shown = "".join(letter if letter.isprintable() else " " for letter in text)[:_TEXT_MAX].strip()
+    return Status(uint(value[:2]), shown, tuple(_details(value[end:], _DEPTH_MAX)))
+
+
+def _details(data: bytes, depth: int) -> Iterator[str]:
+    for one in (parameters(data) or ()) if depth else ():
+        number, code = uint(one.value[:2]), uint(one.value[2:4])
+        words = _CODES.get(code, f"error {code}")
+        if one.kind == Param.FIELD_ERROR:
+            yield f"field {number} ({words})"
+        elif one.kind == Param.PARAMETER_ERROR:
+            yield f"{_NAMES.get(number, f'parameter {number}')} ({words})"
+            yield from _details(one.value[4:], depth - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a reader tells of itself: a connection, inventories by id, antennas and whether they are plugged in."""
+
+    attempt: int | None = None
+    closing: bool = False
+    rospecs: tuple[tuple[int, int], ...] = ()
+    antennas: tuple[tuple[int, bool], ...] = ()
+
+
+def event(message: Message) -> Event:
+    """The events in a READER_EVENT_NOTIFICATION; an empty one in any other message."""
+    if message.kind != Kind.READER_EVENT_NOTIFICATION:
+        return Event()
+    inside = b"".join(one.value for one in having(message.body, Param.READER_EVENT_NOTIFICATION_DATA)[:1])
+    attempts = [uint(one.value[:2]) for one in having(inside, Param.CONNECTION_ATTEMPT_EVENT, 2)]
+    return Event(
+        attempts[0] if attempts else None,
+        bool(having(inside, Param.CONNECTION_CLOSE_EVENT)),
+        tuple((one.value[0], uint(one.value[1:5])) for one in having(inside, Param.ROSPEC_EVENT, 9)),
+        tuple((uint(one.value[1:3]), one.value[0] != 0) for one in having(inside, Param.ANTENNA_EVENT, 3)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """How many antennas a reader has, 0 where it does not tell, and its power levels: index and dBm."""
+
+    antennas: int = 0
+    powers: tuple[tuple[int, float], ...] = ()
+
+
+def capabilities(message: Message) -> Capabilities:
+    """What a GET_READER_CAPABILITIES_RESPONSE tells."""
+    general = having(message.body, Param.GENERAL_DEVICE_CAPABILITIES, 2)
+    regulatory = having(message.body, Param.REGULATORY_CAPABILITIES, 4)  # country and standard stand in front
+    bands = [band for one in regulatory for band in having(one.value[4:], Param.UHF_BAND_CAPABILITIES)]
+    levels = [level.value for band in bands for level in having(band.value, Param.TRANSMIT_POWER_LEVEL, 4)]
+    powers = tuple((uint(value[:2]), int.from_bytes(value[2:4], "big", signed=True) / 100) for value in levels)
+    return Capabilities(uint(general[0].value[:2]) if general else 0, powers)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a reader's antennas are: hop table and channel of each that told, and which are plugged in and which not."""
+
+    bands: dict[int, tuple[int, int]]
+    plugged: dict[int, bool]
+
+
+def settings(message: Message) -> Settings:
+    """What a GET_READER_CONFIG_RESPONSE tells of the antennas."""
+    bands = {
+        uint(one.value[:2]): (uint(sender.value[:2]), uint(sender.value[2:4]))
+        for one in having(message.body, Param.ANTENNA_CONFIGURATION, 2)
+        for sender in having(one.value[2:], Param.RF_TRANSMITTER, 6)
+    }
+    properties = having(message.body, Param.ANTENNA_PROPERTIES, 5)
+    return Settings(bands, {uint(one.value[1:3]): bool(one.value[0] & _PLUGGED) for one in properties})
