@@ -56,15 +56,15 @@ class Driver:
     """A driver as the configuration sees it.
 
     `options` are all keys but `driver`; `make(name, options, ports)` makes the device of a lane; `address(options)`
-    names the address on a shared port ("channel 1"), None where the driver has the port to itself. `place` is the
-    option that says where the device is, and `common` are those that all devices of one place must agree on.
+    names the address on a shared port ("channel 1"), or several, None where the device takes the whole port. `place` is
+    the option that says where the device is, and `common` are those that all devices of one place must agree on.
     """
 
     name: str
     role: Role
     options: type[BaseModel]
     make: Callable[[str, Any, Ports], Reader | Output | Input]
-    address: Callable[[Any], str | None] = lambda _: None
+    address: Callable[[Any], str | tuple[str, ...] | None] = lambda _: None
     place: str = "port"
     common: tuple[str, ...] = ()
 
@@ -75,6 +75,7 @@ _BUILT_IN: Final = {
         "uhf18": "drivers.uhf18",
         "rsu": "drivers.rsu",
         "m100": "drivers.m100",
+        "llrp": "drivers.llrp",
         "wiegand": "drivers.wiegand",
     },
     Role.OUTPUT: {

@@ -37,13 +37,13 @@ _PLACEHOLDER: Final = re.compile(r"…|\.\.\.|<[^<>]*>|\b(?:change[-_ ]?me|todo|
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    """A device in the document whose driver is known. Where its options are wrong, its address is not `known`."""
+    """A device in the document whose driver is known. Where its options are wrong, its addresses are not `known`."""
 
     path: KeyPath
     driver: str
     place: str
     port: str
-    address: str | None = None
+    addresses: tuple[str, ...] = ()
     known: bool = False
     common: Mapping[str, Any] = field(default_factory=dict)
 
@@ -164,29 +164,41 @@ def _placed(document: Mapping[str, Any]) -> Iterator[_Placed]:
             yield _Placed(path, name, found.place, same)  # safe: the models report it
         else:
             common = {key: getattr(accepted, key) for key in found.common}
-            yield _Placed(path, name, found.place, same, found.address(accepted), known=True, common=common)
+            address = found.address(accepted) or ()
+            addresses = (address,) if isinstance(address, str) else address
+            yield _Placed(path, name, found.place, same, addresses, known=True, common=common)
 
 
 def _ports(devices: list[_Placed]) -> Iterator[Problem]:
     """What is shared that cannot be shared."""
     first: dict[str, _Placed] = {}
-    taken: dict[tuple[str, str | None], _Placed] = {}
+    taken: dict[str, list[_Placed]] = {}
     for device in devices:
         owner = first.setdefault(device.port, device)
         path = (*device.path, device.place)
         if owner.driver != device.driver:
             said = f'{shown(device.port)} already belongs to driver "{owner.driver}" at {key_path(owner.path)}'
             yield Problem(path, said, f"one {device.place} takes one driver")
-            continue
-        other = taken.setdefault((device.port, device.address), device) if device.known else device
-        if other is device:
-            continue
-        if device.address is None:
-            said = f"{shown(device.port)} is already used by {key_path(other.path)}"
-            yield Problem(path, said, f'a {device.place} of driver "{device.driver}" takes one device')
-        else:
-            said = f"{device.address} of {shown(device.port)} is already used by {key_path(other.path)}"
-            yield Problem(device.path, said, "each address takes one device")
+        elif device.known:
+            others = taken.setdefault(device.port, [])
+            clashes = [problem for other in others if (problem := _clash(device, other)) is not None]
+            yield from clashes[:1]
+            if not clashes:
+                others.append(device)
+
+
+def _clash(device: _Placed, other: _Placed) -> Problem | None:
+    """What two devices of one driver cannot both have of their port."""
+    if both := [address for address in device.addresses if address in other.addresses]:
+        said = f"{both[0]} of {shown(device.port)} is already used by {key_path(other.path)}"
+        return Problem(device.path, said, "each address takes one device")
+    if device.addresses and other.addresses:
+        return None
+    said = f"{shown(device.port)} is already used by {key_path(other.path)}"
+    right = f'a {device.place} of driver "{device.driver}" takes one device'
+    if device.addresses or other.addresses:
+        right = "say at each of both which part of it is its own"
+    return Problem((*device.path, device.place), said, right)
 
 
 def _agreed(devices: list[_Placed]) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from drivers.emulated.contact import EmulatedContact
 from drivers.emulated.em4100 import EmulatedEm4100
 from drivers.emulated.host import Device
 from drivers.emulated.lcus import EmulatedLcus
+from drivers.emulated.llrp import EmulatedLlrp
 from drivers.emulated.m100 import EmulatedM100
 from drivers.emulated.modbus import EmulatedModbus
 from drivers.emulated.rsu import EmulatedRsu
@@ -20,6 +21,7 @@ def emulated(driver_name: str) -> Device:
         "contact": EmulatedContact,
         "em4100": EmulatedEm4100,
         "lcus": EmulatedLcus,
+        "llrp": EmulatedLlrp,
         "m100": EmulatedM100,
         "modbus": EmulatedModbus,
         "rsu": EmulatedRsu,

@@ -9,7 +9,7 @@ import contextlib
 import os
 import tty
 from pathlib import Path
-from typing import Final, Protocol, Self
+from typing import Final, Protocol, Self, runtime_checkable
 
 _CHUNK_BYTES: Final = 4096
 
@@ -19,6 +19,19 @@ class Device(Protocol):
 
     def receive(self, data: bytes) -> bytes:
         """Take the host's bytes; the device's answer, b"" for none."""
+        ...
+
+
+@runtime_checkable
+class Greeting(Protocol):
+    """A device that speaks first on each connection, and may turn a host away."""
+
+    def connected(self) -> tuple[bytes, bool]:
+        """A host has connected: what to say to it, and whether it may stay."""
+        ...
+
+    def disconnected(self) -> None:
+        """The host that stayed is gone."""
         ...
 
 
@@ -140,9 +153,15 @@ class _Line(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            self._transport = transport
-            self._lines.add(transport)
+        if not isinstance(transport, asyncio.Transport):
+            return
+        hello, stays = self._device.connected() if isinstance(self._device, Greeting) else (b"", True)
+        transport.write(hello)
+        if not stays:
+            transport.close()
+            return
+        self._transport = transport
+        self._lines.add(transport)
 
     def data_received(self, data: bytes) -> None:
         if self._transport is not None:
@@ -151,3 +170,5 @@ class _Line(asyncio.Protocol):
     def connection_lost(self, _: Exception | None) -> None:
         if self._transport is not None:
             self._lines.discard(self._transport)
+            if isinstance(self._device, Greeting):
+                self._device.disconnected()

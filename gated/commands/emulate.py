@@ -19,6 +19,7 @@ PORT_MAX: Final = 65_535
 PRESENT_S: Final = 0.5
 DEVICES: Final = {
     "em4100": "a tag's 10 hex digits: it is held before the reader for half a second",
+    "llrp": "as uhf18, at antenna 1, or EPC@ANTENNA; always on TCP",
     "m100": "as uhf18",
     "rsu": "an on-board unit's 8 hex digits and its plate: they stand before the antenna for two seconds",
     "uhf18": "+EPC enters the field, -EPC leaves it, EPC passes through it for two seconds",
@@ -27,6 +28,7 @@ DEVICES: Final = {
     "contact": "1 closes the contact, 0 opens it",
     "modbus": "+N closes input N of unit 1, -N opens it; each relay that moves is printed (RTU, or TCP with --tcp)",
 }
+_ON_TCP: Final = "llrp"
 _THROUGH_S: Final = 2.0
 
 
@@ -58,6 +60,10 @@ def add(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run until the lines end, or Ctrl-C."""
+    if args.driver == _ON_TCP and args.link is not None:
+        raise Failure(f"{_ON_TCP} is on TCP only: leave out --link", Status.USAGE)
+    if args.driver == _ON_TCP and args.tcp is None:
+        args.tcp = FREE
     try:
         lines = args.file.open() if args.file is not None else sys.stdin
     except OSError as error:
@@ -75,6 +81,7 @@ async def _emulate(args: argparse.Namespace, source: int) -> None:
     from drivers.emulated import emulated  # noqa: PLC0415 - not for --help
     from drivers.emulated.host import PtyHost, TcpHost  # noqa: PLC0415 - the same
     from drivers.emulated.lcus import EmulatedLcus  # noqa: PLC0415 - the same
+    from drivers.emulated.llrp import EmulatedLlrp  # noqa: PLC0415 - the same
     from drivers.emulated.m100 import EmulatedM100  # noqa: PLC0415 - the same
     from drivers.emulated.modbus import EmulatedModbus  # noqa: PLC0415 - the same
 
@@ -90,7 +97,8 @@ async def _emulate(args: argparse.Namespace, source: int) -> None:
         raise Failure(f"{where or 'a pty'} cannot be had: {why}", Status.UNREACHABLE) from error
     async with host, asyncio.TaskGroup() as group:
         say_now(f'{{ driver = "{args.driver}", port = "{host.port}" }}')
-        rounds = group.create_task(device.run(host), name="rounds") if isinstance(device, EmulatedM100) else None
+        unasked = device.run(host) if isinstance(device, EmulatedLlrp | EmulatedM100) else None
+        rounds = group.create_task(unasked, name="rounds") if unasked is not None else None
         async for line in _lines(source):
             await _feed(device, host, line)
         if rounds is not None:
@@ -110,6 +118,7 @@ async def _feed(device: object, host: "PtyHost | TcpHost", line: str) -> None:
 
     from drivers.emulated.contact import EmulatedContact  # noqa: PLC0415 - the same
     from drivers.emulated.em4100 import EmulatedEm4100  # noqa: PLC0415 - the same
+    from drivers.emulated.llrp import EmulatedLlrp  # noqa: PLC0415 - the same
     from drivers.emulated.m100 import EmulatedM100  # noqa: PLC0415 - the same
     from drivers.emulated.modbus import EmulatedModbus  # noqa: PLC0415 - the same
     from drivers.emulated.rsu import EmulatedRsu  # noqa: PLC0415 - the same
@@ -124,11 +133,11 @@ async def _feed(device: object, host: "PtyHost | TcpHost", line: str) -> None:
                 await device.present(host, line, _THROUGH_S)
             case EmulatedWiegand():
                 host.send(device.line(line))
-            case EmulatedUhf18() | EmulatedM100() if line.startswith("+"):
+            case EmulatedUhf18() | EmulatedM100() | EmulatedLlrp() if line.startswith("+"):
                 device.enter(line[1:])
-            case EmulatedUhf18() | EmulatedM100() if line.startswith("-"):
+            case EmulatedUhf18() | EmulatedM100() | EmulatedLlrp() if line.startswith("-"):
                 device.leave(line[1:])
-            case EmulatedUhf18() | EmulatedM100():
+            case EmulatedUhf18() | EmulatedM100() | EmulatedLlrp():
                 device.enter(line)
                 await asyncio.sleep(_THROUGH_S)
                 device.leave(line)

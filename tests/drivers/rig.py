@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self, cast
 import serial
 from serial.rfc2217 import PortManager
 
-from drivers.emulated.host import Device, PtyHost, TcpHost
+from drivers.emulated.host import Device, Greeting, PtyHost, TcpHost
 from drivers.port import Condition, Input, Output, Quiet, Reader
 from drivers.registry import Ports, Role, driver
 
@@ -134,6 +134,8 @@ class CallingHost:
         if self._line is not None:
             self._line.abort()
             self._line = None
+            if isinstance(self._device, Greeting):
+                self._device.disconnected()
 
     def send(self, data: bytes) -> None:
         """See Host."""
@@ -148,6 +150,8 @@ class CallingHost:
 
     def _made(self, transport: asyncio.Transport) -> Callable[[bytes], None]:
         self._line = transport
+        if isinstance(self._device, Greeting):
+            transport.write(self._device.connected()[0])
         return lambda data: transport.write(self._device.receive(data))
 
 

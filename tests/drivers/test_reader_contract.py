@@ -10,6 +10,7 @@ import pytest
 import serial
 
 from drivers.emulated.em4100 import EmulatedEm4100
+from drivers.emulated.llrp import EmulatedLlrp
 from drivers.emulated.m100 import EmulatedM100
 from drivers.emulated.rsu import EmulatedRsu
 from drivers.emulated.uhf18 import EmulatedUhf18
@@ -35,6 +36,10 @@ class Case:
     credential: str
     mode: str | None = None
     key: str = "mode"
+    kind: str = "pty"
+    """The line of the tests that want one of any kind."""
+    nowhere: str = "/dev/serial/by-id/none"
+    absent: str = "unplugged"
 
     def make(self, port: str) -> Any:
         """The driver on this port."""
@@ -54,7 +59,25 @@ RSU = [
 WIEGAND = Case(
     "wiegand", EmulatedWiegand, lambda device, host: host.send(device.line("26:123:45678")), "wiegand:26:123:45678"
 )
-CASES = [EM, ANSWER, ACTIVE, M100, WIEGAND, *RSU]
+
+
+def report(device: EmulatedLlrp, host: Host) -> None:
+    """A tag enters, and the inventory has its round."""
+    device.enter(EPC)
+    host.send(device.report())
+
+
+LLRP = Case(
+    "llrp",
+    EmulatedLlrp,
+    report,
+    f"epc:{EPC}",
+    kind="tcp",
+    nowhere="socket://127.0.0.1:9",
+    absent="refuses the connection",
+)
+CASES = [EM, ANSWER, ACTIVE, M100, WIEGAND, LLRP, *RSU]
+SERIAL = [case for case in CASES if case.kind == "pty"]
 LINES = [
     pytest.param(case, kind, id=f"{case.driver}-{case.mode}-{kind}")
     for case, kinds in (
@@ -63,6 +86,7 @@ LINES = [
         (ACTIVE, ("pty", "tcp", "listen")),
         (M100, ("pty", "tcp", "rfc2217")),
         (WIEGAND, ("pty", "tcp", "listen")),
+        (LLRP, ("tcp", "listen")),
         *((case, ("pty", "tcp")) for case in RSU),
     )
     for kind in kinds
@@ -103,13 +127,13 @@ async def test_unplugged_is_offline_and_plugged_in_is_online(case: Case, kind: s
 async def test_nobody_there_is_said_once_and_then_quiet(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """An absent device is one Condition; what follows is Quiet, however often it is tried."""
     monkeypatch.setattr("drivers.link._QUIET_PACE_S", 0.1)
-    async with watching(case.make("/dev/serial/by-id/none")) as watch:
+    async with watching(case.make(case.nowhere)) as watch:
         await watch.until(lambda report: report == Quiet(), 1)
         assert [type(report) for report in watch.reports[:2]] == [Condition, Quiet]
-        assert "unplugged" in watch.conditions[0].why
+        assert case.absent in watch.conditions[0].why
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.driver}-{case.mode}")
+@pytest.mark.parametrize("case", SERIAL, ids=lambda case: f"{case.driver}-{case.mode}")
 async def test_leaving_closes_the_device(case: Case, tmp_path: Path) -> None:
     """When the iteration is left the port is free for another program."""
     async with hosted("pty", case.device(), tmp_path) as host:
@@ -125,7 +149,7 @@ async def test_bytes_from_before_never_count(case: Case, tmp_path: Path, monkeyp
     """What lay in the port before it was opened is no sighting."""
     monkeypatch.setattr("drivers.link._QUIET_PACE_S", 0.1)
     device = case.device()
-    async with hosted("pty", device, tmp_path) as host:
+    async with hosted(case.kind, device, tmp_path) as host:
         if case is ANSWER:
             host.send(EmulatedUhf18().push(EPC))
         else:
@@ -140,7 +164,7 @@ async def test_bytes_from_before_never_count(case: Case, tmp_path: Path, monkeyp
 async def test_garbage_harms_nothing(case: Case, tmp_path: Path) -> None:
     """Noise on the line is neither a sighting nor the end of the link."""
     device = case.device()
-    async with hosted("pty", device, tmp_path) as host, watching(case.make(host.port)) as watch:
+    async with hosted(case.kind, device, tmp_path) as host, watching(case.make(host.port)) as watch:
         await watch.online()
         host.send(bytes(range(256)) + b"\x02\x02\xff\x11\x00\xee\xbb\x02")
         case.show(device, host)

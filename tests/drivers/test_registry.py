@@ -21,7 +21,7 @@ def test_each_driver_is_what_it_says(role: Role, name: str) -> None:
     assert (found.name, found.role) == (name, role)
     assert all(field.description for field in found.options.model_fields.values())
     place, wrong, words = (found.place, "COM 3", "is no port") if name != "gpio" else ("line", "GPIO 3", "is no line")
-    right = {place: "/dev/x" if name != "gpio" else "gpiochip0/3"}
+    right = {place: {"gpio": "gpiochip0/3", "llrp": "socket://10.0.0.9:5084"}.get(name, "/dev/x")}
     options = found.options.model_validate(right)
     assert set(found.common) <= set(found.options.model_fields)
     make = {Role.READER: make_reader, Role.OUTPUT: make_output, Role.INPUT: make_input}[role]
@@ -38,7 +38,7 @@ def test_each_driver_is_what_it_says(role: Role, name: str) -> None:
 def test_names_of_each_role() -> None:
     """What the configuration may say."""
     assert {role: names(role) for role in Role} == {
-        Role.READER: ("em4100", "m100", "rsu", "uhf18", "wiegand"),
+        Role.READER: ("em4100", "llrp", "m100", "rsu", "uhf18", "wiegand"),
         Role.OUTPUT: ("gpio", "lcus", "modbus"),
         Role.INPUT: ("contact", "gpio", "modbus"),
     }
@@ -46,7 +46,7 @@ def test_names_of_each_role() -> None:
 
 def test_an_unknown_driver_is_answered_with_the_known() -> None:
     """And so is one of another role."""
-    with pytest.raises(UnknownDriver, match="no reader driver 'uhf81'; reader drivers are em4100, m100, rsu, uhf18"):
+    with pytest.raises(UnknownDriver, match="no reader driver 'uhf81'; reader drivers are em4100, llrp, m100"):
         driver("uhf81", Role.READER)
     with pytest.raises(UnknownDriver, match="'lcus' drives outputs; reader drivers are"):
         driver("lcus", Role.READER)

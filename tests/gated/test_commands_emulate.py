@@ -16,6 +16,10 @@ import pytest
 from gated.__main__ import main
 from protocol.em4100 import Em4100Codec
 from protocol.lcus import Switch
+from protocol.llrp import Kind, LlrpCodec
+from protocol.llrp_replies import Tag as LlrpTag
+from protocol.llrp_replies import tags
+from protocol.llrp_requests import Antenna, add_rospec, of_rospec
 from protocol.m100 import M100Codec, Tag, multi_poll
 from protocol.modbus import Function, RtuCodec, answers, put_coil, read, values
 from protocol.wiegand import Card, Format
@@ -161,6 +165,22 @@ def test_m100() -> None:
             tag = next(filter(None, tags), None)
         os.close(descriptor)
     assert tag.epc == bytes.fromhex("E200001D7315016521408FC6")
+
+
+def test_llrp(capsys: pytest.CaptureFixture[str]) -> None:
+    """On TCP without a word about it; a tag that is typed is at its antenna, for an inventory that has that."""
+    with emulated("llrp") as (keyboard, _, port):
+        number = int(port.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", number), timeout=10) as host:
+            keyboard.write(f"+{'AB' * 12}@9\n+{'AB' * 12}@2\n")
+            keyboard.flush()
+            host.sendall(add_rospec((Antenna(2, 0),)).to_bytes() + of_rospec(Kind.START_ROSPEC).to_bytes())
+            codec, seen = LlrpCodec(), list[LlrpTag]()
+            while not seen:
+                seen = [tag for message in codec.feed(host.recv(4096)) for tag in tags(message)]
+    assert (seen[0].epc, seen[0].antenna) == (b"\xab" * 12, 2)
+    assert main(["emulate", "llrp", "--link", "reader"]) == 2
+    assert "on TCP only" in capsys.readouterr().err
 
 
 def test_wiegand() -> None:

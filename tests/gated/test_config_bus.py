@@ -93,3 +93,29 @@ def test_what_is_no_line(tmp_path: Path, line: str) -> None:
     found = problems(tmp_path, f'barrier = {{ driver = "gpio", line = "{line}" }}')
     assert len(found) == 1
     assert found[0].startswith("lanes.l0.barrier.line")
+
+
+@pytest.mark.parametrize(
+    ("antennas", "said"),
+    [
+        (("antennas = [1, 2]", "antennas = [3]"), []),
+        (("antennas = [1, 2]", "antennas = [3, 2]"), ["lanes.l1.readers[1]: antenna 2 of", "each address"]),
+        (("antennas = [1]", ""), ["lanes.l1.readers[1].port:", "which part of it is its own"]),
+        (("", ""), ["lanes.l1.readers[1].port:", "takes one device"]),
+    ],
+)
+def test_lanes_share_a_reader_by_its_antennas(tmp_path: Path, antennas: tuple[str, str], said: list[str]) -> None:
+    """Each antenna is one lane's; one that names none has them all."""
+    file = tmp_path / "gate.toml"
+    text = HEAD + f'state = "{tmp_path}"\n'
+    for n, own in enumerate(antennas):
+        llrp = f'{{ driver = "llrp", port = "socket://10.0.0.9:5084", {own or "session = 0"} }}'
+        text += lane(f"l{n}", "").replace(" ]\n", f", {llrp} ]\n")
+    file.write_text(text)
+    try:
+        load(file)
+        found = []
+    except ConfigError as error:
+        found = [f"{problem.key}: {problem.found} {problem.right}" for problem in error.problems]
+    assert len(found) == bool(said)
+    assert all(words in found[0] for words in said)

@@ -1,0 +1,214 @@
+"""The other side of `drivers.llrp`."""
+
+import asyncio
+from typing import Final
+
+from drivers.emulated.host import Host
+from protocol.gen2 import is_epc
+from protocol.llrp import FIXED_BYTES, Kind, LlrpCodec, Message, Param, Parameter, having, uint
+from protocol.llrp_replies import SUCCESS, Attempt
+
+ROUND_S: Final = 0.05
+ANTENNAS: Final = 4
+
+_RSSI_DBM: Final = -52
+_EPC_96_BYTES: Final = 12
+_LEVELS: Final = tuple((index, 1000 + 25 * (index - 1)) for index in range(1, 82))  # hundredths of dBm, 10 to 30
+_RESPONSE: Final = 10
+_INVALID: Final = 300
+_PLUGGED: Final = b"\x80"
+_PERIODIC: Final = 1
+_MS: Final = 1000
+
+
+class EmulatedLlrp:
+    """A reader of four antennas with the tags of `field` (antenna and EPC as hex) before them, and one client at most.
+
+    While `silent` it says nothing at all, though connections stay. `busy`: a client has it. `refuse` has the whole
+    LLRPStatus that a request of this type is answered with. `unplugged` are antennas without a cable, `levels` its
+    powers (index, hundredths of dBm), `band` is what it tells of hop table and channel.
+    """
+
+    def __init__(self) -> None:
+        self.field: set[tuple[int, str]] = set()
+        self.silent = False
+        self.busy = False
+        self.refuse: dict[int, bytes] = {}
+        self.unplugged: set[int] = set()
+        self.antennas = ANTENNAS
+        self.levels: tuple[tuple[int, int], ...] = _LEVELS
+        self.band = (1, 1)
+        self.heard: list[Message] = []
+        self.rospecs: dict[int, Message] = {}
+        self.running: set[int] = set()
+        self.keepalive_s: float | None = None
+        self.unacknowledged = 0
+        self._codec = LlrpCodec()
+        self._number = 0
+
+    def enter(self, tag: str) -> None:
+        """A tag comes into the field: EPC, or EPC@ANTENNA; antenna 1 by default. Raises ValueError for what is none."""
+        self.field.add(self._placed(tag))
+
+    def leave(self, tag: str) -> None:
+        """A tag leaves the field; said as it entered."""
+        self.field.discard(self._placed(tag))
+
+    def connected(self) -> tuple[bytes, bool]:
+        """See Greeting."""
+        if self.busy:
+            return self._event(_attempt(Attempt.CLIENT_CONNECTED_ALREADY)), False
+        self.busy, self._codec, self.unacknowledged = True, LlrpCodec(), 0
+        return b"" if self.silent else self._event(_attempt(Attempt.SUCCESS)), True
+
+    def disconnected(self) -> None:
+        """See Greeting. The inventory runs on: a reader's does."""
+        self.busy = False
+
+    def receive(self, data: bytes) -> bytes:
+        """See Device."""
+        messages = self._codec.feed(data)
+        self.heard += messages
+        return b"" if self.silent else b"".join(self._answer(message) for message in messages)
+
+    def report(self) -> bytes:
+        """One round of the inventory: a report for each tag at an antenna that it reads; nothing where none runs."""
+        seen = [tag for tag in sorted(self.field) if not self.silent and self._reads(tag[0])]
+        return b"".join(self._own(Kind.RO_ACCESS_REPORT, _tag(antenna, epc)) for antenna, epc in seen)
+
+    def keepalive(self) -> bytes:
+        """Ask whether the client lives; nothing where it has not asked for that."""
+        if self.silent or self.keepalive_s is None:
+            return b""
+        self.unacknowledged += 1
+        return self._own(Kind.KEEPALIVE, b"")
+
+    def tell(self, kind: int, value: bytes) -> bytes:
+        """An event of this type."""
+        return self._event(_tlv(kind, value))
+
+    async def run(self, host: Host, every: float = ROUND_S) -> None:
+        """Read and say that it lives, as real readers do, until cancelled."""
+        loop = asyncio.get_running_loop()
+        alive_at = loop.time()
+        while True:
+            host.send(self.report())
+            if loop.time() - alive_at >= (self.keepalive_s or 0):
+                alive_at = loop.time()
+                host.send(self.keepalive())
+            await asyncio.sleep(every)
+
+    def _reads(self, antenna: int) -> bool:
+        """Whether an inventory that runs has this antenna."""
+        return any(
+            antenna in _antennas(self.rospecs[number]) or 0 in _antennas(self.rospecs[number])
+            for number in self.running
+        )
+
+    def _placed(self, tag: str) -> tuple[int, str]:
+        epc, _, antenna = tag.partition("@")
+        if not is_epc(bytes.fromhex(epc)):
+            raise ValueError("an EPC has 4 to 124 hex digits, four to a word")
+        if not 0 < int(antenna or 1) <= self.antennas:
+            raise ValueError(f"its antennas are 1 to {self.antennas}")
+        return int(antenna or 1), epc.upper()
+
+    def _answer(self, message: Message) -> bytes:
+        if message.kind == Kind.KEEPALIVE_ACK:
+            self.unacknowledged = 0
+            return b""
+        answer = Kind.CLOSE_CONNECTION_RESPONSE if message.kind == Kind.CLOSE_CONNECTION else message.kind + _RESPONSE
+        status = self.refuse.get(message.kind)
+        rest = b""
+        if status is None:
+            code, rest = self._do(message)
+            status = code.to_bytes(2, "big") + b"\0\0"
+        return Message(answer, message.number, _tlv(Param.LLRP_STATUS, status) + rest).to_bytes()
+
+    def _do(self, message: Message) -> tuple[int, bytes]:
+        """Do as told; the code of the status, and what is told beside it."""
+        parameters, number = message.body[FIXED_BYTES.get(message.kind, 0) :], uint(message.body[:4])
+        told = b""
+        match message.kind:
+            case Kind.GET_READER_CAPABILITIES:
+                told = self._capabilities()
+            case Kind.GET_READER_CONFIG:
+                told = b"".join(map(self._set, range(1, self.antennas + 1)))
+            case Kind.SET_READER_CONFIG:
+                for spec in having(parameters, Param.KEEPALIVE_SPEC, 5):
+                    self.keepalive_s = uint(spec.value[1:5]) / _MS if spec.value[0] == _PERIODIC else None
+            case Kind.ADD_ROSPEC if specs := having(parameters, Param.ROSPEC, 6):
+                self.rospecs[uint(specs[0].value[:4])] = message
+            case Kind.DELETE_ROSPEC if number in self.rospecs:
+                self.running.discard(number)
+                del self.rospecs[number]
+            case Kind.START_ROSPEC if number in self.rospecs:
+                self.running.add(number)
+            case Kind.ENABLE_ROSPEC if number in self.rospecs:
+                pass
+            case Kind.CLOSE_CONNECTION:
+                pass
+            case _:
+                return _INVALID, b""
+        return SUCCESS, told
+
+    def _capabilities(self) -> bytes:
+        levels = [_tlv(Param.TRANSMIT_POWER_LEVEL, _u16(index), _u16(power)) for index, power in self.levels]
+        bands = _tlv(Param.UHF_BAND_CAPABILITIES, *levels)
+        return _tlv(Param.GENERAL_DEVICE_CAPABILITIES, _u16(self.antennas), bytes(12)) + _tlv(
+            Param.REGULATORY_CAPABILITIES, bytes(4), bands
+        )
+
+    def _set(self, antenna: int) -> bytes:
+        """How one antenna is set."""
+        sender = _tlv(Param.RF_TRANSMITTER, *map(_u16, (*self.band, 1)))
+        plugged = b"\0" if antenna in self.unplugged else _PLUGGED
+        return _tlv(Param.ANTENNA_PROPERTIES, plugged, _u16(antenna), bytes(2)) + _tlv(
+            Param.ANTENNA_CONFIGURATION, _u16(antenna), sender
+        )
+
+    def _event(self, inside: bytes) -> bytes:
+        stamp = _tlv(Param.UTC_TIMESTAMP, bytes(8))
+        return self._own(Kind.READER_EVENT_NOTIFICATION, _tlv(Param.READER_EVENT_NOTIFICATION_DATA, stamp, inside))
+
+    def _own(self, kind: Kind, body: bytes) -> bytes:
+        self._number += 1
+        return Message(kind, self._number, body).to_bytes()
+
+
+def _antennas(added: Message) -> tuple[int, ...]:
+    """The antennas of the inventory in an ADD_ROSPEC; 0 stands for all."""
+    found: list[int] = []
+    for spec in having(added.body, Param.ROSPEC, 6):
+        for part in having(spec.value[6:], Param.AISPEC, 2):
+            count = uint(part.value[:2])
+            found += [uint(part.value[at : at + 2]) for at in range(2, 2 + 2 * count, 2)]
+    return tuple(found)
+
+
+def _attempt(attempt: Attempt) -> bytes:
+    return _tlv(Param.CONNECTION_ATTEMPT_EVENT, _u16(attempt))
+
+
+def _tag(antenna: int, epc: str) -> bytes:
+    """What is reported of one tag."""
+    data = bytes.fromhex(epc)
+    kind, value = Param.EPC_DATA, _u16(8 * len(data)) + data
+    if len(data) == _EPC_96_BYTES:
+        kind, value = Param.EPC_96, data
+    return _tlv(
+        Param.TAG_REPORT_DATA,
+        _tlv(kind, value),
+        _tlv(Param.ANTENNA_ID, _u16(antenna)),
+        _tlv(Param.PEAK_RSSI, _RSSI_DBM.to_bytes(1, "big", signed=True)),
+        _tlv(Param.FIRST_SEEN_UTC, bytes(8)),
+        _tlv(Param.TAG_SEEN_COUNT, _u16(1)),
+    )
+
+
+def _tlv(kind: int, *values: bytes) -> bytes:
+    return Parameter(kind, b"".join(values)).to_bytes()
+
+
+def _u16(number: int) -> bytes:
+    return number.to_bytes(2, "big")
