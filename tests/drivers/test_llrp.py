@@ -35,24 +35,30 @@ SETUP = [
 ]
 
 
-def lanes(port: str, *options: dict[str, Any]) -> list[LlrpReader]:
+def lanes(port: str, *options: dict[str, Any], timing: Timing = QUICK) -> list[LlrpReader]:
     """The lanes of one reader, with short time limits."""
-    station = Station(port, lambda: 0.0, QUICK)
+    station = Station(port, lambda: 0.0, timing)
     return [LlrpReader(f"lane{n}", Options(port=port, **one), station) for n, one in enumerate(options, 1)]
+
+
+@asynccontextmanager
+async def alive(device: EmulatedLlrp) -> AsyncIterator[TcpHost]:
+    """A reader that reads by itself and keeps its connection alive."""
+    async with TcpHost(device) as host, asyncio.TaskGroup() as group:
+        rounds = group.create_task(beating(device, host))
+        yield host
+        rounds.cancel()
 
 
 @asynccontextmanager
 async def running(
     device: EmulatedLlrp, *options: dict[str, Any], online: bool = True
 ) -> AsyncIterator[tuple[TcpHost, list[Watch]]]:
-    """A reader that reads by itself and keeps its connection alive, and its lanes."""
-    async with TcpHost(device) as host, asyncio.TaskGroup() as group:
-        rounds = group.create_task(beating(device, host))
-        async with watching_all(lanes(host.port, *(options or ({},)))) as watches:
-            for watch in watches if online else ():
-                await watch.online()
-            yield host, watches
-        rounds.cancel()
+    """Such a reader, and its lanes."""
+    async with alive(device) as host, watching_all(lanes(host.port, *(options or ({},)))) as watches:
+        for watch in watches if online else ():
+            await watch.online()
+        yield host, watches
 
 
 async def beating(device: EmulatedLlrp, host: TcpHost) -> None:
@@ -297,20 +303,58 @@ async def test_leaving_a_silent_reader_takes_its_moment_and_no_longer() -> None:
     assert device.heard[-1].kind == Kind.CLOSE_CONNECTION
 
 
-async def test_a_lane_that_leaves_takes_nothing_along() -> None:
-    """The connection stays for the other."""
+async def test_nobody_waits_for_a_farewell_that_is_said_or_cannot_be() -> None:
+    """Of a silent reader it is told at once; of one that answers, leave is taken at once."""
+    device, patient = EmulatedLlrp(), Timing(silence_s=0.3, leave_s=60)
+    async with alive(device) as host, watching(lanes(host.port, {}, timing=patient)[0]) as watch:
+        await watch.online()
+        device.silent = True
+        await watch.offline()
+        here = watch.here
+        device.silent = False
+        await watch.online(here)
+
+
+async def test_a_lane_that_comes_later_reads_too() -> None:
+    """The inventory is begun anew, with its antennas."""
     device = EmulatedLlrp()
-    async with TcpHost(device) as host:
+    async with alive(device) as host:
+        (one,) = lanes(host.port, {"antennas": [1]})
+        async with watching(one) as first:
+            await first.online()
+            other = LlrpReader("lane2", Options(port=host.port, antennas=(2,)), one._station)
+            async with watching(other) as second:
+                device.enter(f"{EPC}@2")
+                await sighting(second)
+
+
+async def test_what_was_known_before_everybody_left_is_known_no_more() -> None:
+    """Who comes back to a reader that has fallen silent does not hear that it is there."""
+    device = EmulatedLlrp()
+    async with alive(device) as host:
+        (lane,) = lanes(host.port, {})
+        async with watching(lane) as watch:
+            await watch.online()
+        device.silent = True
+        async with watching(lane) as watch:
+            await watch.offline()
+            assert not [condition for condition in watch.conditions if condition.online]
+
+
+async def test_a_lane_that_leaves_takes_nothing_along() -> None:
+    """The connection stays for the other; one that comes back hears how it is."""
+    device = EmulatedLlrp()
+    async with alive(device) as host:
         one, two = lanes(host.port, {"antennas": [1]}, {"antennas": [2]})
         async with watching(two) as watch:
             async with watching(one) as first:
                 await first.online()
             device.enter(f"{EPC}@2")
-            host.send(device.report())
             await sighting(watch)
             assert watch.conditions == [Condition(True)]
             async with watching(one) as first:
                 await first.online()
+            assert host.connected == 1
 
 
 class Backlog(EmulatedLlrp):
@@ -327,6 +371,12 @@ async def test_what_it_saw_before_is_nothing() -> None:
     device = Backlog()
     async with TcpHost(device) as host, watching(lanes(host.port, {})[0]) as watch:
         await watch.online()
+        assert not watch.of(Sighting)
+        host.unplug()
+        await watch.offline()
+        here = watch.here
+        await host.plug()
+        await watch.online(here)
         assert not watch.of(Sighting)
         host.send(Message(Kind.KEEPALIVE, 1).to_bytes())
         await sighting(watch)
