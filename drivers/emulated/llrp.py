@@ -11,6 +11,13 @@ from protocol.llrp_replies import SUCCESS, Attempt
 ROUND_S: Final = 0.05
 ANTENNAS: Final = 4
 
+_RECEIVE_SENSITIVITY: Final = 139
+_PER_ANTENNA_AIR_PROTOCOL: Final = 140
+_GPIO_CAPABILITIES: Final = 141
+_FREQUENCIES: Final = 146
+_RF_MODE_TABLE: Final = 328
+_RF_MODE: Final = 329
+_HEARD_MAX: Final = 1000
 _RSSI_DBM: Final = -52
 _EPC_96_BYTES: Final = 12
 _LEVELS: Final = tuple((index, 1000 + 25 * (index - 1)) for index in range(1, 82))  # hundredths of dBm, 10 to 30
@@ -68,7 +75,7 @@ class EmulatedLlrp:
     def receive(self, data: bytes) -> bytes:
         """See Device."""
         messages = self._codec.feed(data)
-        self.heard += messages
+        self.heard = [*self.heard, *messages][-_HEARD_MAX:]
         return b"" if self.silent else b"".join(self._answer(message) for message in messages)
 
     def report(self) -> bytes:
@@ -153,11 +160,22 @@ class EmulatedLlrp:
         return SUCCESS, told
 
     def _capabilities(self) -> bytes:
-        levels = [_tlv(Param.TRANSMIT_POWER_LEVEL, _u16(index), _u16(power)) for index, power in self.levels]
-        bands = _tlv(Param.UHF_BAND_CAPABILITIES, *levels)
-        return _tlv(Param.GENERAL_DEVICE_CAPABILITIES, _u16(self.antennas), bytes(12)) + _tlv(
-            Param.REGULATORY_CAPABILITIES, bytes(4), bands
+        """All that the standard wants in it, though only antennas and powers say something."""
+        protocols = [
+            _tlv(_PER_ANTENNA_AIR_PROTOCOL, _u16(antenna), _u16(1), b"\1") for antenna in range(1, self.antennas + 1)
+        ]
+        general = _tlv(
+            Param.GENERAL_DEVICE_CAPABILITIES,
+            _u16(self.antennas),
+            bytes(12),  # flags, maker, model, and a firmware without a name
+            _tlv(_RECEIVE_SENSITIVITY, _u16(1), _u16(0)),
+            _tlv(_GPIO_CAPABILITIES, bytes(4)),
+            *protocols,
         )
+        levels = [_tlv(Param.TRANSMIT_POWER_LEVEL, _u16(index), _u16(power)) for index, power in self.levels]
+        mode = _tlv(_RF_MODE_TABLE, _tlv(_RF_MODE, bytes(28)))
+        bands = _tlv(Param.UHF_BAND_CAPABILITIES, *levels, _tlv(_FREQUENCIES, b"\0"), mode)
+        return general + _tlv(Param.REGULATORY_CAPABILITIES, bytes(4), bands)
 
     def _set(self, antenna: int) -> bytes:
         """How one antenna is set."""

@@ -171,6 +171,7 @@ async def test_a_second_client_is_told_and_waits() -> None:
         why = await second.offline()
         assert "another client is connected" in why
         assert "stop it" in why
+        assert host.connected == 1
         assert first.conditions == [Condition(True)]
     async with TcpHost(device) as host:
         device.busy = True

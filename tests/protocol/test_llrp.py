@@ -124,7 +124,7 @@ def test_unknown_parameters_are_skipped() -> None:
     "inside",
     [
         "",  # no EPC
-        "8d3005fb63ac1f3841ec8804",  # cut short
+        "8d3005fb63ac1f3841ec88",  # cut short
         "8d3005fb63ac1f3841ec8804678d3005fb63ac1f3841ec880468",  # two
         "00f1000800603005",  # more bits than there are
         "00f10008001030053005",  # fewer bits than there are
@@ -151,7 +151,7 @@ def test_a_report_that_does_not_add_up_is_none(inside: str) -> None:
         "103e0000000a00000000",  # no such version
         "243e0000000a00000000",  # a reserved bit
         "043d7fffffff00000000",  # beyond the bound
-        "043d0000001000000000f0000700",  # a parameter longer than the message
+        "043d0000000f0000000000f0000700",  # a parameter longer than the message
         "04150000000a00000000",  # without the id that it deletes
         "07ff0000000a00000000",  # a maker's message without a maker
     ],
@@ -162,6 +162,16 @@ def test_what_is_no_message(data: str) -> None:
     stream = bytes.fromhex(data) + good.to_bytes()
     assert codec.feed(stream) + codec.gap() == [good]
     assert codec.dropped.data == len(stream) - 10
+
+
+def test_a_message_beyond_the_bound_holds_nothing_up() -> None:
+    """It is given up at its head; one that just fits is read."""
+    good = Message(Kind.KEEPALIVE, 5)
+    for claimed, found in ((MESSAGE_MAX_BYTES + 1, [good]), (MESSAGE_MAX_BYTES, [])):
+        head = b"\x04\x3d" + claimed.to_bytes(4, "big") + bytes(4)
+        assert LlrpCodec().feed(head + good.to_bytes()) == found
+    longest = Message(Kind.RO_ACCESS_REPORT, 1, tlv(0x3FE, bytes(MESSAGE_MAX_BYTES - 14)))
+    assert LlrpCodec().feed(longest.to_bytes()) == [longest]
 
 
 def test_refusals_name_where_it_is() -> None:
@@ -221,6 +231,14 @@ def test_inventories_and_antennas_have_events() -> None:
     assert event(Message(Kind.READER_EVENT_NOTIFICATION, 1, data)) == Event(
         rospecs=((2, 5),), antennas=((3, False), (4, True))
     )
+
+
+@pytest.mark.parametrize("kind", [Param.ROSPEC_EVENT, Param.ANTENNA_EVENT, Param.CONNECTION_ATTEMPT_EVENT])
+def test_an_event_that_is_cut_short_is_none(kind: Param) -> None:
+    """Alone, and with a byte of what it should have."""
+    for short in (b"", b"\0"):
+        data = tlv(Param.READER_EVENT_NOTIFICATION_DATA, tlv(kind, short))
+        assert event(Message(Kind.READER_EVENT_NOTIFICATION, 1, data)) == Event()
 
 
 def test_the_inventory_is_as_the_known_one_but_for_what_is_configured() -> None:
