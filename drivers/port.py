@@ -12,7 +12,8 @@ Rules that every implementation and every emulation keeps (`tests/drivers/` hold
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Final, Protocol
+from enum import StrEnum
+from typing import Final, Protocol, runtime_checkable
 
 from protocol.sighting import Sighting
 
@@ -50,6 +51,37 @@ class Reader(Protocol):
 
     def reports(self) -> AsyncGenerator[Sighting | Condition | Quiet, None]:
         """What the reader sees and how it fares; see the rules above."""
+        ...
+
+
+class Colour(StrEnum):
+    """What a lamp can show."""
+
+    OFF = "off"
+    GREEN = "green"
+    AMBER = "amber"
+    RED = "red"
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What people at a reader see and hear: a lamp for `seconds`, then its own idle light again, and `beeps`."""
+
+    colour: Colour
+    blink: bool = False
+    beeps: int = 0
+    seconds: float = 2.0
+
+
+@runtime_checkable
+class Indicator(Protocol):
+    """What a reader with a lamp or a beeper has besides: the post shows each outcome on it."""
+
+    def show(self, signal: Signal) -> None:
+        """Show it now, as far as the device can; one after another replaces it. Blocks nothing, raises nothing.
+
+        A device that is not there shows nothing, now or later: an outcome is news for the moment only.
+        """
         ...
 
 
