@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import aiomqtt
 
@@ -108,6 +108,14 @@ class Connection:
 
 class _Client(aiomqtt.Client):
     """Notices at once a connection that ends while it is being made: the library would wait for its timeout."""
+
+    async def __aenter__(self) -> Self:
+        try:
+            return await super().__aenter__()
+        except BaseException:
+            # The library leaves the socket open, and a late answer would make it a second connection.
+            self._client._sock_close()  # noqa: SLF001 - its own way to close would wait for a broker that is silent
+            raise
 
     def _on_disconnect(self, *args: Any, **kwargs: Any) -> None:
         futures: list[asyncio.Future[Any]] = [self._connected, *self._pending_subscribes.values()]

@@ -68,6 +68,24 @@ async def test_the_broker_hangs_up(
                 pass
 
 
+@pytest.mark.parametrize("answers", [0, 1])
+@pytest.mark.parametrize(("connecting", "away"), [(_gate, mqtt.BrokerAway), (_center, broker.BrokerAwayError)])
+async def test_the_broker_never_answers(
+    connecting: Callable[[int], AbstractAsyncContextManager[object]],
+    away: type[Exception],
+    answers: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Gate and center give the connection up, and leave no socket behind that could still become one."""
+    for module in (mqtt, broker):
+        monkeypatch.setattr(module, "CONNECT_S", SHORT_S)
+        monkeypatch.setattr(module, "KEEPALIVE_S", 1000)
+    async with asyncio.timeout(WAIT_S), answering(answers, hangs_up=False) as port:
+        with pytest.raises(away, match="timed out"):
+            async with connecting(port):
+                pass
+
+
 async def test_the_broker_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     """A gate that is told nothing any more, not even that its message is there, gives the connection up."""
     monkeypatch.setattr(mqtt, "CONNECT_S", SHORT_S)
