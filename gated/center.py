@@ -103,8 +103,9 @@ class Center:
         """Talk with it until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._flashes.work(), name="flashes")
-            await self._line.run()
+            group.create_task(self._commands.work(), name="commands")
             group.create_task(self._forget(), name="expected")
+            await self._line.run()
 
     @property
     def confirmed(self) -> bool:

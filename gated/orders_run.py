@@ -59,7 +59,7 @@ class Commands:
         self._replies: deque[Reply] = deque(maxlen=REPLIES_MAX)
         self._news = asyncio.Event()
         self._said = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._slow: asyncio.Queue[Callable[[], Coroutine[None, None, None]]] = asyncio.Queue()
 
     @property
     def accepted(self) -> int:
@@ -70,6 +70,12 @@ class Commands:
     def refused(self) -> Mapping[str, int]:
         """How many were not, by reason."""
         return dict(self._orders.refused)
+
+    async def work(self) -> None:
+        """Carry out what takes its time, whether there is a connection or not, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                group.create_task((await self._slow.get())())
 
     async def run(self, connection: Connection) -> None:
         """See `Talk`: give the answers."""
@@ -123,9 +129,9 @@ class Commands:
             case "resend":
                 self._resend(order)
             case "diagnostics":
-                self._start(self._diagnose(order), "command.diagnostics")
+                self._slow.put_nowait(partial(self._diagnose, order))
             case "restart":
-                self._start(self._restart(order), "command.restart")
+                self._slow.put_nowait(partial(self._restart, order))
 
     # At the lanes
 
@@ -226,8 +232,3 @@ class Commands:
             self._hands.log.warning("command.failed", why=reply.why)
         self._replies.append(reply)
         self._news.set()
-
-    def _start(self, work: Coroutine[None, None, None], name: str) -> None:
-        task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

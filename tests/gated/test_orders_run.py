@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, cast
@@ -107,14 +107,15 @@ async def talking(tmp_path: Path, journal: FakeJournal | None = None) -> AsyncIt
     listload.load(tmp_path, source, lambda *_: None, "2026-11-25T00:00:00+08:00")
     with closing(Whitelist(tmp_path)) as held:
         box = Box(Rig(held, journal or FakeJournal()))
-        task = asyncio.create_task(box.commands.run(cast("Connection", box)))
-        try:
-            yield box
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-            box.rig.post.stop()
+        async with asyncio.TaskGroup() as group:
+            working = group.create_task(box.commands.work())
+            answering = group.create_task(box.commands.run(cast("Connection", box)))
+            try:
+                yield box
+            finally:
+                working.cancel()
+                answering.cancel()
+                box.rig.post.stop()
 
 
 async def test_open(tmp_path: Path) -> None:
