@@ -214,8 +214,8 @@ urllib3 were left out of it 265, of processor time), verifies the metadata and m
 the delta 4, metadata again 9, layer and hash of the whole list 23, pointer 3, and the gate's word 5. With 1,000,000
 entries the hash is most of it: 0.73 s in all, 1.26 s when each line was hashed by itself.
 
-Memory is measured in the development environment, where structlog finds `rich` and loads it. As `make bundle` installs
-it, the same daemon without a center has taken 42.1 MB. The unit sets `MALLOC_ARENA_MAX=2`; so does the measurement.
+Memory is measured with a box's own packages: among those of development structlog finds `rich` and loads it, which
+takes 4 MB more. The unit sets `MALLOC_ARENA_MAX=2`; so does the measurement. `benchmarks/box.py`
 """
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from benchmarks import box
 from gated import listload
 from gated.demo.post import EmulatedPost
 
@@ -49,7 +50,7 @@ async def _measure(seconds: float, folder: Path) -> Idle:
         showing = asyncio.create_task(post.em4100.present(post.em4100_host, TAG, 10.0, every=0.01))
         start = time.monotonic()
         daemon = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gated", "run", "-c", str(config), env=environ, stderr=asyncio.subprocess.DEVNULL
+            box.python(), "-m", "gated", "run", "-c", str(config), env=environ, stderr=asyncio.subprocess.DEVNULL
         )
         async with asyncio.timeout(10):
             await opened.wait()

@@ -22,6 +22,7 @@ from typing import Final
 import aiomqtt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from benchmarks import box
 from benchmarks.idle import cpu_seconds, resident
 from benchmarks.latency import append, percentile
 from center.store import Store
@@ -107,6 +108,7 @@ async def latency(folder: Path | None = None, count: int = PASSAGES) -> tuple[li
     raw: list[float] = []
     async with _community(folder) as community, _answers(community) as answers:
         post = await community.add("north", [f"em:{tag}" for tag in listed])
+        post.python = box.python()
         await community.start_center()
         await post.start()
         await community.agreed()

@@ -75,6 +75,7 @@ class Gatepost:
         self.devices.relay = self.board
         self.devices.relay_host = PtyHost(self.board, folder / "relay")
         self.log = folder / "gated.log"
+        self.python = sys.executable
         self.program = ["-m", "gated"]
         self.process: asyncio.subprocess.Process | None = None
         self._spawned: list[asyncio.subprocess.Process] = []
@@ -129,7 +130,7 @@ class Gatepost:
         """A daemon on this post's configuration; its log is added to the same file."""
         with self.log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, *self.program, "run", "-c", str(self.devices.config)),
+                *(self.python, *self.program, "run", "-c", str(self.devices.config)),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
