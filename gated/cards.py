@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from gated import config_secret
+from drivers.secret import file_of
 from gated.config import Config
 from gated.counters import Counters, CountersError
 from gated.logs import FilteringBoundLogger
@@ -90,7 +90,7 @@ def of_config(config: Config, registrars: Callable[[], Registrars], log: Filteri
     keys, why = None, ""
     try:
         if config.cards.ntag424 is not None:
-            keys = read_sun_keys(config_secret.file_of(config.cards.ntag424))
+            keys = read_sun_keys(file_of(config.cards.ntag424))
     except (LookupError, CardKeysError) as error:
         why = str(error)
     if why:

@@ -25,7 +25,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from gated import config_secret, durable
+from drivers.secret import file_of
+from gated import durable
 from protocol.enrolment import VOUCHER_TIME, vouch
 from protocol.message import Key, Name
 from protocol.signature import public_bytes, public_key
@@ -155,7 +156,7 @@ def settle(state: Path) -> None:
 def broker_password(password: str) -> str:
     """The password that `center.password` in the configuration points to. Raises KeysError."""
     try:
-        path = config_secret.file_of(password)
+        path = file_of(password)
     except LookupError as error:
         raise KeysError(f"there is no password for the broker: {error}") from error
     try:
