@@ -35,12 +35,15 @@ def test_it_runs_what_the_installation_page_installs() -> None:
         assert path in page
 
 
-@pytest.mark.parametrize("kind", ["State", "Runtime", "Configuration"])
-def test_folders_are_its_own(kind: str) -> None:
-    """The folders of the daemon have its name, and nobody else looks into them."""
+@pytest.mark.parametrize(("kind", "mode"), [("State", "0750"), ("Runtime", "0750"), ("Configuration", "0755")])
+def test_folders_are_its_own(kind: str, mode: str) -> None:
+    """The folders of the daemon have its name, and nobody else looks into them but into that of the configuration.
+
+    There a center on the same machine has its own, and each file is readable by its own group alone.
+    """
     unit = settings(UNIT)
     assert unit[f"{kind}Directory"] == ["gated"]
-    assert unit[f"{kind}DirectoryMode"] == ["0750"]
+    assert unit[f"{kind}DirectoryMode"] == [mode]
     assert unit["UMask"] == ["0077"]
 
 
@@ -90,11 +93,16 @@ def test_tasks_are_bounded() -> None:
 
 
 def test_user_and_folders_exist_before_the_first_start() -> None:
-    """The user of the unit is made by sysusers; tmpfiles lets it read its configuration and not write it."""
+    """The user of the unit is made by sysusers; tmpfiles lets it read its configuration and not write it.
+
+    A center's tmpfiles says the same of the folder that both may have.
+    """
     user = settings(UNIT)["User"][0]
     assert re.search(rf"^u {user} ", (SYSTEMD / "gated.sysusers").read_text(encoding="utf-8"), re.MULTILINE)
     folders = (SYSTEMD / "gated.tmpfiles").read_text(encoding="utf-8")
-    assert re.search(rf"^d /etc/gated +0750 root +{user} ", folders, re.MULTILINE)
+    center = (SYSTEMD / "gated-center.tmpfiles").read_text(encoding="utf-8")
+    for text in (folders, center):
+        assert re.search(r"^d /etc/gated +0755 root +root ", text, re.MULTILINE)
     assert re.search(rf"^d /var/lib/gated +0750 {user} +{user} ", folders, re.MULTILINE)
 
 
