@@ -3,6 +3,7 @@
 from typing import Final
 
 _CRC_START: Final = 0xFFFF
+_FUJITSU_START: Final = 0x1D0F  # FFFF after two bytes of 0
 _POLYNOMIAL: Final = 0x1021
 _REVERSED: Final = 0x8408  # the same, its bits the other way round
 _MODBUS: Final = 0xA001  # 8005, its bits the other way round
@@ -36,6 +37,14 @@ def crc16_genibus(data: bytes) -> int:
     for byte in data:
         crc = ((crc << 8) & 0xFFFF) ^ _STRAIGHT[(crc >> 8) ^ byte]
     return crc ^ 0xFFFF
+
+
+def crc16_spi_fujitsu(data: bytes) -> int:
+    """CRC-16/SPI-FUJITSU: high bit first, begins at 1D0F, ends as it is; as OSDP has it, low byte first."""
+    crc = _FUJITSU_START
+    for byte in data:
+        crc = ((crc << 8) & 0xFFFF) ^ _STRAIGHT[(crc >> 8) ^ byte]
+    return crc
 
 
 def crc16_x25(data: bytes) -> int:
