@@ -3,10 +3,12 @@
 - A line is `gpiochip0/17`, or the label that the box's maker gave it ("GPIO17"), wherever that is.
 - An input is debounced by the kernel, which tells of each edge. Every second it is read besides: no level is missed for
   good, and a chip that was pulled out is noticed.
-- An output is put as last asked for when its line is taken: off at first. When the program ends, the kernel frees the
-  line; what then becomes of its level is the chip's affair, and the next start puts it off.
+- An output is put as last asked for when its line is taken: off at first. One that is to be left alone is not
+  taken, as that would put it, until it is asked for. When the program ends, the kernel frees the line; what then
+  becomes of its level is the chip's affair, and the next start puts it off.
 """
 
+import asyncio
 import contextlib
 import errno
 import re
@@ -112,14 +114,19 @@ class LineLink(Link):
 
 
 class LineOpener:
-    """Takes the line, with the settings of the moment."""
+    """Takes the line, with the settings of the moment, once that is `wanted`."""
 
-    def __init__(self, line: str, settings: Callable[[], "gpiod.LineSettings"]) -> None:
+    def __init__(
+        self, line: str, settings: Callable[[], "gpiod.LineSettings"], wanted: asyncio.Event | None = None
+    ) -> None:
         self.port = line
         self._settings = settings
+        self._wanted = wanted
 
     async def open(self) -> LineLink:
         """See Opener."""
+        if self._wanted is not None:
+            await self._wanted.wait()
         try:
             taken = await in_thread(lambda: _Taken(self.port, self._settings()))
         except ImportError as error:
@@ -202,7 +209,9 @@ class GpioOutput:
     def __init__(self, options: OutputOptions, rand: Callable[[], float]) -> None:
         self._options = options
         self._asked = False
-        self._opener = LineOpener(options.line, self._settings)
+        self._wanted = asyncio.Event()
+        self._wanted.set()
+        self._opener = LineOpener(options.line, self._settings, self._wanted)
         self._rand = rand
         self._link: Link | None = None
         self._why = f"{options.line} is not open"
@@ -215,10 +224,15 @@ class GpioOutput:
                     self._why = report.why
                 yield report
 
-    def set(self, *, on: bool) -> None:
+    def leave(self) -> None:
         """See `drivers.port.Output`."""
-        if not on:
-            self._asked = False
+        self._wanted.clear()
+
+    def set(self, *, on: bool, owed: bool = False) -> None:
+        """See `drivers.port.Output`."""
+        if owed or not on:
+            self._asked = on
+            self._wanted.set()
         if self._link is None:
             raise DriverError(self._why)
         self._link.write(bytes([on]))

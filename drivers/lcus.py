@@ -20,7 +20,7 @@ from drivers.opener import opener
 from drivers.options import PortOptions
 from drivers.port import Condition, DriverError, Quiet
 from drivers.registry import Driver, Ports, Role
-from protocol.lcus import CHANNELS, Switch
+from protocol.lcus import CHANNELS, Query, Switch, channels
 
 _BAUD: Final = 9600
 
@@ -38,7 +38,7 @@ class Board:
         self._opener = opener(port, _BAUD)
         self._rand = rand
         self._asked: dict[int, bool] = {}
-        self._owed: set[int] = set()
+        self._owed: set[int] = set()  # what was asked of these has not reached the board
         self._link: Link | None = None
         self._condition: Condition | None = None
         self._watchers: set[asyncio.Event] = set()
@@ -51,14 +51,20 @@ class Board:
         with contextlib.suppress(DriverError):  # the link is being lost; the next one begins with it
             self.put(channel, on=False)
 
-    def put(self, channel: int, *, on: bool) -> None:
+    def leave(self, channel: int) -> None:
+        """Put this contact no way until it is asked for."""
+        self._asked.pop(channel, None)
+        self._owed.discard(channel)
+
+    def put(self, channel: int, *, on: bool, owed: bool = False) -> None:
         """Close or open the contact, at once. Raises DriverError where that is impossible.
 
         Off is owed all the same, and sent as soon as the port takes it: a pulse must end though its cable was pulled
         or the board was not reading.
         """
-        if not on:
-            self._asked[channel] = False
+        was = self._asked.get(channel, False)
+        if owed or not on:
+            self._asked[channel] = on
             self._owed.add(channel)
         if self._link is None:
             raise DriverError((self._condition and self._condition.why) or f"{self._opener.port} is not open")
@@ -67,8 +73,9 @@ class Board:
         except LinkLost:
             raise
         except DriverError:
-            if not (on and self._asked[channel]):
-                raise  # else the On that closed it is on its way, and one more would say the same
+            if not (on and was):
+                raise
+            return  # the On that closed it is on its way, or owed; one more would say the same
         self._asked[channel] = on
         self._owed.discard(channel)
 
@@ -125,7 +132,7 @@ class Board:
                 await link.read_within(STEP_S)  # nothing that a board says is of use
                 for channel in tuple(self._owed):
                     with contextlib.suppress(DriverError):  # the next turn tries again
-                        self.put(channel, on=False)
+                        self.put(channel, on=self._asked[channel])
                 yield Quiet()
         finally:
             self._link = None
@@ -147,9 +154,13 @@ class LcusOutput:
         """See `drivers.port.Output`."""
         return self._board.watch()
 
-    def set(self, *, on: bool) -> None:
+    def leave(self) -> None:
         """See `drivers.port.Output`."""
-        self._board.put(self._channel, on=on)
+        self._board.leave(self._channel)
+
+    def set(self, *, on: bool, owed: bool = False) -> None:
+        """See `drivers.port.Output`."""
+        self._board.put(self._channel, on=on, owed=owed)
 
 
 def make(_: str, options: Options, ports: Ports) -> LcusOutput:

@@ -112,17 +112,17 @@ class Bus:
         inputs.add(Eye(point, options.input - 1, options.active == "closed"), options.poll)
         self._begin(inputs)
 
-    def put(self, coil: Coil, *, on: bool) -> None:
+    def put(self, coil: Coil, *, on: bool, owed: bool = False) -> None:
         """Close or open a relay; see the module. Raises DriverError where the board is not there."""
         if self._link is None:
-            if not on:
-                coil.asked = False
+            if owed or not on:
+                coil.asked = on
             raise DriverError(self._lost)
-        coil.order(on=on, now=time.monotonic())
+        coil.order(on=on, now=time.monotonic(), owed=owed)
         try:
             self._ask(self._link, time.monotonic())
         except DriverError:
-            coil.asked = False
+            coil.asked = on and owed
             raise
         self._link.nudge()
 
@@ -329,9 +329,13 @@ class ModbusOutput:
                 if not isinstance(report, Level):  # none is ever said of an output
                     yield report
 
-    def set(self, *, on: bool) -> None:
+    def leave(self) -> None:
+        """See `drivers.port.Output`."""
+        self._coil.leave()
+
+    def set(self, *, on: bool, owed: bool = False) -> None:
         """See `drivers.port.Output`, and the module for when another request is under way."""
-        self._bus.put(self._coil, on=on)
+        self._bus.put(self._coil, on=on, owed=owed)
 
 
 class ModbusInput:

@@ -154,13 +154,16 @@ class Subject(Protocol):
 
 
 class Coil:
-    """One relay: what it was asked for, and what of that the board has not echoed yet (`orders`)."""
+    """One relay: what it was asked for, and what of that the board has not echoed yet (`orders`).
+
+    One that is left as it is was asked for nothing, None.
+    """
 
     def __init__(self, unit: int, options: OutputOptions, point: Point) -> None:
         self.unit = unit
         self.due = 0.0
         self.tried = 0
-        self.asked = False
+        self.asked: bool | None = False
         self.orders: deque[bool] = deque()
         self.ordered_at = 0.0
         self._coil = options.channel - 1
@@ -178,12 +181,17 @@ class Coil:
         """Whether it goes before everything else."""
         return bool(self.orders) and self._point.online
 
-    def order(self, *, on: bool, now: float) -> None:
+    def leave(self) -> None:
+        """Put it no way until it is ordered."""
+        self.asked = None
+
+    def order(self, *, on: bool, now: float, owed: bool = False) -> None:
         """Put the relay so, unless that is under way or done. Raises DriverError where the board is not there."""
         if not self._point.online:
-            if not on:
-                self.asked = False
-                self.orders = deque([False])
+            if owed or not on:
+                self.asked = on
+                self.orders = deque([on])
+                self.due = now if self.due == float("inf") else self.due
             raise DriverError(self._point.fault)
         if on != self.asked:
             self.asked = on
@@ -192,10 +200,10 @@ class Coil:
             self.orders.append(on)
 
     def begin(self, now: float) -> None:
-        """See Subject: it is put as last asked for."""
-        self.due = now
+        """See Subject: it is put as last asked for. A board that cannot say how it stands is not asked that."""
+        self.due = now if self._check or self.asked is not None else float("inf")
         self.tried = 0
-        self.orders = deque([self.asked])
+        self.orders = self._anew()
 
     def request(self) -> Message:
         """See Subject."""
@@ -203,7 +211,7 @@ class Coil:
         if on and self._flash is not None:
             return flash_coil(self.unit, self._coil, self._flash)
         if self.orders:
-            return put_coil(self.unit, self._coil, on=on)
+            return put_coil(self.unit, self._coil, on=self.orders[0])
         return read(self.unit, Function.COILS, self._coil, 1)
 
     def answered(self, request: Message, reply: Message, now: float) -> None:
@@ -217,16 +225,19 @@ class Coil:
             self.orders.popleft()
             self.ordered_at = now
         elif not put and values(request, reply) not in (None, [self.asked]) and not self.orders:
-            self.orders.append(self.asked)
+            self.orders = self._anew()
         if self.asked and self._flash is not None:
             self.due = now + self._flash / 2
         self._point.say(Condition(True))
 
     def failed(self, fault: str, now: float) -> None:
         """See Subject."""
-        self.orders = deque([self.asked])
+        self.orders = self._anew()
         self.due = now + RETRY_S
         self._point.say(Condition(False, fault))
+
+    def _anew(self) -> deque[bool]:
+        return deque(() if self.asked is None else (self.asked,))
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,18 +88,22 @@ class Indicator(Protocol):
 class Output(Protocol):
     """Drives one contact: a barrier's OPEN, or a lamp."""
 
+    def leave(self) -> None:
+        """Leave the contact as it is, at each connect too, until it is `set`; said before `reports` is iterated."""
+        ...
+
     def reports(self) -> AsyncGenerator[Condition | Quiet, None]:
         """How the contact fares; see the rules above. On each connect it is put as last asked for: off at first."""
         ...
 
-    def set(self, *, on: bool) -> None:
+    def set(self, *, on: bool, owed: bool = False) -> None:
         """Close (`on`) or open the contact, at once: the bytes are handed to the port before this returns.
 
         On a bus where a request is under way they go next, before all else, when that one is answered or its short time
         is up: two at once would garble each other.
 
         Raises DriverError where the device is not there; then nothing closes, now or later. Off is made up for as
-        soon as the device takes it.
+        soon as the device takes it, and so is an on that is `owed`: one that stands until it is taken back.
         """
         ...
 

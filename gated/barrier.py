@@ -6,6 +6,9 @@ A barrier may be held open, by several at a time (`COMMAND`, `FIRE`): the contac
 lets go, so that no release by hand ends what fire holds. While it is held, an opening is given already. A turnstile may
 count pulses all the same, and nobody may be shut in because it is held: there, an opening opens the contact for
 `TURNSTILE_PAUSE_S` and closes it again, which is a new pulse. Under fire the contact never opens.
+
+What fire holds need not be there: its contact closes as soon as it is. And where there is a fire input, a contact is
+left as the last life has left it until that has said fire or clear: a restart in the middle of a fire shuts nobody in.
 """
 
 import asyncio
@@ -32,9 +35,15 @@ class Barrier:
         self._turnstile = turnstile
         self._queued = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._left = False
         self.pulsing = False
         self.holders: set[str] = set()
         self.on_lost: Callable[[DriverError], None] = _unheard
+
+    def leave(self) -> None:
+        """Leave the contact as it is, but for openings, until fire holds it or lets go; said before the output runs."""
+        self._left = True
+        self._output.leave()
 
     def open(self) -> None:
         """Give one pulse, now if the contact is there. Raises DriverError where it is not."""
@@ -53,22 +62,29 @@ class Barrier:
     def hold(self, holder: str) -> None:
         """Keep the contact closed until this holder lets go. Raises DriverError where the contact is not there.
 
-        Pulses that wait are given with it.
+        Pulses that wait are given with it. Fire holds it all the same, and closes it as soon as it is there.
         """
-        self._output.set(on=True)
-        self.holders.add(holder)
-        self._queued = 0
-        self.pulsing = False
-        self._cancel()
+        if holder == FIRE:
+            self._left = False
+            self._held_by(holder)
+        self._close()
+        self._held_by(holder)
 
     def keep(self) -> None:
         """Say again that the contact is closed, where it is held: a relay that had lost its power has forgotten it."""
         if self.holders and self._timer is None:
             with suppress(DriverError):  # the driver puts it as last asked for when its port is back
-                self._output.set(on=True)
+                self._close()
 
     def let_go(self, holder: str) -> None:
-        """Let this holder hold it no more; the contact opens with the last."""
+        """Let this holder hold it no more; the contact opens with the last.
+
+        Fire lets go also of what it has not held: of a contact that was left as it was.
+        """
+        if holder == FIRE and self._left:
+            self._left = False
+            if not self.holders and not self.pulsing:
+                self._release()
         if holder not in self.holders:
             return
         self.holders.discard(holder)
@@ -88,6 +104,15 @@ class Barrier:
         if self._timer is not None:
             self._timer.cancel()
             self._release()
+
+    def _close(self) -> None:
+        self._output.set(on=True, owed=FIRE in self.holders)
+
+    def _held_by(self, holder: str) -> None:
+        self.holders.add(holder)
+        self._queued = 0
+        self.pulsing = False
+        self._cancel()
 
     def _open_held(self) -> None:
         """Held, it is open; a turnstile is given a new pulse all the same, unless fire holds it."""
@@ -123,7 +148,8 @@ class Barrier:
         self._timer = None
         self.pulsing = False
         try:
-            self._output.set(on=False)
+            if not self._left:
+                self._output.set(on=False)
         except DriverError as error:
             # The driver puts the contact off by itself when the port is back.
             self._lose(error)

@@ -1,5 +1,6 @@
 """What every output does, on every kind of line."""
 
+import contextlib
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
@@ -203,3 +204,49 @@ async def test_a_contact_can_be_left_and_taken_up_again(case: Case, tmp_path: Pa
         for _ in range(2):
             async with aclosing(output.reports()) as reports:
                 assert await anext(reports) == Condition(True)
+
+
+@of_each_driver
+async def test_an_on_that_is_owed_is_made_up_for(case: Case, tmp_path: Path) -> None:
+    """What must stay open closes its contact as soon as the device is there; taken back meanwhile, it does not."""
+    board = case.device(tmp_path)
+    async with case.hosted(board, tmp_path) as host:
+        output = case.contact(host)
+        async with watching(output) as watch:
+            await watch.online()
+            for owed in (True, False):
+                host.unplug()
+                await watch.offline(watch.here)
+                with pytest.raises(DriverError):
+                    output.set(on=True, owed=True)
+                if not owed:
+                    with pytest.raises(DriverError):
+                        output.set(on=False)
+                here = watch.here
+                await host.plug()
+                await watch.online(here)
+                await eventually(lambda owed=owed: case.closed(board, 1) is owed)
+    assert case.changes(board) == [(1, True), (1, False)]
+
+
+@of_each_driver
+@pytest.mark.parametrize("on", [True, False])
+async def test_left_as_it_is_until_it_is_asked_for(case: Case, on: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a parameter
+    """Neither a connect nor another contact's moves it; asked for, it is put so, without an off before an on."""
+    board, ports = case.device(tmp_path), Ports(lambda: 0.0)
+    case.force(board, 1, True)
+    before = len(case.changes(board))
+    async with case.hosted(board, tmp_path) as host:
+        left, other = case.contact(host, ports, 1), case.contact(host, ports, 2)
+        left.leave()
+        async with watching(left), watching(other) as watch:
+            await watch.online()
+            other.set(on=True)
+            await eventually(lambda: case.closed(board, 2))
+            assert case.closed(board, 1)
+            with contextlib.suppress(DriverError):
+                left.set(on=on, owed=True)
+            other.set(on=False)
+            await eventually(lambda: not case.closed(board, 2) and case.closed(board, 1) is on)
+    moved = [change for change in case.changes(board)[before:] if change[0] == 1]
+    assert moved == ([] if on else [(1, False)])

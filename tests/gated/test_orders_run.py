@@ -196,8 +196,8 @@ async def test_a_barrier_that_is_not_there(tmp_path: Path) -> None:
     """A contact that cannot be reached, and a lane without one: the reply says so."""
     async with talking(tmp_path) as box:
 
-        def away(*, on: bool) -> None:
-            raise DriverError(f"unplugged, so not {on}")
+        def away(*, on: bool, owed: bool = False) -> None:
+            raise DriverError(f"unplugged, so not {on}, owed {owed}")
 
         box.rig.contacts["walk-in"].set = away  # type: ignore[method-assign]
         for action, id_ in (("open", "c1"), ("hold", "c2")):

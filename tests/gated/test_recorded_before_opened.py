@@ -111,7 +111,10 @@ class Contact:
         """See Output."""
         yield Condition(True)
 
-    def set(self, *, on: bool) -> None:
+    def leave(self) -> None:
+        """See Output."""
+
+    def set(self, *, on: bool, owed: bool = False) -> None:
         """See Output."""
         self.told.append(on)
         if on:
