@@ -14,6 +14,7 @@ from gated.commands import (
     check,
     clock,
     demo,
+    detect,
     doctor,
     emulate,
     expected,
@@ -21,6 +22,7 @@ from gated.commands import (
     run,
     setup,
     status,
+    test_card,
     version,
     whitelist,
 )
@@ -38,7 +40,8 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     subparsers = top.add_subparsers(metavar="COMMAND", required=True)
-    for module in (run, check, setup, whitelist, journal, status, expected, doctor, clock, emulate, demo, version):
+    looking = (status, expected, detect, doctor, test_card, clock)
+    for module in (run, check, setup, whitelist, journal, *looking, emulate, demo, version):
         module.add(subparsers)
     return top
 

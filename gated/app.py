@@ -337,7 +337,7 @@ class _Gate:
                     self._log.error("control.unavailable", why=said)
             await asyncio.sleep(RETRY_S)
 
-    async def _handle(self, request: Mapping[str, Any]) -> Mapping[str, object]:
+    async def _handle(self, request: Mapping[str, Any], user: str) -> control.Answer | control.Answers:
         match request["op"]:
             case "status":
                 return await self._describe()
@@ -351,9 +351,11 @@ class _Gate:
                 await asyncio.to_thread(self._remember)
                 return {"ok": True, **fact.fields}
             case "expected":
-                if self._center is None:
-                    return {"error": "this gate has no center that could announce visitors"}
-                return self._center.expected.find(str(request.get("text", "")))
+                none: control.Answer = {"error": "this gate has no center that could announce visitors"}
+                return none if self._center is None else self._center.expected.find(str(request.get("text", "")))
+            case "test-card" | "test-card-outside" as op:
+                proving = self._post.proving
+                return proving.confirm() if op == "test-card-outside" else proving.run(request, user)
             case other:
                 return {"error": f"there is no {other!r}; status, list, clock-accept and expected can be asked for"}
 

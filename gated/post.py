@@ -24,6 +24,7 @@ from gated.journal import Journal, JournalTrouble
 from gated.lane import Act, Lane
 from gated.logs import FilteringBoundLogger
 from gated.presence import Presence, Presences, restored
+from gated.proving import Proving
 from gated.whitelist import Whitelist, WhitelistError
 from protocol.credential import canonical, masked
 from protocol.event import Kind, Reason, Stamp, Verdict
@@ -120,6 +121,7 @@ class Post:
         self._list_trouble = ""
         self._stopped = False
         self.holds = Holds(self.note)
+        self.proving = Proving(self, journal, keeper, log)
 
     def add(self, rule: LaneRule, barrier: Barrier | None, lamp: Output | None) -> None:
         """Put a lane into the post."""
@@ -132,6 +134,7 @@ class Post:
         """Let go of all contacts and open nothing any more: who still waits, the next life sees anew."""
         self._stopped = True
         self.holds.stop()
+        self.proving.stop()
         for station in self.stations.values():
             if station.barrier is not None:
                 station.barrier.stop()
@@ -163,6 +166,8 @@ class Post:
         station = self.stations[lane]
         self._do(station, station.lane.see(sighting, self._keeper.now()), sighting.at)
 
+        if self.proving.takes(station.lane.rule, sighting):
+            return
     def passed(self, lane: str) -> None:
         """The sensor behind this lane's arm has seen somebody go through."""
         station = self.stations[lane]
@@ -173,6 +178,8 @@ class Post:
         """This lane's button has been pressed."""
         station = self.stations[lane]
         self._do(station, station.lane.button(), self._keeper.now().mono)
+        if self.proving.passed(station):
+            return
 
     def order(self, lane: str, by: str, fields: Mapping[str, object], order: Order) -> None:
         """Somebody with the right to has ordered that this lane opens; recorded first, like everything else."""
@@ -213,6 +220,7 @@ class Post:
             self._log.info("journal.works")
         else:
             self._log.error(
+        self.proving.tick(now.mono)
                 "journal.trouble", why=why, effect="guard-only: nothing but exits opens by itself; open by hand"
             )
 
@@ -221,6 +229,7 @@ class Post:
         for fact in facts:
             self._log.warning("clock." + str(fact.fields["what"]).removeprefix("clock-"), **fact.fields)
             self.note(fact.kind, fact.fields)
+            self.proving.journal_failed(why)
 
     def refresh_list(self) -> None:
         """Take a newer list into force, between two decisions."""
@@ -258,6 +267,12 @@ class Post:
         holder = entry.holder if entry is not None else None
         if decision.reason is Reason.CARD and sighting.card is not None:
             holder = sighting.card.holder or None
+    def would(self, station: Station, sighting: Sighting) -> Mapping[str, object]:
+        """What would be decided on this sighting; nothing comes of it."""
+        rule = station.lane.rule
+        decision, _ = self._judge(sighting, rule, self._presences.last(sighting.credential), self._keeper.now())
+        return {"would": decision.would or decision.reason, "would_open": decision.admits}
+
         return decision, {"holder": holder, "list": info and info.version}
 
     def _entry(self, sighting: Sighting) -> Entry | None:

@@ -23,7 +23,7 @@ def daemon(folder: Path, answers: Mapping[str, object]) -> Iterator[list[dict[st
     asked: list[dict[str, Any]] = []
     ready, ended = threading.Event(), threading.Event()
 
-    async def handle(request: Mapping[str, Any]) -> Mapping[str, object]:
+    async def handle(request: Mapping[str, Any], _: str) -> Mapping[str, object]:
         asked.append(dict(request))
         answer = answers[request["op"]]
         return answer() if callable(answer) else answer  # type: ignore[return-value]

@@ -18,7 +18,7 @@ from gated import control
 async def serving(folder: Path) -> AsyncIterator[None]:
     """A daemon's socket that answers with what it is asked."""
 
-    async def echo(request: Mapping[str, Any]) -> Mapping[str, object]:
+    async def echo(request: Mapping[str, Any], _: str) -> Mapping[str, object]:
         return {"asked": request}
 
     troubles: list[dict[str, Any]] = []
@@ -138,7 +138,7 @@ async def test_a_socket_that_was_left_behind(tmp_path: Path) -> None:
     await asyncio.wait([task], timeout=10)
 
 
-async def _nothing(_: Mapping[str, Any]) -> Mapping[str, object]:
+async def _nothing(_: Mapping[str, Any], __: str) -> Mapping[str, object]:
     return {}
 
 
