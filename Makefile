@@ -8,6 +8,7 @@ N      ?= 1000
 SEEDS  ?= 2000
 KIND   ?= all
 HOURS  ?= 1
+MINUTES ?= 10
 JOBS   ?= 3
 ARCH   ?= x86_64
 PY     ?= 3.11
@@ -21,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED PYTHONPATH PYTHONHOME VIRTUAL_
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test bench torture simulate soak bundle fmt clean
+.PHONY: help venv demo test bench torture simulate fuzz soak bundle fmt clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +50,10 @@ torture: $(STAMP) ## Kill the daemon N=1000 times and look for lost or doubled e
 
 simulate: $(STAMP) ## Every order of faults between gates and center, SEEDS=2000 times (SEED=7: that one)
 	@$(BIN)/python -m tests.simulation --kind $(KIND) --seeds $(SEEDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+fuzz: $(STAMP) ## Throw whatever bytes come at CODEC=uhf18 for MINUTES=10 (all: each; none: list them)
+	@$(if $(CODEC),$(if $(ARGS),,$(need_atheris)))
+	@$(BIN)/python -m tests.fuzz --codec "$(CODEC)" --minutes $(MINUTES) $(ARGS)
 
 soak: $(STAMP) ## A whole community under random faults for HOURS=1
 	@$(BIN)/python -m tests.soak --hours $(HOURS) $(ARGS)
@@ -122,6 +127,16 @@ if [ -n "$$missing" ]; then \
     else \
         echo "the tests need servers of their own: sudo apt-get install$$missing, then make again" >&2; exit 1; \
     fi; \
+fi
+endef
+
+# Not among what .venv holds otherwise: 35 MB for one command, and not there for every machine.
+define need_atheris
+if ! $(BIN)/python -c 'import atheris' 2>/dev/null; then \
+    $(BIN)/uv sync --quiet --frozen --all-extras --group fuzz --no-build-package atheris --python $(BIN)/python || { \
+        echo "The fuzzer, atheris, is there for Python 3.11 to 3.13 on x86_64 Linux with glibc only, not built here." >&2; \
+        echo "make test tries the same properties without it, with few inputs." >&2; exit 1; \
+    }; \
 fi
 endef
 

@@ -99,10 +99,9 @@ class WiegandCodec:
         while (end := _END.search(self._buffer)) is not None:
             line = bytes(self._buffer[: end.start()][-LINE_MAX_BYTES:])
             found = self._read(line) if line else None
-            self.dropped.data += (
-                end.start() if found is None or isinstance(found, Fault) or found is Note.STRANGE else 0
-            )
-            self.dropped.frames += isinstance(found, Fault) or found is Note.STRANGE
+            wrong = isinstance(found, Fault) or found is Note.STRANGE
+            self.dropped.data += end.start() if wrong else end.start() - len(line)
+            self.dropped.frames += wrong
             del self._buffer[: end.end()]
             if found is not None:
                 said.append(found)

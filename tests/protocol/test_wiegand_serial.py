@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocol.codec import Dropped
 from protocol.wiegand import Card, Fault, Format
 from protocol.wiegand_serial import (
     BUFFER_MAX_BYTES,
@@ -175,3 +176,12 @@ def test_chunks_do_not_matter_and_the_buffer_is_bounded(parts: list[bytes], data
         assert len(codec._buffer) <= BUFFER_MAX_BYTES
         at += step
     assert found == WiegandCodec(expected).feed(stream)
+
+
+@pytest.mark.parametrize("step", [1, 7, 200, 2000])
+def test_what_stands_in_front_of_a_line_is_counted_once(step: int) -> None:
+    """Garbage beyond the longest line counts as dropped behind a good read too, however it is cut."""
+    card = Card(Format.H10301, 7, 12345)
+    stream, codec = b"\xff" * 300 + line_of(Framing.DECIMAL, card), WiegandCodec(Expected(Framing.DECIMAL, 26))
+    assert [one for at in range(0, len(stream), step) for one in codec.feed(stream[at : at + step])] == [card]
+    assert codec.dropped == Dropped(300 + 10 - LINE_MAX_BYTES, 0)

@@ -1,0 +1,150 @@
+"""Targets of an ETC unit's bytes: frames, what tables read in them, what is said to a unit, a region's own file."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from protocol import rsu, rsu_file
+from protocol.credential import canonical
+from protocol.rsu import Frame, Framing
+from protocol.rsu_dialogue import UNREAD_MAX, VEHICLES_MAX, Dialogue, Seen, Setup, Timing, Wall
+from protocol.rsu_file import TablesError
+from protocol.rsu_tables import AUTO, BUILT_IN, READ, SWITCHES, Reading, Tables, Vehicle, plate, plate_text
+from tests.fuzz.streams import Side, pieces, target
+from tests.fuzz.target import Target, cut, frames, numbered, streams
+
+_READING: Final = Reading(AUTO)
+_NUMBERS: Final = {Framing.BCC: 0x18, Framing.CRC16: 0x01, Framing.PARK: 0}
+_VEHICLE: Final = Vehicle(b"\x63\xb6\xa1\xd2", 0, b"\xb1\xb1\xbe\xa9" * 2, "沪A12345".encode("gbk"), b"\0\0", 1)
+_TIMING: Final = Timing(plate_s=0.5, quiet_s=5, answer_s=0.9, silence_s=2.5)
+_WALL: Final = Wall(1_795_862_400, "20261128160000")
+_WE_SAY: Final = {rsu.Cmd.SETUP, rsu.Cmd.CONTINUE, rsu.Cmd.STOP, *SWITCHES}
+_REGION: Final = b"""framing = "bcc"
+setup = "time datetime lane wait power channel 02"
+resume = "obu factor"
+stop = "obu 01"
+switch = "4C"
+wait = 2
+begins = true
+[[frames]]
+command = "B2"
+length = 32
+factor = 5
+[[frames]]
+command = "B3"
+length = 21
+plate = 5
+colour = 17
+class = 19
+"""
+
+
+def _told(region: Tables) -> Iterator[Frame]:
+    """What a unit of this region sends of a vehicle."""
+    yield Frame(region.framing, _NUMBERS[region.framing], rsu.Cmd.STATE, bytes(12))
+    for layout in region.frames:
+        yield Frame(region.framing, _NUMBERS[region.framing], layout.command, layout.data(_VEHICLE))
+
+
+def _whole() -> Iterator[bytes]:
+    yield from streams("rsu")
+    for region in AUTO:
+        yield b"".join(frame.to_bytes() for frame in _told(region))
+
+
+def _frames() -> Target:
+    long = Frame(Framing.PARK, 0, 0xB9, bytes(1000)).to_bytes()
+    side = Side(rsu.RsuCodec, Frame.to_bytes, rsu.BUFFER_MAX_BYTES, frames("rsu"), _read, long=long)
+    return target([side], _whole, 1200)
+
+
+def _read(frame: Frame) -> None:
+    vehicle = _READING.vehicle(frame)
+    assert _READING.region(frame) in AUTO
+    assert vehicle is None or (_READING.knows(frame) and frame.command in READ and canonical(vehicle.credential))
+    assert frame.answered(0xC1).answered(frame.command, frame.data) == frame
+
+
+def _tables() -> Target:
+    """A frame's data as each table reads it, and a plate's field."""
+
+    def check(data: bytes) -> None:
+        plate_text(data)
+        found = plate(data)
+        assert found is None or canonical(found) == found
+        for region in AUTO:
+            for layout in region.frames:
+                whole = data[: layout.length].ljust(layout.length, b"\0")
+                _read(Frame(region.framing, _NUMBERS[region.framing], layout.command, whole))
+                vehicle = layout.vehicle(whole)
+                assert layout.vehicle(layout.data(vehicle).ljust(layout.length, b"\0")) == vehicle
+
+    def seeds() -> Iterator[bytes]:
+        yield "沪A12345".encode("gbk")
+        yield "粤Z1234港\0\0".encode("gbk")
+        for region in AUTO:
+            yield from (frame.data for frame in _told(region))
+
+    return Target(check, seeds, 300)
+
+
+def _dialogue() -> Target:
+    """Whatever a unit sends, and whenever: what is said is bounded and takes no money, each vehicle is a credential."""
+
+    def check(data: bytes) -> None:
+        number, parts = pieces(data)
+        region = (*BUILT_IN.values(), None)[number % (len(BUILT_IN) + 1)]
+        reading = _READING if region is None else Reading((region,))
+        now, codec = 0.0, rsu.RsuCodec()
+        talk = Dialogue(reading, Setup(3, None, 10, 1), _TIMING, reading.tables[0].framing, lambda: _WALL, now)
+        for part in parts:
+            now += len(part.data) % 16 / 10
+            found = codec.feed(part.data) + (codec.gap() if part.silent else [])
+            for frame in found:
+                _bounded(talk.heard(frame, now), now, most=3)
+            _bounded(talk.tick(now), now, most=2 * VEHICLES_MAX + 1)
+            assert talk.wait(now) >= 0
+            assert len(talk.unread) <= UNREAD_MAX
+            assert len(talk._announced) <= VEHICLES_MAX
+            talk.silent(now)
+
+    def seeds() -> Iterator[bytes]:
+        for number, region in enumerate(BUILT_IN.values()):
+            stream = b"".join(frame.to_bytes() for frame in _told(region))
+            state = len(next(_told(region)).to_bytes()) - 1
+            yield bytes([number, 1, state]) + stream * 2
+            yield bytes([number, 0]) + stream
+            yield bytes([number, 2, 40, 130]) + stream * 3
+
+    return Target(check, seeds, 1200)
+
+
+def _bounded(acts: list[Frame | Seen], now: float, most: int) -> None:
+    assert len(acts) <= most
+    for act in acts:
+        if isinstance(act, Seen):
+            assert canonical(act.obu)
+            assert act.at <= now
+            assert act.plate is None or canonical(act.plate)
+        else:
+            assert act.command in _WE_SAY
+            assert rsu.RsuCodec().feed(act.to_bytes()) == [act]
+
+
+def _file() -> Target:
+    def check(data: bytes) -> None:
+        _, rest = cut(data)
+        text = rest.decode(errors="replace")
+        try:
+            tables = rsu_file.tables("own", text)
+        except TablesError:
+            return
+        reading = Reading((tables,))
+        for layout in tables.frames:
+            whole = bytes(layout.length)
+            assert layout.needs <= layout.length
+            reading.vehicle(Frame(tables.framing, 0, layout.command, whole))
+
+    return Target(check, lambda: numbered([_REGION, _REGION.replace(b"\n", b" # \n")], 1), 2048)
+
+
+RSU: Final = {"rsu": _frames(), "rsu_tables": _tables(), "rsu_dialogue": _dialogue(), "rsu_file": _file()}

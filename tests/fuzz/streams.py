@@ -1,0 +1,224 @@
+"""What must hold of a codec that is fed bytes as they come, whatever they are and wherever they are cut.
+
+An input is `side | cuts | that many steps | stream`: `side` chooses the codec and the good frame, each step is the
+length of a piece, and behind a step of 128 or more the line is silent. So the fuzzer chooses where bytes are cut.
+
+- Nothing raises. The same bytes, silent at the same places, give the same frames and counts however they are cut.
+- No more than `bound` bytes are held back, and each byte is in a frame, counted as dropped, or held back: once.
+- A frame is written as the bytes that it was read from, and these alone give it again.
+- A good frame behind all this is found: by `feed` when as many bytes more have come as can be held back, and by
+  `gap` at once. Only what passes the check itself and stands across it may take it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
+
+from protocol.codec import Codec, Dropped
+from protocol.framer import Framer
+from tests.fuzz.target import Target
+
+F = TypeVar("F")
+_CUTS_MAX: Final = 16
+_SILENT: Final = 128
+_MORE: Final = 4  # so many bytes take their time: one input in four
+_STEPS: Final = ((), (0,), (2,), (129, 4), (20, 128))
+
+
+def _nothing(_: Any) -> None:
+    pass
+
+
+def _whole(_: Any) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Side(Generic[F]):
+    """One codec in one direction. `good` are frames of it; `look` is what is asked of each frame that was found.
+
+    `counts` says which frames were one that is not given (a tag that fails its own check). `plain` codecs are no
+    Framer: a good frame is found behind `lost` others at most. `long` is a good frame by which many bytes come soon.
+    """
+
+    make: Callable[[], Codec[F]]
+    write: Callable[[F], bytes]
+    bound: int
+    good: Sequence[bytes]
+    look: Callable[[F], object] = _nothing
+    counts: Callable[[F], bool] = _whole
+    lost: int = 0
+    long: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bytes that came at once, and whether the line was silent then."""
+
+    data: bytes
+    silent: bool = False
+
+
+@dataclass(slots=True)
+class Run(Generic[F]):
+    """One codec at work. `taken` says where in the stream each frame stood that passed its check."""
+
+    side: Side[F]
+    frames: list[F] = field(default_factory=list)
+    taken: list[tuple[int, int, F]] = field(default_factory=list)
+    stream: bytes = b""
+    _codec: Any = None
+
+    def __post_init__(self) -> None:
+        self._codec = self.side.make()
+        if isinstance(self._codec, Framer):
+            self._watch(self._codec)
+
+    def feed(self, pieces: Iterable[Piece]) -> None:
+        """The pieces, one after the other."""
+        for piece in pieces:
+            self.stream += piece.data
+            self.frames += self._codec.feed(piece.data)
+            if piece.silent:
+                self.silence()
+            assert len(self._codec._buffer) <= self.side.bound
+
+    def silence(self) -> None:
+        """The line is silent for long enough."""
+        if isinstance(self._codec, Framer):
+            self.frames += self._codec.gap()
+            assert not self._codec.pending
+
+    @property
+    def held(self) -> bytes:
+        """What waits for more."""
+        return bytes(self._codec._buffer)
+
+    @property
+    def dropped(self) -> Dropped:
+        """What was no frame."""
+        dropped: Dropped = self._codec.dropped
+        return dropped
+
+    def _watch(self, codec: Framer[F]) -> None:
+        at = codec._at
+
+        def watched(start: int, length: int) -> F | None:
+            frame = at(start, length)
+            if frame is not None:
+                self.taken.append((len(self.stream) - len(codec._buffer) + start, length, frame))
+            return frame
+
+        codec._at = watched  # type: ignore[method-assign]
+
+
+def pieces(data: bytes) -> tuple[int, list[Piece]]:
+    """Which side, and the stream as it comes."""
+    side, count = (*data[:2], 0, 0)[:2]
+    count %= _CUTS_MAX
+    steps, stream = data[2 : 2 + count], data[2 + count :]
+    found, at, number = [], 0, 0
+    while at < len(stream):
+        step = steps[number % count] if count else len(stream)
+        end = at + 1 + step % _SILENT if count else len(stream)
+        found.append(Piece(stream[at:end], silent=bool(count) and step >= _SILENT))
+        at, number = end, number + 1
+    return side, found
+
+
+def joined(found: Iterable[Piece]) -> Iterator[Piece]:
+    """The same with nothing cut but where the line is silent."""
+    before = b""
+    for piece in found:
+        before += piece.data
+        if piece.silent:
+            yield Piece(before, silent=True)
+            before = b""
+    if before:
+        yield Piece(before)
+
+
+def target(sides: Sequence[Side[Any]], streams: Callable[[], Iterable[bytes]], max_bytes: int) -> Target:
+    """The target of these codecs; what `streams` gives goes to each of them, cut in some ways."""
+
+    def check(data: bytes) -> None:
+        number, found = pieces(data)
+        side = sides[number % len(sides)]
+        _check(side, found, number // len(sides))
+
+    def seeds() -> Iterator[bytes]:
+        for stream in streams():
+            for number in range(len(sides)):
+                for steps in _STEPS:
+                    yield bytes([number, len(steps), *steps]) + stream
+
+    return Target(check, seeds, max_bytes)
+
+
+def _check(side: Side[F], found: Sequence[Piece], number: int) -> None:
+    run, other = Run(side), Run(side)
+    run.feed(found)
+    other.feed(joined(found))
+    assert run.frames == other.frames
+    assert (run.dropped, run.held) == (other.dropped, other.held)
+    _written_as_read(run)
+    for frame in run.frames:
+        side.look(frame)
+    good = side.good[number % len(side.good)]
+    if isinstance(run._codec, Framer):
+        _found_by_silence(run, good)
+        if number % _MORE == 0:
+            _found_by_more(other, side.long or good)
+    else:
+        _found(run, good)
+
+
+def _written_as_read(run: Run[F]) -> None:
+    side = run.side
+    if not isinstance(run._codec, Framer):
+        given = [frame for frame in run.frames if side.counts(frame)]
+        assert all(side.make().feed(side.write(frame)) == [frame] for frame in given)
+        if not side.lost:  # a line of text may have had more in front
+            _each_byte_once(run, given)
+        return
+    end = 0
+    for start, length, frame in run.taken:
+        assert start >= end
+        end = start + length
+        assert side.write(frame) == run.stream[start:end]
+        assert side.make().feed(side.write(frame)) == ([frame] if side.counts(frame) else [])
+    given = [frame for _, _, frame in run.taken if side.counts(frame)]
+    assert run.frames == given
+    _each_byte_once(run, given)
+
+
+def _each_byte_once(run: Run[F], given: Iterable[F]) -> None:
+    kept = sum(map(len, map(run.side.write, given)))
+    assert run.dropped.data + kept + len(run.held) == len(run.stream)
+
+
+def _found_by_silence(run: Run[F], good: bytes) -> None:
+    at = len(run.stream)
+    run.feed([Piece(good, silent=True)])
+    assert _stood(run, at, len(good))
+
+
+def _found_by_more(run: Run[F], good: bytes) -> None:
+    at = len(run.stream)
+    copies = (run.side.bound + len(good)) // len(good) + 1
+    run.feed([Piece(good * copies)])
+    decided = len(run.stream) - len(run.held)
+    ends = range(at + len(good), decided + 1, len(good))
+    assert ends
+    assert all(_stood(run, end - len(good), len(good)) for end in ends)
+
+
+def _stood(run: Run[F], at: int, length: int) -> bool:
+    """Whether the frame there was taken, or another stands across it."""
+    return any(start < at + length and at < start + size for start, size, _ in run.taken)
+
+
+def _found(run: Run[F], good: bytes) -> None:
+    (frame,) = run.side.make().feed(good)
+    run.feed([Piece(good)] * (run.side.lost + 1))
+    assert run.frames[-1] == frame
