@@ -157,6 +157,16 @@ class Lane:
         """How many vehicles wait for their turn."""
         return len(self._queue)
 
+    @property
+    def busy(self) -> bool:
+        """Whether somebody has been let through, or waits to be, of whom the sensor has still to tell."""
+        return self._turn is not None or bool(self._queue) or bool(self._admitted)
+
+    def present(self, at: float) -> dict[Credential, float]:
+        """Who is in the field now, by when they were last seen."""
+        here = self._presences.at_lane(self.rule.name)
+        return {one.sighting.credential: one.seen for one in here if one.here(at)}
+
     def _appear(self, sighting: Sighting, known: Presence | None, now: Now) -> list[Act]:
         other = self._presences.elsewhere(sighting.credential, self.rule.name, sighting.at)
         if other is not None:
@@ -174,16 +184,6 @@ class Lane:
     @property
     def _judges_again(self) -> bool:
         return self.writable or self.rule.direction is Direction.OUT
-    @property
-    def busy(self) -> bool:
-        """Whether somebody has been let through, or waits to be, of whom the sensor has still to tell."""
-        return self._turn is not None or bool(self._queue) or bool(self._admitted)
-
-    def present(self, at: float) -> dict[Credential, float]:
-        """Who is in the field now, by when they were last seen."""
-        here = self._presences.at_lane(self.rule.name)
-        return {one.sighting.credential: one.seen for one in here if one.here(at)}
-
 
     def _new(self, sighting: Sighting, standing: Standing, now: Now) -> Presence:
         presence = Presence(

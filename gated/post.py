@@ -171,6 +171,8 @@ class Post:
     def passed(self, lane: str) -> None:
         """The sensor behind this lane's arm has seen somebody go through."""
         station = self.stations[lane]
+        if self.proving.passed(station):
+            return
         now = self._keeper.now()
         self._do(station, station.lane.passed(now), now.mono)
 
@@ -178,8 +180,6 @@ class Post:
         """This lane's button has been pressed."""
         station = self.stations[lane]
         self._do(station, station.lane.button(), self._keeper.now().mono)
-        if self.proving.passed(station):
-            return
 
     def order(self, lane: str, by: str, fields: Mapping[str, object], order: Order) -> None:
         """Somebody with the right to has ordered that this lane opens; recorded first, like everything else."""
@@ -211,6 +211,7 @@ class Post:
             self._do(station, station.lane.tick(now), now.mono)
         self._presences.forget(now.mono)
         self.holds.tick(now.mono)
+        self.proving.tick(now.mono)
 
     def journal_changed(self, ok: bool, why: str) -> None:  # noqa: FBT001 - the journal's own signature
         """The journal can, or can no longer, be written."""
@@ -219,8 +220,8 @@ class Post:
         if ok:
             self._log.info("journal.works")
         else:
+            self.proving.journal_failed(why)
             self._log.error(
-        self.proving.tick(now.mono)
                 "journal.trouble", why=why, effect="guard-only: nothing but exits opens by itself; open by hand"
             )
 
@@ -229,7 +230,6 @@ class Post:
         for fact in facts:
             self._log.warning("clock." + str(fact.fields["what"]).removeprefix("clock-"), **fact.fields)
             self.note(fact.kind, fact.fields)
-            self.proving.journal_failed(why)
 
     def refresh_list(self) -> None:
         """Take a newer list into force, between two decisions."""
@@ -258,6 +258,12 @@ class Post:
         """Write down something that opens nothing."""
         self._journal.note(kind, self._keeper.stamp(), fields)
 
+    def would(self, station: Station, sighting: Sighting) -> Mapping[str, object]:
+        """What would be decided on this sighting; nothing comes of it."""
+        rule = station.lane.rule
+        decision, _ = self._judge(sighting, rule, self._presences.last(sighting.credential), self._keeper.now())
+        return {"would": decision.would or decision.reason, "would_open": decision.admits}
+
     def _judge(
         self, sighting: Sighting, rule: LaneRule, last: Last | None, now: Now
     ) -> tuple[Decision, Mapping[str, object]]:
@@ -267,12 +273,6 @@ class Post:
         holder = entry.holder if entry is not None else None
         if decision.reason is Reason.CARD and sighting.card is not None:
             holder = sighting.card.holder or None
-    def would(self, station: Station, sighting: Sighting) -> Mapping[str, object]:
-        """What would be decided on this sighting; nothing comes of it."""
-        rule = station.lane.rule
-        decision, _ = self._judge(sighting, rule, self._presences.last(sighting.credential), self._keeper.now())
-        return {"would": decision.would or decision.reason, "would_open": decision.admits}
-
         return decision, {"holder": holder, "list": info and info.version}
 
     def _entry(self, sighting: Sighting) -> Entry | None:
