@@ -164,10 +164,10 @@ class Post:
     def see(self, lane: str, sighting: Sighting) -> None:
         """A reader of this lane has read something."""
         station = self.stations[lane]
-        self._do(station, station.lane.see(sighting, self._keeper.now()), sighting.at)
-
         if self.proving.takes(station.lane.rule, sighting):
             return
+        self._do(station, station.lane.see(sighting, self._keeper.now()), sighting.at)
+
     def passed(self, lane: str) -> None:
         """The sensor behind this lane's arm has seen somebody go through."""
         station = self.stations[lane]
