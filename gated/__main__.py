@@ -14,7 +14,6 @@ from gated.commands import (
     check,
     clock,
     demo,
-    detect,
     doctor,
     emulate,
     expected,
@@ -40,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     subparsers = top.add_subparsers(metavar="COMMAND", required=True)
-    looking = (status, expected, detect, doctor, test_card, clock)
+    looking = (status, expected, doctor, test_card, clock)
     for module in (run, check, setup, whitelist, journal, *looking, emulate, demo, version):
         module.add(subparsers)
     return top
