@@ -250,6 +250,8 @@ class _Gate:
                     elif device.endswith("/passed") and was and not report.active:
                         self._post.passed(lane)
                     was = report.active
+                if device.endswith("/passed") and not isinstance(report, Quiet):
+                    self._post.sensed(lane, was)
                 yield report
 
     async def _conditions(self, device: str, output: Output) -> AsyncGenerator[object, None]:

@@ -111,7 +111,7 @@ class LaneConfig(_Table):
     barrier: BarrierConfig | None = None
     """The contact that opens the barrier. Without it the lane only reads and records."""
     passed: InputConfig | None = None
-    """The sensor behind the barrier that sees them go through."""
+    """The sensor behind the barrier that sees them go through, and who does so without leave."""
     button: InputConfig | None = None
     """A button that opens the lane."""
     lamp: OutputConfig | None = None
@@ -123,7 +123,7 @@ class LaneConfig(_Table):
     repeat: Seconds = 60.0
     """Within this time, in seconds, an admitted credential is flagged at another lane of the same direction."""
     timeout: Seconds = 20.0
-    """How long a vehicle has its turn before the next one is looked at, in seconds."""
+    """How long a vehicle has its turn, and who was let through is waited for at the sensor, in seconds."""
     hold: Seconds = 30.0
     """How long one who is flagged stays on the guard's list after being last seen, in seconds."""
     turnstile: Flag = False

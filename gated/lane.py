@@ -14,9 +14,11 @@ Rules:
 - What is flagged is judged again at most each `REJUDGE_S` while it stays: a list or an hour may have changed. Only
   an admission is news. While nothing can be written only exits judge again, since they open all the same.
 - Vehicles pass one at a time: while one has its turn, the next waits and is judged when its turn comes; the time
-  it waited is no part of its age. `passed` ends a turn, else `timeout` does. What waits and is no longer seen lapses
-  after `timeout`, and is recorded as `stale`.
-- With a `passed` sensor, a vehicle or person that has gone through and comes back the same way is a `repeat`.
+  it waited is no part of its age. `passed` ends a turn, else `timeout` does, but not while somebody is on the sensor.
+  What waits and is no longer seen lapses after `timeout`, and is recorded as `stale`.
+- With a `passed` sensor (`gated.sensor`), a vehicle or person that has gone through and comes back the same way is a
+  `repeat`; one that has turned back has passed nowhere, and is let through again, here or elsewhere. Whoever goes
+  through though nothing has let them is a tailgater.
 """
 
 from collections import deque
@@ -26,6 +28,7 @@ from typing import Final
 
 from gated.decide import Decision, Direction, LaneKind, LaneRule, Last, Now
 from gated.presence import Presence, Presences, Standing
+from gated.sensor import STUCK_S, Sensor
 from protocol.credential import Credential
 from protocol.event import Kind, Reason, Verdict
 from protocol.sighting import Sighting
@@ -77,7 +80,7 @@ class Lane:
         self._queue: deque[Presence] = deque()
         self._turn: Presence | None = None
         self._turn_ends = 0.0
-        self._admitted: deque[Presence] = deque()
+        self._sensor = Sensor(rule.timeout)
 
     def see(self, sighting: Sighting, now: Now) -> list[Act]:
         """Take a sighting."""
@@ -91,14 +94,30 @@ class Lane:
             return self._shadow(known, now)
         return []
 
+    def sensed(self, active: bool | None, now: Now) -> list[Act]:  # noqa: FBT001 - a level, None where it is lost
+        """Take the level of the sensor behind the arm: somebody is on it, or nobody, or it is lost."""
+        acts = list(self._turned_back(now))
+        self._sensor.sense(active, now.mono)
+        return acts
+
     def passed(self, now: Now) -> list[Act]:
         """Take word from the sensor behind the arm: somebody has gone through."""
-        presence = self._turn if self.rule.kind is LaneKind.VEHICLE else self._oldest_admitted(now)
+        acts = list(self._turned_back(now))
+        presence = self._sensor.gone_through(self._turn)
         if presence is None:
-            return [Act(Kind.PASSED, self._fields(result="through"))]
-        presence.through = True
-        self._turn = None
-        return [Act(Kind.PASSED, self._fields(result="through", of=presence.seq)), *self._next_turn(now)]
+            return [*acts, Act(Kind.PASSED, self._fields(result="through")), *self._tailgater(now)]
+        acts.append(Act(Kind.PASSED, self._fields(result="through", of=presence.seq)))
+        if self._turn is presence:
+            self._turn = None
+        return [*acts, *self._next_turn(now)]
+
+    def opened(self, now: Now) -> None:
+        """Learn that the barrier was opened for somebody of whom nothing was read: one may go through."""
+        self._sensor.opened(now.mono)
+
+    def stays_open(self, now: Now) -> None:
+        """Learn, again and again, that the barrier is held open: any number may go through."""
+        self._sensor.stays_open(now.mono)
 
     def button(self) -> list[Act]:
         """Take a press of the lane's button, which always opens."""
@@ -112,12 +131,11 @@ class Lane:
     def tick(self, now: Now) -> list[Act]:
         """Let time pass: turns end, waiting lapses."""
         acts = list(self._lapse(now))
-        if self._turn is not None and now.mono >= self._turn_ends:
-            if self.rule.senses:
-                acts.append(Act(Kind.PASSED, self._fields(result="turned-back", of=self._turn.seq)))
+        if self._turn is not None and now.mono >= self._turn_ends and not self._sensor.occupied(now.mono):
             self._turn = None
-        # A sensor that never fires must not make us remember everybody.
-        self._admitted = deque(p for p in self._admitted if now.mono - p.seen <= self.rule.timeout)
+        acts += self._turned_back(now)
+        if self._sensor.stuck(now.mono):
+            acts.append(Act(Kind.ALARM, {"what": "sensor-stuck", "lane": self.rule.name, "seconds": STUCK_S}))
         return acts + self._next_turn(now)
 
     def settled(self, act: Act, seq: int | None, *, opened: bool, now: Now) -> None:
@@ -131,8 +149,7 @@ class Lane:
             return
         if act.kind is Kind.PASSAGE:
             self._presences.withdraw(presence)
-        if presence in self._admitted:
-            self._admitted.remove(presence)
+        self._sensor.drop(presence)
         presence.standing = Standing.FLAGGED
         presence.judged = now.mono
         if self._turn is presence:
@@ -142,8 +159,8 @@ class Lane:
         """Who waits for the guard, longest first."""
         found = [
             Held(p.sighting.credential, p.reason, p.since, p.seen, p.count)
-            for p in self._presences.at_lane(self.rule.name)
-            if p.standing is Standing.FLAGGED and p.reason is not None and now.mono - p.seen <= self.rule.hold
+            for p in self._flagged(now)
+            if p.reason is not None
         ]
         return sorted(found, key=lambda held: held.since)
 
@@ -160,7 +177,7 @@ class Lane:
     @property
     def busy(self) -> bool:
         """Whether somebody has been let through, or waits to be, of whom the sensor has still to tell."""
-        return self._turn is not None or bool(self._queue) or bool(self._admitted)
+        return self._turn is not None or bool(self._queue) or self._sensor.expecting
 
     def present(self, at: float) -> dict[Credential, float]:
         """Who is in the field now, by when they were last seen."""
@@ -230,8 +247,8 @@ class Lane:
         self._presences.admitted(presence)
         if self.rule.kind is LaneKind.VEHICLE:
             self._turn, self._turn_ends = presence, now.mono + self.rule.timeout
-        elif self.rule.senses and presence not in self._admitted:
-            self._admitted.append(presence)
+        presence.let = True
+        self._expect(presence)
         if again:
             return [self._opened(presence, "again", of=presence.seq)]
         return [self._passage(presence, decision, by, opens=True)]
@@ -257,17 +274,42 @@ class Lane:
         if last is not None and last.lane == other.lane.name:
             last = None
         decision, by = self._judge(sighting, self.rule, last, now)
-        other.standing = Standing.SHADOWED
+        other.standing, other.let = Standing.SHADOWED, False
         presence.standing = Standing.ADMITTED if decision.admits else Standing.FLAGGED
         presence.reason, presence.judged = decision.reason, now.mono
         if decision.admits:
             self._presences.admitted(presence)
+            self._expect(presence)
         return [self._passage(presence, decision, {**by, "instead": other.seq})]
 
     def _exit_beside(self, presence: Presence, other: Presence) -> list[Act]:
         if self.rule.kind is not LaneKind.PERSON or self.rule.direction is not Direction.OUT:
             return []
+        self._expect(presence)
         return [self._opened(presence, "exit", of=other.seq)]
+
+    def _expect(self, presence: Presence) -> None:
+        # An exit opens for whom another lane has, so that they may have gone before the passage is this lane's.
+        if self.rule.senses and not presence.through:
+            self._sensor.expect(presence)
+
+    def _turned_back(self, now: Now) -> Iterator[Act]:
+        for presence in self._sensor.turned_back(self._turn, now.mono):
+            self._presences.withdraw(presence)
+            yield Act(Kind.PASSED, self._fields(result="turned-back", of=presence.seq))
+
+    def _tailgater(self, now: Now) -> list[Act]:
+        """The alarm for one who went through; none where an opening explains it."""
+        if self._sensor.explained(now.mono):
+            return []
+        flagged = max(self._flagged(now), key=lambda presence: presence.seen, default=None)
+        who = {} if flagged is None else {"credential": flagged.sighting.credential, "of": flagged.seq}
+        return [Act(Kind.ALARM, {"what": "tailgater", **self._fields(**who)})]
+
+    def _flagged(self, now: Now) -> Iterator[Presence]:
+        for presence in self._presences.at_lane(self.rule.name):
+            if presence.standing is Standing.FLAGGED and now.mono - presence.seen <= self.rule.hold:
+                yield presence
 
     def _next_turn(self, now: Now) -> list[Act]:
         acts: list[Act] = []
@@ -285,13 +327,6 @@ class Lane:
             if presence.standing is Standing.WAITING:
                 presence.standing, presence.reason = Standing.FLAGGED, Reason.STALE
                 yield self._passage(presence, Decision(Verdict.FLAG, Reason.STALE), {})
-
-    def _oldest_admitted(self, now: Now) -> Presence | None:
-        while self._admitted:
-            presence = self._admitted.popleft()
-            if now.mono - presence.seen <= self.rule.timeout:
-                return presence
-        return None
 
     def _passage(self, presence: Presence, decision: Decision, by: Mapping[str, object], *, opens: bool = False) -> Act:
         sighting = presence.sighting

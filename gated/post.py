@@ -142,6 +142,8 @@ class Post:
     def restore(self, lines: list[bytes]) -> None:
         """Take up what the last life left unfinished: who was let through just now, by the journal's last lines."""
         now = self._keeper.stamp()
+        for one in self.stations.values():
+            one.lane.stays_open(self._keeper.now())  # the last life may have opened for whom the sensor sees now
         admitted: dict[int, Presence] = {}
         for line in lines:
             event = json.loads(line)
@@ -168,12 +170,18 @@ class Post:
             return
         self._do(station, station.lane.see(sighting, self._keeper.now()), sighting.at)
 
+    def sensed(self, lane: str, active: bool | None) -> None:  # noqa: FBT001 - a level, None where it is lost
+        """The level of the sensor behind this lane's arm."""
+        station, now = self.stations[lane], self._keeper.now()
+        self._do(station, station.lane.sensed(active, now), now.mono)
+
     def passed(self, lane: str) -> None:
-        """The sensor behind this lane's arm has seen somebody go through."""
+        """The sensor behind this lane's arm has seen somebody go through; told before its level."""
         station = self.stations[lane]
         if self.proving.passed(station):
             return
         now = self._keeper.now()
+        self._stays_open(station, now)
         self._do(station, station.lane.passed(now), now.mono)
 
     def pressed(self, lane: str) -> None:
@@ -208,6 +216,7 @@ class Post:
         for what, credential in self._whitelist.lapse(now.floor):
             self.note(Kind.SYSTEM, {"what": "lapsed", "of": what, "credential": credential})
         for station in self.stations.values():
+            self._stays_open(station, now)
             self._do(station, station.lane.tick(now), now.mono)
         self._presences.forget(now.mono)
         self.holds.tick(now.mono)
@@ -283,8 +292,14 @@ class Post:
             self._list_fares(str(error))
             return None
 
+    def _stays_open(self, station: Station, now: Now) -> None:
+        if station.barrier is not None and station.barrier.holders:
+            station.lane.stays_open(now)
+
     def _do(self, station: Station, acts: list[Act], seen_at: float) -> None:
         for act in acts:
+            if act.kind is Kind.ALARM:
+                self._log.warning("lane.alarm", lane=station.lane.rule.name, what=act.fields["what"])
             self._write(_Pending(station, act, self._keeper.stamp(), seen_at))
         self._light(station)
 
@@ -330,6 +345,8 @@ class Post:
             self.note(Kind.SYSTEM, {"what": "not-opened", "lane": pending.station.lane.rule.name, "of": seq})
             return
         pending.opened = True
+        if pending.act.of is None:
+            pending.station.lane.opened(self._keeper.now())
         barrier = pending.station.barrier
         if barrier is None:
             return

@@ -25,7 +25,10 @@ class Standing(Enum):
 
 @dataclass(slots=True, eq=False)
 class Presence:
-    """One credential at one lane. Times are monotonic seconds; `seq` is the passage's, once it is on disk."""
+    """One credential at one lane. Times are monotonic seconds; `seq` is the passage's, once it is on disk.
+
+    `let` if this lane was opened for it and has its record, `through` if the sensor saw it go.
+    """
 
     lane: LaneRule
     sighting: Sighting
@@ -38,6 +41,7 @@ class Presence:
     seq: int | None = None
     reason: Reason | None = None
     judged: float = 0.0
+    let: bool = False
     through: bool = False
     away: bool = False
 

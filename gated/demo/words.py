@@ -21,6 +21,8 @@ def passage(event: Event) -> str | None:
             return _lane(event, f"opened {event['by']}", f"of {event['of']}" if event.get("of") is not None else "")
         case "passed" if event.get("result") == "turned-back":
             return _lane(event, "turned back", f"of {event.get('of', '?')}")
+        case "alarm" if event.get("what") == "tailgater":
+            return _lane(event, "TAILGATER", "")
         case _:
             return None
 

@@ -150,6 +150,7 @@ def test_events_in_words() -> None:
     assert "opened button" in str(words.passage({**passage(1.0), "kind": "opened", "by": "button"}))
     assert "turned back" in str(words.passage({**passage(1.0), "kind": "passed", "result": "turned-back", "of": 2}))
     assert words.passage({**passage(1.0), "kind": "passed", "result": "through"}) is None
+    assert "TAILGATER" in str(words.passage({**start(1.0), "kind": "alarm", "what": "tailgater", "lane": "car-in"}))
     lost = {**start(1.0), "what": "reader", "device": "walk-in/0", "online": False, "why": "unplugged"}
     assert words.news(lost) == "07:59:00 reader walk-in/0 lost: unplugged"
 

@@ -32,6 +32,8 @@ class Post:
         self.judged: set[tuple[str, Credential]] = set()
         self.seq = 0
         self.works = True
+        for lane in self.lanes.values():
+            lane.sensed(False if lane.rule.senses else None, self.now())
 
     def now(self) -> Now:
         """This moment."""
@@ -61,7 +63,19 @@ class Post:
 
     def passed(self, lane: str) -> list[str]:
         """Somebody rolls over the sensor."""
-        return self.write(lane, self.lanes[lane].passed(self.now()))
+        return self.sense(lane, True) + self.leave(lane)
+
+    def leave(self, lane: str) -> list[str]:
+        """Somebody on the sensor leaves it."""
+        return self.write(lane, self.lanes[lane].passed(self.now())) + self.sense(lane, False)
+
+    def sense(self, lane: str, active: bool | None) -> list[str]:  # noqa: FBT001 - the lane's own signature
+        """The sensor's level."""
+        return self.write(lane, self.lanes[lane].sensed(active, self.now()))
+
+    def button(self, lane: str) -> list[str]:
+        """The guard presses the button."""
+        return self.write(lane, self.lanes[lane].button())
 
     def write(self, lane: str, acts: list[Act]) -> list[str]:
         """Write acts down, tell the lane; each as `kind verdict-or-by reason +opens`."""
@@ -70,8 +84,10 @@ class Post:
             self.seq += 1
             opened = act.opens and (self.works or act.exempt)
             self.acts.append({**act.fields, "kind": act.kind, "seq": self.seq, "opened": opened})
+            if opened and act.of is None:
+                self.lanes[lane].opened(self.now())
             self.lanes[lane].settled(act, self.seq if self.works else None, opened=opened, now=self.now())
-            words = [act.fields.get(key) for key in ("verdict", "reason", "by", "result")]
+            words = [act.fields.get(key) for key in ("verdict", "reason", "by", "result", "what")]
             said.append(" ".join([act.kind, *(str(word) for word in words if word), *(["+"] if act.opens else [])]))
         return said
 
@@ -95,6 +111,8 @@ def vehicle(name: str = "car", direction: Direction = Direction.IN, **more: Any)
 
 ADMIT = "passage admit listed +"
 AGAIN = "opened again +"
+TAILGATER = "alarm tailgater"
+TURNED_BACK = "passed turned-back"
 
 
 def test_who_stays_is_one_passage() -> None:
@@ -238,10 +256,11 @@ def test_through_twice_the_same_way() -> None:
 
 
 def test_somebody_whom_nobody_let_through() -> None:
-    """The sensor without a turn: written down, of no passage."""
+    """The sensor without a turn: written down, of no passage, and somebody should look."""
     post = Post(vehicle(senses=True))
-    assert post.passed("car") == ["passed through"]
-    assert post.acts[-1].get("of") is None
+    assert post.passed("car") == ["passed through", TAILGATER]
+    assert [act.get("of") for act in post.acts] == [None, None]
+    assert post.acts[-1]["lane"] == "car"
 
 
 def test_while_nothing_can_be_written() -> None:
@@ -435,8 +454,9 @@ def test_the_sensor_counts_people_in_their_order() -> None:
     for one in (A, B, STRANGER):
         post.see("in", one)
     said = [post.passed("in") for _ in range(3)]
-    assert said == [["passed through"]] * 3
-    assert [act.get("of") for act in post.acts[-3:]] == [1, 2, None]
+    assert said == [["passed through"], ["passed through"], ["passed through", TAILGATER]]
+    assert [act.get("of") for act in post.acts[-4:]] == [1, 2, None, 3]
+    assert post.acts[-1]["credential"] == STRANGER
     post.wait(4)
     assert post.see("in", A) == ["passage flag repeat"]
 
@@ -452,8 +472,8 @@ def test_the_sensor_counts_nobody_who_was_not_let_through() -> None:
     assert post.acts[-1]["of"] == 2
     post.see("in", C)
     post.wait(11)
-    post.passed("in")
-    assert post.acts[-1].get("of") is None
+    assert post.passed("in") == [TURNED_BACK, "passed through", TAILGATER]
+    assert post.acts[-2].get("of") is None
 
 
 def test_the_stronger_signal_needs_more_than_six_decibels_and_a_record() -> None:
@@ -575,7 +595,7 @@ def test_a_sensor_that_never_fires_costs_no_memory() -> None:
     post.wait(61)
     post.tick("in")
     post.presences.forget(post.mono)
-    assert not post.lanes["in"]._admitted
+    assert not post.lanes["in"].busy
     assert post.presences == Presences()
 
 
@@ -612,7 +632,10 @@ class Gate(RuleBasedStateMachine):
     def passed(self, lane: str) -> None:
         """Somebody goes over the sensor, expected or not."""
         self.turns.pop(lane, None)
-        self._take(lane, self.post.lanes[lane].passed(self.post.now()))
+        gate = self.post.lanes[lane]
+        self._take(lane, gate.sensed(True, self.post.now()))
+        self._take(lane, gate.passed(self.post.now()))
+        self._take(lane, gate.sensed(False, self.post.now()))
 
     @rule()
     def tick(self) -> None:
@@ -670,7 +693,7 @@ class Gate(RuleBasedStateMachine):
         self.disk()
         assert self.post.presences == Presences()
         for lane in self.post.lanes.values():
-            assert (lane.turn, lane.waiting, len(lane._admitted)) == (None, 0, 0)
+            assert (lane.turn, lane.waiting, lane.busy) == (None, 0, False)
 
     def _take(self, lane: str, acts: list[Act]) -> None:
         for act in acts:
