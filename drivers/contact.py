@@ -4,7 +4,7 @@ For demonstration, tests, and any small microcontroller that reports a contact a
 `?`; one that answers with its level is known at once, of another with its first change. All other bytes are ignored.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final
 
 from pydantic import Field
@@ -13,6 +13,7 @@ from drivers.link import STEP_S, Link, keep
 from drivers.opener import opener
 from drivers.options import PortOptions
 from drivers.port import Condition, Level, Quiet
+from drivers.probe import Found, Probe
 from drivers.registry import Driver, Ports, Role
 
 ASK: Final = b"?"
@@ -59,4 +60,11 @@ def make(_: str, options: Options, ports: Ports) -> ContactInput:
     return ContactInput(options, ports.rand)
 
 
-DRIVER: Final = Driver("contact", Role.INPUT, Options, make)
+def recognise(heard: Sequence[bytes]) -> list[Found]:
+    """A contact that tells its level each time it is asked, and nothing else."""
+    told = bool(heard) and all(answer in (OPEN, CLOSED) for answer in heard)
+    return [Found("contact", remark="open now" if heard[-1] == OPEN else "closed now")] if told else []
+
+
+PROBE: Final = Probe(recognise, speeds=(_BAUD,), asks=(ASK, ASK))
+DRIVER: Final = Driver("contact", Role.INPUT, Options, make, probes=(PROBE,))

@@ -6,7 +6,7 @@ once (id20) cannot be asked for two.
 """
 
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final, Literal
 
 from pydantic import Field
@@ -15,6 +15,7 @@ from drivers.link import STEP_S, Link, Opener, keep
 from drivers.opener import opener
 from drivers.options import PortOptions
 from drivers.port import Condition, Quiet
+from drivers.probe import Found, Probe
 from drivers.registry import Driver, Ports, Role
 from protocol.em4100 import Em4100Codec, Frame, Framing, credential
 from protocol.sighting import Sighting
@@ -87,4 +88,11 @@ def make(name: str, options: Options, ports: Ports) -> Em4100Reader:
     return Em4100Reader(name, options, ports.rand)
 
 
-DRIVER: Final = Driver("em4100", Role.READER, Options, make)
+def recognise(heard: Sequence[bytes]) -> list[Found]:
+    """A reader in the tag that is held to it."""
+    frames = Em4100Codec().feed(b"".join(heard))
+    return [Found(frames[0].framing, remark=f"read {credential(frames[0].tag)}")] if frames else []
+
+
+PROBE: Final = Probe(recognise, speeds=(_BAUD,), card=True)
+DRIVER: Final = Driver("em4100", Role.READER, Options, make, probes=(PROBE,))

@@ -9,7 +9,7 @@ The board's link is held by one task, which lives while at least one contact's `
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -19,6 +19,7 @@ from drivers.link import STEP_S, Link, LinkLost, keep
 from drivers.opener import opener
 from drivers.options import PortOptions
 from drivers.port import Condition, DriverError, Quiet
+from drivers.probe import Found, Probe
 from drivers.registry import Driver, Ports, Role
 from protocol.lcus import CHANNELS, Query, Switch, channels
 
@@ -174,4 +175,12 @@ def address(options: Options) -> str:
     return f"channel {options.channel}"
 
 
-DRIVER: Final = Driver("lcus", Role.OUTPUT, Options, make, address)
+def recognise(heard: Sequence[bytes]) -> list[Found]:
+    """A board that tells its contacts, twice the same: one answer is short, and has no check."""
+    first = channels(heard[0]) if heard else 0
+    alike = len(heard) > 1 and all(answer == heard[0] for answer in heard)
+    return [Found(f"board of {first} contact{'s' if first > 1 else ''}")] if first and alike else []
+
+
+PROBE: Final = Probe(recognise, speeds=(_BAUD,), asks=(Query().to_bytes(),) * 2)
+DRIVER: Final = Driver("lcus", Role.OUTPUT, Options, make, address, probes=(PROBE,))

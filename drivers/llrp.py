@@ -12,19 +12,21 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Final
 
 from drivers.link import STEP_S, Link, LinkLost, keep
-from drivers.llrp_talk import Conversation, Options
+from drivers.llrp_talk import ATTEMPTS, Conversation, Options, model
 from drivers.opener import opener
 from drivers.port import Condition, DriverError, Quiet
+from drivers.probe import Found, Probe
 from drivers.registry import Driver, Ports, Role
 from protocol.gen2 import credential
 from protocol.llrp import GAP_S, Kind, LlrpCodec, Message
-from protocol.llrp_replies import Tag
+from protocol.llrp_replies import SUCCESS, Attempt, Tag, capabilities, event, status
+from protocol.llrp_requests import get_capabilities
 from protocol.sighting import Sighting
 
 SILENCE_S: Final = 2.8
@@ -219,4 +221,29 @@ def _signal(tag: Tag) -> float | None:
     return None if tag.rssi is None else float(tag.rssi)
 
 
-DRIVER: Final = Driver("llrp", Role.READER, Options, make, address)
+def recognise(heard: Sequence[bytes]) -> list[Found]:
+    """A reader in its greeting, with what it tells of itself."""
+    messages = LlrpCodec().feed(b"".join(heard))
+    attempts = [event(message).attempt for message in messages]
+    attempt = next((one for one in attempts if one is not None), None)
+    if attempt is None:
+        return []
+    if attempt != Attempt.SUCCESS:
+        return [Found("LLRP reader", remark=ATTEMPTS.get(attempt, "it takes no connection now"))]
+    can = next(
+        (capabilities(one) for one in messages if (said := status(one)) is not None and said.code == SUCCESS), None
+    )
+    if can is None:
+        return [Found("LLRP reader")]
+    antennas = f"antennas 1 to {can.antennas}; name those of each lane: antennas = [1]" if can.antennas else ""
+    return [Found(model(can), can.firmware, remark=antennas)]
+
+
+PROBE: Final = Probe(
+    recognise,
+    asks=(get_capabilities().to_bytes(), Message(Kind.CLOSE_CONNECTION).to_bytes()),
+    tcp=(5084,),
+    greets=True,
+    answer_s=1.0,
+)
+DRIVER: Final = Driver("llrp", Role.READER, Options, make, address, probes=(PROBE,))

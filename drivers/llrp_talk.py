@@ -63,7 +63,7 @@ _REFUSED: Final = {
     Kind.ENABLE_ROSPEC: "to enable the inventory; another program's may be on it: delete that, or restart the reader",
     Kind.START_ROSPEC: "to start the inventory; another program's may run: stop that, or restart the reader",
 }
-_ATTEMPTS: Final[dict[int, str]] = {
+ATTEMPTS: Final[dict[int, str]] = {
     Attempt.READER_CALLED_ALREADY: "the reader has itself called another program, and takes one at a time: look on its"
     " own pages where it calls to, and switch that off",
     Attempt.CLIENT_CONNECTED_ALREADY: "another client is connected to the reader already, and it takes one at a time:"
@@ -73,6 +73,13 @@ _FAILED: Final = "the reader takes no connection now; restart it if that lasts"
 _DEFAULT_BAND: Final = (1, 1)  # of a reader that does not tell; where one of both counts, 1 is there
 _CLOSES: Final = "the reader has closed the connection by itself: it restarts, or somebody has set it anew"
 _ENDED: Final = "the reader's inventory has ended by itself: another program has stopped it, or put its own before it"
+_MAKERS: Final = {161: "Motorola", 25882: "Impinj"}  # IANA, private enterprise numbers
+
+
+def model(can: Capabilities) -> str:
+    """What a reader is, in words: maker and the maker's number of the model, as far as it tells."""
+    maker = _MAKERS.get(can.maker, f"maker {can.maker}" if can.maker else "LLRP reader")
+    return f"{maker}, model {can.model}" if can.model else maker
 
 
 def _network(port: str) -> str:
@@ -169,7 +176,7 @@ class Conversation:
         if self.greeted or news.attempt is None:
             return []
         if news.attempt != Attempt.SUCCESS:
-            raise LinkLost(f"{self._port}: {_ATTEMPTS.get(news.attempt, _FAILED)}")
+            raise LinkLost(f"{self._port}: {ATTEMPTS.get(news.attempt, _FAILED)}")
         self.greeted = True
         return [self._ask()]
 

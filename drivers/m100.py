@@ -14,7 +14,7 @@
 
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -24,6 +24,7 @@ from drivers.link import STEP_S, Link, LinkLost, keep
 from drivers.opener import opener
 from drivers.options import PortOptions
 from drivers.port import Condition, Quiet
+from drivers.probe import Found, Probe
 from drivers.registry import Driver, Ports, Role
 from protocol.gen2 import credential
 from protocol.m100 import (
@@ -31,11 +32,13 @@ from protocol.m100 import (
     Cmd,
     Error,
     Frame,
+    Info,
     Kind,
     M100Codec,
     Region,
     Tag,
     command,
+    info,
     is_tag,
     multi_poll,
     power_data,
@@ -254,4 +257,19 @@ def make(name: str, options: Options, ports: Ports) -> M100Reader:
     return M100Reader(name, options, ports.rand)
 
 
-DRIVER: Final = Driver("m100", Role.READER, Options, make)
+def recognise(heard: Sequence[bytes]) -> list[Found]:
+    """A module in its answers to 03, or in the rounds of a poll that runs."""
+    codec = M100Codec()
+    frames = [frame for frame in codec.feed(b"".join(heard)) + codec.gap() if frame.kind is not Kind.COMMAND]
+    told = [told for frame in frames if (told := info(frame)) is not None]
+    if not told and not any(is_tag(frame) or frame.error is not None for frame in frames):
+        return []
+    return [Found(dict(told).get(Info.HARDWARE, ""), dict(told).get(Info.SOFTWARE, ""))]
+
+
+PROBE: Final = Probe(
+    recognise,
+    speeds=(_BAUD, 9600, 19_200),
+    asks=tuple(command(Cmd.INFO, bytes([what])).to_bytes() for what in (Info.HARDWARE, *Info)),  # the first may wake it
+)
+DRIVER: Final = Driver("m100", Role.READER, Options, make, probes=(PROBE,))

@@ -23,7 +23,7 @@ Inputs
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Final
@@ -43,6 +43,7 @@ from drivers.modbus_points import (
 )
 from drivers.opener import opener
 from drivers.port import Condition, DriverError, Level, Quiet
+from drivers.probe import Found, Probe
 from drivers.registry import Driver, Ports, Role
 from protocol.modbus import NUMBERS, Function, Message, RtuCodec, TcpCodec, answers, why
 
@@ -376,6 +377,45 @@ def _bus(options: Options, ports: Ports) -> Bus:
     return ports.shared(("modbus", options.port), Bus, lambda: Bus(options, ports.rand))
 
 
+PROBED_UNITS: Final = (1, 2, 3, 4)
+_PROBE_S: Final = 0.2
+_PROBE_SPEEDS: Final = (9600, 19_200, 38_400, 115_200)
+_TCP_PORT: Final = 502
+
+
+def _probes(function: Function) -> tuple[Probe, ...]:
+    """Asks the first units for their first contact: in RTU, and over TCP by its own frames."""
+    asked = [read(unit, function, 0, 1) for unit in PROBED_UNITS]
+    rtu = tuple(request.to_rtu() for request in asked)
+    tcp = tuple(request.to_tcp() for request in asked)
+    on_line = Probe(lambda heard: _found(asked, heard, RtuCodec), _PROBE_SPEEDS, rtu, network=False, answer_s=_PROBE_S)
+    behind_server = Probe(lambda heard: _found(asked, heard, RtuCodec, "rtu"), (), rtu, answer_s=_PROBE_S)
+    over_tcp = Probe(lambda heard: _found(asked, heard, TcpCodec), (), tcp, (_TCP_PORT,), answer_s=_PROBE_S)
+    return on_line, over_tcp, behind_server
+
+
+def _found(
+    asked: Sequence[Message], heard: Sequence[bytes], codec: type[RtuCodec | TcpCodec], framing: str = ""
+) -> list[Found]:
+    """The units that answered. One that does not tell its relays may have some; one without inputs has none to read."""
+    found = []
+    for request, answer in zip(asked, heard, strict=False):
+        replies = [reply for reply in codec(requests=False).feed(answer) if answers(request, reply)]
+        if not replies:
+            continue
+        refusal = replies[0].refusal
+        if refusal is not None and request.function != Function.COILS:
+            continue
+        options: dict[str, str | int | bool] = {"unit": request.unit} | ({"framing": framing} if framing else {})
+        remark = "" if refusal is None else f"asked for its relays, {why(refusal)}; try whether it has some"
+        found.append(Found(f"unit {request.unit}", "", options | ({} if refusal is None else {"check": False}), remark))
+    return found
+
+
 _COMMON: Final = ("framing", "baud", "answer")
-OUTPUT: Final = Driver("modbus", Role.OUTPUT, OutputOptions, make_output, address_of_output, common=_COMMON)
-INPUT: Final = Driver("modbus", Role.INPUT, InputOptions, make_input, address_of_input, common=_COMMON)
+OUTPUT: Final = Driver(
+    "modbus", Role.OUTPUT, OutputOptions, make_output, address_of_output, common=_COMMON, probes=_probes(Function.COILS)
+)
+INPUT: Final = Driver(
+    "modbus", Role.INPUT, InputOptions, make_input, address_of_input, common=_COMMON, probes=_probes(Function.INPUTS)
+)

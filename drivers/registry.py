@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from pydantic import BaseModel
 
 from drivers.port import Input, Output, Reader
+from drivers.probe import Probe
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -58,6 +59,7 @@ class Driver:
     `options` are all keys but `driver`; `make(name, options, ports)` makes the device of a lane; `address(options)`
     names the address on a shared port ("channel 1"), or several, None where the device takes the whole port. `place` is
     the option that says where the device is, and `common` are those that all devices of one place must agree on.
+    `probes` are the ways to find its devices where nothing is configured yet (`gated detect`).
     """
 
     name: str
@@ -67,6 +69,7 @@ class Driver:
     address: Callable[[Any], str | tuple[str, ...] | None] = lambda _: None
     place: str = "port"
     common: tuple[str, ...] = ()
+    probes: tuple[Probe, ...] = ()
 
 
 _BUILT_IN: Final = {
@@ -76,6 +79,7 @@ _BUILT_IN: Final = {
         "rsu": "drivers.rsu",
         "m100": "drivers.m100",
         "llrp": "drivers.llrp",
+        "nfc": "drivers.nfc",
         "wiegand": "drivers.wiegand",
     },
     Role.OUTPUT: {

@@ -11,7 +11,7 @@
 
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal, Self
@@ -22,8 +22,9 @@ from drivers.link import STEP_S, Link, LinkLost, keep
 from drivers.opener import opener
 from drivers.options import PortOptions
 from drivers.port import Condition, Quiet
+from drivers.probe import Found, Probe
 from drivers.registry import Driver, Ports, Role
-from protocol.rsu import GAP_S, Frame, Framing, RsuCodec
+from protocol.rsu import GAP_S, Cmd, Frame, Framing, RsuCodec
 from protocol.rsu_dialogue import UNREAD_MAX, Counts, Dialogue, Seen, Setup, Timing, Wall
 from protocol.rsu_file import FILE_MAX_BYTES, TablesError, tables
 from protocol.rsu_tables import AUTO, BUILT_IN, Reading, Tables
@@ -203,4 +204,20 @@ def make(name: str, options: Options, ports: Ports) -> RsuReader:
     return RsuReader(name, options, ports.rand)
 
 
-DRIVER: Final = Driver("rsu", Role.READER, Options, make)
+def recognise(heard: Sequence[bytes]) -> list[Found]:
+    """A unit in what it says by itself: heartbeats, its start, vehicles. An answer would begin a dialogue with it."""
+    codec = RsuCodec()
+    frames = [frame for frame in codec.feed(b"".join(heard)) + codec.gap() if frame.command in _UNASKED]
+    if not frames:
+        return []
+    framing = frames[0].framing
+    profile = {Framing.PARK: "parking", Framing.CRC16: "gantry"}.get(framing)
+    if profile is not None:
+        return [Found(f"framing {framing.name}", options={"profile": profile})]
+    return [Found(f"framing {framing.name}", remark="name its profile once you know it (docs/hardware/rsu.md)")]
+
+
+_UNASKED: Final = frozenset((Cmd.STATE, Cmd.BEAT, Cmd.OBU, Cmd.VEHICLE, Cmd.CARD))
+_BEAT_S: Final = 5.0
+PROBE: Final = Probe(recognise, speeds=(_BAUD,), tcp=(60_001, 21_003), answer_s=_BEAT_S)
+DRIVER: Final = Driver("rsu", Role.READER, Options, make, probes=(PROBE,))

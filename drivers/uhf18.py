@@ -16,7 +16,7 @@
 
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Self
 
@@ -26,6 +26,7 @@ from drivers.link import STEP_S, Link, LinkLost, keep
 from drivers.opener import opener
 from drivers.options import PortOptions
 from drivers.port import Condition, Quiet
+from drivers.probe import Found, Probe
 from drivers.registry import Driver, Ports, Role
 from protocol.gen2 import credential
 from protocol.sighting import Sighting
@@ -248,4 +249,32 @@ def make(name: str, options: Options, ports: Ports) -> Uhf18Reader:
     return Uhf18Reader(name, options, ports.rand)
 
 
-DRIVER: Final = Driver("uhf18", Role.READER, Options, make)
+def recognise(heard: Sequence[bytes]) -> list[Found]:
+    """Readers in their answers to 21, and those that report tags unasked."""
+    codec = ReplyCodec()
+    replies = [one for one in codec.feed(b"".join(heard)) + codec.gap() if isinstance(one, Reply)]
+    reporting = {reply.address for reply in replies if reply.command == Cmd.REPORT and epcs(reply)}
+    infos = {reply.address: info for reply in replies if (info := Info.from_reply(reply)) is not None}
+    return [
+        _found(address, infos.get(address), active=address in reporting)
+        for address in {**infos, **dict.fromkeys(reporting)}
+    ]
+
+
+def _found(address: int, info: Info | None, *, active: bool) -> Found:
+    options: dict[str, str | int] = {"mode": "active"} if active else {}
+    if address != 0:
+        options["address"] = address
+    if info is None:
+        return Found("UHFReader18", options=options)
+    major, minor = info.firmware
+    return Found(f"UHFReader18, type {info.kind:02X}", f"{major}.{minor}", options, f"set to {info.power_dbm} dBm")
+
+
+PROBE: Final = Probe(
+    recognise,
+    speeds=(_BAUD, 9600, 115_200, 19_200, 38_400),
+    asks=(Command(BROADCAST, Cmd.INFO).to_bytes(),),
+    tcp=(6000,),
+)
+DRIVER: Final = Driver("uhf18", Role.READER, Options, make, probes=(PROBE,))

@@ -7,7 +7,7 @@
   nobody has named and a wrong framing are said within a few reads, and noise is not.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
@@ -16,6 +16,7 @@ from drivers.link import STEP_S, Link, Opener, keep
 from drivers.opener import opener
 from drivers.options import PortOptions
 from drivers.port import Condition, Quiet
+from drivers.probe import Found, Probe, Value
 from drivers.registry import Driver, Ports, Role
 from protocol.sighting import Sighting
 from protocol.wiegand import Card, Fault, Format
@@ -23,6 +24,7 @@ from protocol.wiegand_serial import Expected, Framing, Note, WiegandCodec
 
 _BAUD: Final = 9600
 _H10301_BITS: Final = 26
+_H10306_BITS: Final = 34
 _WIDE_BITS: Final = 37
 _SILENT_OF_LENGTH: Final = ("decimal", "promag")
 _NAME_IT: Final = (
@@ -129,4 +131,34 @@ def make(name: str, options: Options, ports: Ports) -> WiegandReader:
     return WiegandReader(name, options, ports.rand)
 
 
-DRIVER: Final = Driver("wiegand", Role.READER, Options, make)
+_TELLING: Final = tuple(framing for framing in Framing if framing is not Framing.HEX)
+_SAID: Final = tuple(
+    (framing, bits)
+    for framing in (*_TELLING, Framing.HEX)  # which finds its six digits in a line of promag too
+    for bits in ((_H10301_BITS, _H10306_BITS) if framing in _SILENT_OF_LENGTH else (None,))
+)
+
+
+def recognise(heard: Sequence[bytes]) -> list[Found]:
+    """A converter in the first read that is a card, in the framing that needs least to be said."""
+    for framing, bits in _SAID:
+        said = WiegandCodec(Expected(framing, bits)).feed(b"".join(heard))
+        read = next((one for one in said if isinstance(one, Card) or one in (Fault.UNNAMED, Fault.INVERTED)), None)
+        if read is not None:
+            options: dict[str, Value] = {} if framing is Framing.BITS else {"framing": str(framing)}
+            return [_found(framing, options | ({} if bits is None else {"bits": bits}), read)]
+    return []
+
+
+def _found(framing: Framing, options: dict[str, Value], read: Card | Fault | Note) -> Found:
+    converter = f'converter, framing "{framing}"'
+    if read is Fault.UNNAMED:
+        return Found(converter, options={**options, "format": "H10302"}, remark='or "H10304": ask who sold the cards')
+    if not isinstance(read, Card):
+        return Found(converter, options=options, remark=_WORDS.get(read, ""))
+    guessed = "; bits is a guess: try a card whose number is known" if "bits" in options else ""
+    return Found(converter, options=options, remark=f"read {read.credential}{guessed}")
+
+
+PROBE: Final = Probe(recognise, speeds=(_BAUD, 115_200, 57_600, 19_200), card=True)
+DRIVER: Final = Driver("wiegand", Role.READER, Options, make, probes=(PROBE,))

@@ -3,12 +3,14 @@
     A0 | channel, from 1 | 01 on, 00 off | low byte of the sum of the three
     FF                                                                        asks for all contacts
 
-What FF brings differs from board to board (text, or one byte a channel), so nothing here depends on it.
+What FF brings differs from board to board: nothing, one byte a channel (MultiRoomAudio's driver), or lines such as
+`CH1:OFF` (AscomSwitchDriver). It helps to find a board; nothing else depends on it.
 
 Within a command no byte can be another head: the check lies between A1 and A9. So no garbage hides a good command
 behind it, however long it is.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +23,7 @@ BUFFER_MAX_BYTES: Final = COMMAND_BYTES - 1
 
 _HEAD: Final = 0xA0
 _QUERY: Final = 0xFF
+_LINE: Final = re.compile(rb"CH ?([1-8]): ?(?:ON|OFF)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,16 @@ class Query:
     def to_bytes(self) -> bytes:
         """The command as the board takes it."""
         return bytes([_QUERY])
+
+
+def channels(answer: bytes) -> int:
+    """How many contacts an answer to a query tells of, one byte or one line of text each; 0 where it is none."""
+    if 0 < len(answer) <= CHANNELS and set(answer) <= {0, 1}:
+        return len(answer)
+    lines = [line.strip() for line in answer.split(b"\n") if line.strip()]
+    told = [_LINE.fullmatch(line) for line in lines]
+    numbers = [int(one[1]) for one in told if one is not None]
+    return len(lines) if lines and numbers == list(range(1, len(lines) + 1)) and len(lines) <= CHANNELS else 0
 
 
 class LcusCodec:

@@ -19,6 +19,7 @@ _DEPTH_MAX: Final = 8
 _TEXT_MAX: Final = 200
 _BYTE_BITS: Final = 8
 _PLUGGED: Final = 0x80
+_FIRMWARE_AT: Final = 14  # antennas 2, flags 2, maker 4, model 4, and the length of the firmware's name
 _NAMES: Final[dict[int, str]] = {  # as makers' manuals write them
     Param.ROSPEC: "ROSpec",
     Param.RO_BOUNDARY_SPEC: "ROBoundarySpec",
@@ -144,9 +145,7 @@ def status(message: Message) -> Status | None:
     end = _STATUS_HEAD_BYTES + uint(value[2:4])
     if len(value) < max(end, _STATUS_HEAD_BYTES):
         return None
-    text = value[_STATUS_HEAD_BYTES:end].decode(errors="replace")
-    shown = "".join(letter if letter.isprintable() else " " for letter in text)[:_TEXT_MAX].strip()
-    return Status(uint(value[:2]), shown, tuple(_details(value[end:], _DEPTH_MAX)))
+    return Status(uint(value[:2]), shown(value[_STATUS_HEAD_BYTES:end]), tuple(_details(value[end:], _DEPTH_MAX)))
 
 
 def _details(data: bytes, depth: int) -> Iterator[str]:
@@ -186,10 +185,16 @@ def event(message: Message) -> Event:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """How many antennas a reader has, 0 where it does not tell, and its power levels: index and dBm."""
+    """How many antennas a reader has, 0 where it does not tell, and its power levels: index and dBm.
+
+    `maker` is a number (IANA's of private enterprises), `model` the maker's own; 0 where they are not told.
+    """
 
     antennas: int = 0
     powers: tuple[tuple[int, float], ...] = ()
+    maker: int = 0
+    model: int = 0
+    firmware: str = ""
 
 
 def capabilities(message: Message) -> Capabilities:
@@ -199,7 +204,15 @@ def capabilities(message: Message) -> Capabilities:
     bands = [band for one in regulatory for band in having(one.value[4:], Param.UHF_BAND_CAPABILITIES)]
     levels = [level.value for band in bands for level in having(band.value, Param.TRANSMIT_POWER_LEVEL, 4)]
     powers = tuple((uint(value[:2]), int.from_bytes(value[2:4], "big", signed=True) / 100) for value in levels)
-    return Capabilities(uint(general[0].value[:2]) if general else 0, powers)
+    told = general[0].value if general else b""
+    firmware = told[_FIRMWARE_AT : _FIRMWARE_AT + uint(told[_FIRMWARE_AT - 2 : _FIRMWARE_AT])]
+    return Capabilities(uint(told[:2]), powers, uint(told[4:8]), uint(told[8:12]), shown(firmware))
+
+
+def shown(text: bytes) -> str:
+    """A reader's own words, fit to be shown."""
+    told = text.decode(errors="replace")
+    return "".join(letter if letter.isprintable() else " " for letter in told)[:_TEXT_MAX].strip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,15 @@ class Error(IntEnum):
     NO_TAG = 0x15
     BAD_COMMAND = 0x17
     NO_CHANNEL = 0x20
+    READ_BEYOND = 0xA3
+
+
+class Info(IntEnum):
+    """What command 03 asks for."""
+
+    HARDWARE = 0x00
+    SOFTWARE = 0x01
+    MAKER = 0x02
 
 
 class Region(IntEnum):
@@ -185,6 +194,15 @@ def is_tag(frame: Frame) -> bool:
 def command(code: Cmd, parameters: bytes = b"") -> Frame:
     """What the host asks for."""
     return Frame(Kind.COMMAND, code, parameters)
+
+
+def info(frame: Frame) -> tuple[int, str] | None:
+    """What a reply to 03 tells, and its text; None for all else, and where what it tells is no text."""
+    kind, text = frame.parameters[:1], frame.parameters[1:]
+    if frame.kind is not Kind.REPLY or frame.command != Cmd.INFO or not kind or not text.isascii():
+        return None
+    said = text.decode("ascii").strip("\0 ")
+    return (kind[0], said) if said.isprintable() else None
 
 
 def multi_poll(times: int = POLLS_MAX) -> Frame:
