@@ -300,7 +300,7 @@ class Trial:
         result = "cancelled" if why in {"cancelled", "stop"} else "failed" if why else "ok"
         found = {**self._found, "result": result, "why": why or None, "detail": detail or None}
         done: list[Do] = [End(self._fields("ended", **found)), Tell("ended", found)]
-        if was is State.WRITING and self._read is not None:
+        if why and was is State.WRITING and self._read is not None:
             done.append(GiveBack(self.terms.rule.name, self._read))
             self._read = None
         return done
