@@ -61,7 +61,9 @@ def decompress(chunks: Iterable[bytes], most_bytes: int) -> Iterator[bytes]:
     unpacker = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW_LOG})
     left = most_bytes
     for chunk in chunks:
-        if unpacker.eof and chunk:
+        if not chunk:
+            continue
+        if unpacker.eof:
             raise BlobError("something follows the end of the compressed data")
         for out in _unpacked(unpacker, chunk):
             left -= len(out)

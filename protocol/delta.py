@@ -56,7 +56,8 @@ def make(base: Iterable[bytes], new: Iterable[bytes]) -> Iterator[bytes]:
         if now is None:
             yield removal(credential)
         elif removes(now):
-            raise DeltaError(f"{credential.decode()} is kept as gone without its expiry; give it `until`")
+            name = credential.decode(errors="replace")
+            raise DeltaError(f"{name} is kept as gone without its expiry; give it `until`")
         elif now != was:
             yield now
 

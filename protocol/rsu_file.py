@@ -58,12 +58,12 @@ def tables(name: str, text: str) -> Tables:
     """The tables that the file's text says. Raises TablesError."""
     try:
         file = _File.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise TablesError(f"it is no TOML: {error}") from error
-    except RecursionError as error:
-        raise TablesError("it is nested too deeply; plain keys and [[frames]] would be right") from error
     except ValidationError as error:
         raise TablesError("; ".join(_said(detail) for detail in error.errors(include_url=False))) from error
+    except RecursionError as error:
+        raise TablesError("it is nested too deeply; plain keys and [[frames]] would be right") from error
+    except ValueError as error:  # a number of thousands of digits is no TOMLDecodeError
+        raise TablesError(f"it is no TOML: {error}") from error
     layouts = tuple(frame.layout() for frame in file.frames)
     _checked(layouts)
     return Tables(name, Framing(file.framing), layouts, _commands(file), file.wait, file.begins)

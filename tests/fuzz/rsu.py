@@ -10,7 +10,7 @@ from protocol.rsu_dialogue import UNREAD_MAX, VEHICLES_MAX, Dialogue, Seen, Setu
 from protocol.rsu_file import TablesError
 from protocol.rsu_tables import AUTO, BUILT_IN, READ, SWITCHES, Reading, Tables, Vehicle, plate, plate_text
 from tests.fuzz.streams import Side, pieces, target
-from tests.fuzz.target import Target, cut, frames, numbered, streams
+from tests.fuzz.target import Target, frames, streams
 
 _READING: Final = Reading(AUTO)
 _NUMBERS: Final = {Framing.BCC: 0x18, Framing.CRC16: 0x01, Framing.PARK: 0}
@@ -132,10 +132,8 @@ def _bounded(acts: list[Frame | Seen], now: float, most: int) -> None:
 
 def _file() -> Target:
     def check(data: bytes) -> None:
-        _, rest = cut(data)
-        text = rest.decode(errors="replace")
         try:
-            tables = rsu_file.tables("own", text)
+            tables = rsu_file.tables("own", data.decode(errors="replace"))
         except TablesError:
             return
         reading = Reading((tables,))
@@ -144,7 +142,7 @@ def _file() -> Target:
             assert layout.needs <= layout.length
             reading.vehicle(Frame(tables.framing, 0, layout.command, whole))
 
-    return Target(check, lambda: numbered([_REGION, _REGION.replace(b"\n", b" # \n")], 1), 2048)
+    return Target(check, lambda: (_REGION, b"wait = " + b"9" * 5000, b"wait = " + b"[" * 2000), 6000)
 
 
 RSU: Final = {"rsu": _frames(), "rsu_tables": _tables(), "rsu_dialogue": _dialogue(), "rsu_file": _file()}

@@ -30,10 +30,15 @@ def cut(data: bytes) -> tuple[int, bytes]:
 
 
 def halves(data: bytes) -> tuple[bytes, bytes]:
-    """Two inputs from one: the first byte says in 1/256 where the second begins."""
-    share, rest = cut(data)
-    middle = len(rest) * share // 256
+    """Two inputs from one: the first two bytes say where the second begins."""
+    length, rest = int.from_bytes(data[:2]), data[2:]
+    middle = length % (len(rest) + 1)
     return rest[:middle], rest[middle:]
+
+
+def pair(one: bytes, two: bytes) -> bytes:
+    """The input that `halves` takes apart so."""
+    return len(one).to_bytes(2) + one + two
 
 
 def numbered(seeds: Iterable[bytes], count: int) -> Iterator[bytes]:

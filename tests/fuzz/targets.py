@@ -2,7 +2,11 @@
 
 from typing import Final
 
+from tests.fuzz.cards import CARDS
+from tests.fuzz.journal import JOURNAL
+from tests.fuzz.lists import LISTS
+from tests.fuzz.messages import MESSAGES
 from tests.fuzz.readers import READERS
 from tests.fuzz.rsu import RSU
 
-TARGETS: Final = {**READERS, **RSU}
+TARGETS: Final = {**READERS, **RSU, **CARDS, **LISTS, **MESSAGES, **JOURNAL}

@@ -7,7 +7,7 @@ import pytest
 
 from tests.fuzz.targets import TARGETS
 
-_TIMES: Final = 300
+_TIMES: Final = 120
 _CHANGES: Final = 4
 
 

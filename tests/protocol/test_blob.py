@@ -84,3 +84,12 @@ def test_lines_are_cut_where_they_end() -> None:
         list(blob.lines([b"a" * 6, b"a" * 6], 10))
     with pytest.raises(BlobError, match="11 bytes"):
         list(blob.lines([b"a" * 11 + b"\n"], 10))
+
+
+@pytest.mark.parametrize("cut", [0, 1, 7, None])
+def test_an_empty_chunk_says_nothing(cut: int | None) -> None:
+    """Before the data, within it and behind its end."""
+    packed = blob.compress([b"line\n"])
+    assert b"".join(blob.decompress([packed[:cut], b"", packed[len(packed[:cut]) :], b""], 100)) == b"line\n"
+    with pytest.raises(BlobError, match="follows"):
+        list(blob.decompress([packed, b"", b"x"], 100))

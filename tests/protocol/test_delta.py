@@ -42,6 +42,8 @@ def test_a_card_kept_as_gone_is_a_line_like_any_other() -> None:
     assert list(delta.apply(old, change)) == [kept]
     with pytest.raises(DeltaError, match="without its expiry"):
         list(delta.make(old, [b'{"c":"eid:00000001","gone":true}']))
+    with pytest.raises(DeltaError, match="without its expiry"):
+        list(delta.make([], [b'{"c":"\xff","gone":true}']))
 
 
 def test_a_removal_of_what_is_not_there_does_not_fit() -> None:

@@ -38,6 +38,7 @@ def test_without_an_error_code() -> None:
         ('resume = "obu factor"', "", "resume: is missing"),
         ('switch = "C4"', 'switch = "C6"', "switch: Input should be 'C4' or '4C'"),
         ("wait = 2", "wait = " + "[" * 5000, "it is (nested too deeply|no TOML)"),
+        ("wait = 2", "wait = " + "9" * 5000, "it is no TOML"),
     ],
 )
 def test_what_is_wrong_is_said(old: str, new: str, said: str) -> None:
