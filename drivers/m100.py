@@ -6,6 +6,8 @@
   word the poll has come to its end, or never begun: it is stopped and begun anew.
 - A module that sleeps loses the first byte of what wakes it, and so the command. What is not answered within `ANSWER_S`
   is sent again; that is all it takes.
+- With `tid` the poll is stopped for a tag that comes, its chip is read (select 0C, read 39; `drivers.chips`), for
+  `READS_MAX` tags at most, and the poll goes on. What is not answered then is not asked again before that.
 - Silence for `SILENCE_S` is the end of the link: closed and opened anew.
 - An error reply is how the poll fares. No tag (15) is well. Where another comes `MANY` times in a row, or as many tags
   fail their own check, with nothing good between, the reader is offline and says so; the link stays, and the next good
@@ -20,6 +22,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
+from drivers.chips import Chips, Wanted
 from drivers.link import STEP_S, Link, LinkLost, keep
 from drivers.opener import opener
 from drivers.options import PortOptions
@@ -35,6 +38,7 @@ from protocol.m100 import (
     Info,
     Kind,
     M100Codec,
+    Memory,
     Region,
     Tag,
     command,
@@ -42,6 +46,8 @@ from protocol.m100 import (
     is_tag,
     multi_poll,
     power_data,
+    read_tid,
+    select,
 )
 from protocol.sighting import Sighting
 
@@ -49,8 +55,11 @@ ANSWER_S: Final = 0.4
 RESTART_S: Final = 0.5
 SILENCE_S: Final = 2.8
 MANY: Final = 10
+READS_MAX: Final = 4
 
 _BAUD: Final = 115_200
+_OF_CHIPS: Final = frozenset((Cmd.SELECT, Cmd.READ))
+_OF_THE_POLL: Final = frozenset((Cmd.STOP, Cmd.MULTI_POLL)) | _OF_CHIPS  # steps of a module that is set up
 _OF_POLLS: Final = frozenset((Error.NO_TAG, Error.NO_CHANNEL))  # never the answer to what is set up
 _REGIONS: Final = {
     "china-920": Region.CHINA_920,
@@ -74,6 +83,9 @@ class Options(PortOptions):
         default=None, ge=0, le=33, description="dBm, set at connect; by default as the module is set"
     )
     baud: int = Field(default=_BAUD, gt=0, description="speed of the serial line")
+    tid: bool = Field(
+        default=False, description="read each tag's chip, so that a copy of a tag shows; it costs air time"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +117,14 @@ class Conversation:
         self._heard_at = now
         self._bad: int | str = ""  # what went wrong last, and how often in a row
         self._bad_times = 0
+        self.chips = Chips()
+        self._chip: Wanted | None = None
+        self._reads = 0  # since the poll was stopped
 
     @property
     def ready(self) -> bool:
         """Whether the module has said what it is and is set up."""
-        return all(step.command in (Cmd.STOP, Cmd.MULTI_POLL) for step in self._steps)
+        return all(step.command in _OF_THE_POLL for step in self._steps)
 
     @property
     def trouble(self) -> str:
@@ -122,19 +137,26 @@ class Conversation:
 
     def next(self, now: float) -> Frame | None:
         """The command to send now, if any."""
-        if now < self._due:
+        chip = self.chips.wanted(now) if not self._steps else None
+        if now < self._due and chip is None:
             return None
         if not self._steps:
             self._steps.extend((command(Cmd.STOP), multi_poll()))
+            self._reads = 0
+            self._read_next(chip)
         elif self._asked and self._steps[0].command == Cmd.STOP:
             self._steps.popleft()  # nothing ran, or it does not answer to that: what comes next will show
+        elif self._asked and self._steps[0].command in _OF_CHIPS:
+            self._leave_chip(now)
         self._asked = True
         self._due = now + self._timing.answer_s
         return self._steps[0]
 
     def wait(self, now: float) -> float:
         """How long there is nothing to do but listen."""
-        return max(0.0, min(self._due, self._heard_at + self._timing.silence_s) - now)
+        if not self._steps and self.chips.wanted(now) is not None:
+            return 0.0
+        return max(0.0, min(self._due - now, self._heard_at + self._timing.silence_s - now, self.chips.wait(now)))
 
     def silent(self, now: float) -> bool:
         """Whether the module has been silent for too long."""
@@ -185,6 +207,9 @@ class Conversation:
             return
         self._asked = False
         self._due = now
+        if asked.command in _OF_CHIPS:
+            self._of_chip(frame, now)
+            return
         self._steps.popleft()
         well = frame.error is None
         match asked.command:
@@ -203,6 +228,40 @@ class Conversation:
                 raise LinkLost(
                     f"{self._options.port}: the module refuses {said} (code {code:02X}); take another, or none"
                 )
+
+    def _read_next(self, chip: Wanted | None) -> None:
+        """Let this chip be read before the poll goes on."""
+        self._chip = chip
+        if chip is not None:
+            poll = self._steps.pop()
+            self._steps.extend((select(chip.epc), read_tid(chip.words), poll))
+            self._reads += 1
+
+    def _of_chip(self, frame: Frame, now: float) -> None:
+        """Take the answer to a select, or to a read."""
+        if frame.error is not None:
+            self._leave_chip(now, short=frame.error == Error.READ_BEYOND)
+        elif frame.command == Cmd.SELECT:
+            self._steps.popleft()
+            return
+        else:
+            self._read(Memory.from_frame(frame), now)
+        if self._reads < READS_MAX:
+            self._read_next(self.chips.wanted(now))
+
+    def _read(self, memory: Memory | None, now: float) -> None:
+        if self._chip is None or memory is None or memory.epc != self._chip.epc:
+            self._leave_chip(now)  # as where two tags begin with the same mask
+            return
+        self._steps.popleft()
+        self.chips.read(self._chip, memory.data, now)
+
+    def _leave_chip(self, now: float, *, short: bool = False) -> None:
+        """It was not read: go on without."""
+        while self._steps[0].command in _OF_CHIPS:
+            self._steps.popleft()
+        if self._chip is not None:
+            self.chips.failed(self._chip, now, short=short)
 
 
 class M100Reader:
@@ -234,7 +293,13 @@ class M100Reader:
                 talk.heard(frame, link.read_at)
                 if talk.ready and (tag := Tag.from_frame(frame)) is not None:
                     yield Condition(True)
-                    yield Sighting(self._name, credential(tag.epc), link.read_at, signal=float(tag.rssi))
+                    sighting = Sighting(self._name, credential(tag.epc), link.read_at, signal=float(tag.rssi))
+                    if self._options.tid:
+                        talk.chips.see(tag.epc, sighting)
+                    else:
+                        yield sighting
+            for sighting in talk.chips.take(time.monotonic()):
+                yield sighting
             if talk.ready:
                 yield Condition(not talk.trouble, talk.trouble and f"{link.port}: {talk.trouble}")
             yield Quiet()

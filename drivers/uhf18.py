@@ -6,6 +6,9 @@
 - At connect the reader is asked what it is (21): the answer makes it online. Power and scan time are set before that
   where they are configured and differ (the reader writes them to its own memory, which wears). Scan times are kept: a
   reader set to seconds also answers an empty field only after seconds.
+- With `tid` chips are read (02) between inventories, at most `READS_MAX` before the next one (`drivers.chips`). An
+  answer does not say whose chip it is: after one that did not come an inventory is asked for, so that no late one is
+  taken for another tag's.
 - Silence for `SILENCE_S` (or a scan time, where that is longer) is the end of the link: closed and opened anew. So a
   half-open connection is noticed as well.
 
@@ -22,6 +25,7 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
+from drivers.chips import Chips, Wanted
 from drivers.link import STEP_S, Link, LinkLost, keep
 from drivers.opener import opener
 from drivers.options import PortOptions
@@ -40,8 +44,11 @@ from protocol.uhf18 import (
     Reply,
     ReplyCodec,
     Status,
+    can_read_tid,
     epcs,
     power_data,
+    read_beyond,
+    read_tid_data,
     scan_time_data,
 )
 
@@ -50,6 +57,7 @@ SILENCE_S: Final = 2.8
 BUSY_S: Final = 5.0
 """So long after a tag the reader is asked at its full pace; an empty lane wakes the box less often."""
 IDLE_FACTOR: Final = 2.5
+READS_MAX: Final = 4
 BEAT_SILENCE_S: Final = 90.0  # three heartbeats of 30 s
 
 _BAUD: Final = 57_600
@@ -80,11 +88,14 @@ class Options(PortOptions):
         le=5,
         description="s between an answer and the next inventory; two and a half times that while nobody comes",
     )
+    tid: bool = Field(
+        default=False, description="read each tag's chip (answer), so that a copy of a tag shows; it costs air time"
+    )
 
     @model_validator(mode="after")
     def _only_when_asked(self) -> Self:
-        if self.mode == "active" and not (self.antenna_power is None and self.scan_time is None):
-            raise ValueError('antenna_power and scan_time need mode = "answer": in active mode nothing is sent')
+        if self.mode == "active" and not (self.antenna_power is None and self.scan_time is None and not self.tid):
+            raise ValueError('antenna_power, scan_time and tid need mode = "answer": in active mode nothing is sent')
         return self
 
 
@@ -110,18 +121,27 @@ class Conversation:
         self._due = now  # when the next command goes out, or the one asked counts as lost
         self._answered_at = now
         self._busy_until = now + BUSY_S
+        self.chips = Chips()
+        self._chip: Wanted | None = None
+        self._reads = 0  # since the last inventory
 
     def next(self, now: float) -> Command | None:
         """The command to send now, if any."""
-        if now < self._due:
+        chip = self._wanted(now)
+        if now < self._due and chip is None:
             return None
-        self._asked = self._setup[0] if self._setup else Command(self._options.address, Cmd.INVENTORY)
+        if self._chip is not None:  # it was not answered
+            self.chips.failed(self._chip, now)
+            self._reads, chip = READS_MAX, None
+        self._chip, self._asked = chip, self._command(chip)
         self._due = now + self._scan_s + self._timing.answer_s
         return self._asked
 
     def wait(self, now: float) -> float:
         """How long there is nothing to do but listen."""
-        return max(0.0, min(self._due, self._answered_at + self._silence_s) - now)
+        if self._wanted(now) is not None:
+            return 0.0
+        return max(0.0, min(self._due - now, self._answered_at + self._silence_s - now, self.chips.wait(now)))
 
     def silent(self, now: float) -> bool:
         """Whether the reader has been silent for too long."""
@@ -138,7 +158,11 @@ class Conversation:
             return
         if self._setup:
             self._set_up(asked, reply)
-        self._asked = None
+        if self._chip is not None:
+            self._read(self._chip, reply, now)
+        elif asked.command == Cmd.INVENTORY:
+            self._reads = 0
+        self._asked = self._chip = None
         if reply.status != Status.NO_TAG:
             self._busy_until = now + BUSY_S
         pause = self._options.pause if now < self._busy_until else self._options.pause * IDLE_FACTOR
@@ -147,6 +171,24 @@ class Conversation:
     @property
     def _silence_s(self) -> float:
         return max(self._timing.silence_s, self._scan_s + self._timing.answer_s)
+
+    def _wanted(self, now: float) -> Wanted | None:
+        """The chip to read now, where a command may be given."""
+        free = self._asked is None and not self._setup and self._reads < READS_MAX
+        return self.chips.wanted(now) if free else None
+
+    def _command(self, chip: Wanted | None) -> Command:
+        if chip is None:
+            return self._setup[0] if self._setup else Command(self._options.address, Cmd.INVENTORY)
+        self._reads += 1
+        return Command(self._options.address, Cmd.READ, read_tid_data(chip.epc, chip.words))
+
+    def _read(self, chip: Wanted, reply: Reply, now: float) -> None:
+        """What was read of a chip, or why it was not."""
+        if reply.command == Cmd.READ and reply.status == Status.OK:
+            self.chips.read(chip, reply.data, now)
+        else:
+            self.chips.failed(chip, now, short=read_beyond(reply))
 
     def _set_up(self, asked: Command, reply: Reply) -> None:
         """One step on from `asked`, which was the first of what is to be set up."""
@@ -204,8 +246,10 @@ class Uhf18Reader:
                     talk.heard(reply, link.read_at)
                     if talk.ready:
                         yield Condition(True)
-                        for sighting in self._sightings(reply, link.read_at):
+                        for sighting in self._seen(reply, link.read_at, talk.chips):
                             yield sighting
+            for sighting in talk.chips.take(time.monotonic()):
+                yield sighting
             yield Quiet()
 
     async def _active(self, link: Link) -> AsyncGenerator[Sighting | Condition | Quiet, None]:
@@ -218,8 +262,8 @@ class Uhf18Reader:
                 if isinstance(frame, Heartbeat):
                     beats = True
                 else:
-                    for sighting in self._sightings(frame, link.read_at):
-                        yield sighting
+                    for epc in epcs(frame):
+                        yield self._sighting(epc, link.read_at)
             if beats and time.monotonic() - heard_at >= self._timing.beat_silence_s:
                 raise LinkLost(self._silence("check its power and the network between"))
             yield Quiet()
@@ -237,8 +281,17 @@ class Uhf18Reader:
         """Whether it comes from the reader we ask, and not from another on the line."""
         return isinstance(frame, Heartbeat) or self._options.address in (BROADCAST, frame.address)
 
-    def _sightings(self, reply: Reply, at: float) -> list[Sighting]:
-        return [Sighting(self._name, credential(epc), at) for epc in epcs(reply)]
+    def _seen(self, reply: Reply, at: float, chips: Chips) -> Iterator[Sighting]:
+        """The sightings in a reply, but for those that wait for their chips to be read."""
+        for epc in epcs(reply):
+            sighting = self._sighting(epc, at)
+            if self._options.tid and can_read_tid(epc):
+                chips.see(epc, sighting)
+            else:
+                yield sighting
+
+    def _sighting(self, epc: bytes, at: float) -> Sighting:
+        return Sighting(self._name, credential(epc), at)
 
     def _silence(self, advice: str) -> str:
         return f"{self._options.port}: the reader is silent; {advice}"

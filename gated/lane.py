@@ -11,6 +11,8 @@ Rules:
 - A tag that two lanes see is one passage, of the lane that saw it first. A stronger signal at the other lane moves the
   record there (`instead`), never the barrier. A person's exit opens all the same (`opened` by `exit`); a vehicle at an
   exit whose tag an entrance has seen first waits for the guard as long as both see it.
+- A chip's own number may be read after its tag was let through. Where it shows a copy, that is recorded, flagged as
+  `clone`: the barrier is open, but somebody looks. From then on the tag is judged as one whose number is known.
 - What is flagged is judged again at most each `REJUDGE_S` while it stays: a list or an hour may have changed. Only
   an admission is news. While nothing can be written only exits judge again, since they open all the same.
 - Vehicles pass one at a time: while one has its turn, the next waits and is judged when its turn comes; the time
@@ -87,7 +89,10 @@ class Lane:
         known = self._presences.get(sighting.credential, self.rule.name)
         if known is None or not known.here(sighting.at):
             return self._appear(sighting, known, now)
+        late = known.sighting.tid is None and sighting.tid is not None
         known.refresh(sighting, now.mono)
+        if known.standing is Standing.ADMITTED and late:
+            return self._unmask(known, now)
         if known.standing is Standing.FLAGGED and self._judges_again and now.mono - known.judged >= REJUDGE_S:
             return self._rejudge(known, now)
         if known.standing is Standing.SHADOWED:
@@ -261,6 +266,15 @@ class Lane:
             return []
         presence.standing = Standing.WAITING
         return self._admit_or_wait(presence, now)
+
+    def _unmask(self, presence: Presence, now: Now) -> list[Act]:
+        """Judge one who was let through before its chip's number was known."""
+        decision, by = self._judge(presence.sighting, self.rule, None, now)
+        if decision.admits or decision.reason is not Reason.CLONE:
+            return []
+        presence.standing, presence.reason, presence.judged = Standing.FLAGGED, decision.reason, now.mono
+        self._presences.withdraw(presence)
+        return [self._passage(presence, decision, by)]
 
     def _shadow(self, presence: Presence, now: Now) -> list[Act]:
         sighting = presence.sighting

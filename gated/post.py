@@ -282,7 +282,8 @@ class Post:
         holder = entry.holder if entry is not None else None
         if decision.reason is Reason.CARD and sighting.card is not None:
             holder = sighting.card.holder or None
-        return decision, {"holder": holder, "list": info and info.version}
+        unread = entry is not None and entry.tid is not None and sighting.tid is None
+        return decision, {"holder": holder, "list": info and info.version, "chip": "unread" if unread else None}
 
     def _entry(self, sighting: Sighting) -> Entry | None:
         try:

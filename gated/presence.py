@@ -5,7 +5,7 @@ remembered longer than that, because what comes back to the same lane soon is th
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from gated.decide import LaneRule, Last
@@ -50,8 +50,8 @@ class Presence:
         return not self.away and at - self.seen <= self.lane.gone
 
     def refresh(self, sighting: Sighting, arrived: float) -> None:
-        """Take note of another sighting."""
-        self.sighting = sighting
+        """Take note of another sighting; the chip's own number stays known where this one has none."""
+        self.sighting = replace(sighting, tid=self.sighting.tid) if sighting.tid is None else sighting
         self.arrived = arrived
         self.seen = max(self.seen, sighting.at)
         self.count += 1

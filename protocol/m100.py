@@ -19,6 +19,13 @@ Tags
   must both be right. One that fails is whole as a frame and says nothing of a tag: it is dropped, counted in
   `dropped.frames` and in `failed_tags`, and nothing is looked for within it.
 - A poll that finds no tag is answered by an error reply, code 15. Errors are replies like others.
+
+Chips (M100 user protocol: select 0C, read 39; replies as received from modules are in `tests/vectors/m100.json`)
+- A select says which tag the next reading is meant for: `target, action and bank, 1 byte | first bit, 4 | bits, 1 | no
+  truncation, 1 | mask`. It holds for reading only: polls find all tags as before.
+- A read is `password, 4 bytes | bank, 1 | first word, 2 | words, 2`; its answer `bytes of PC and EPC, 1 | PC | EPC |
+  what was read`. The EPC is told, so that it can be checked whose chip it is.
+- Error 09 is no answer from the tag, A0 | n the tag's own error n; 3 is a bank that is shorter than that.
 """
 
 from dataclasses import dataclass
@@ -27,7 +34,7 @@ from typing import Final
 
 from protocol.checksum import sum8
 from protocol.framer import Framer
-from protocol.gen2 import CRC_BYTES, PC_BYTES, fits, is_epc, pc_of, stored_crc
+from protocol.gen2 import CRC_BYTES, PC_BYTES, TID_BANK, fits, is_epc, pc_of, stored_crc
 
 PARAMETERS_MAX_BYTES: Final = 255  # a notice has at most 67; longer replies are to commands that nobody here gives
 FRAME_MAX_BYTES: Final = PARAMETERS_MAX_BYTES + 7
@@ -40,6 +47,10 @@ _END: Final = 0x7E
 _HEAD_BYTES: Final = 5
 _AROUND_BYTES: Final = 7
 _RSSI_BYTES: Final = 1
+_IN_EPC_BANK: Final = 0x01
+_EPC_AT_BIT: Final = 0x20  # behind the tag's CRC and PC
+_MASK_MAX_BYTES: Final = 12
+_PASSWORD_BYTES: Final = 4
 _CENTI: Final = 100  # power is told in 0.01 dBm
 
 
@@ -57,9 +68,11 @@ class Cmd(IntEnum):
     INFO = 0x03
     SET_REGION = 0x07
     REGION = 0x08
+    SELECT = 0x0C
     POLL = 0x22
     MULTI_POLL = 0x27
     STOP = 0x28
+    READ = 0x39
     SET_POWER = 0xB6
     POWER = 0xB7
     ERROR = 0xFF
@@ -208,6 +221,42 @@ def info(frame: Frame) -> tuple[int, str] | None:
 def multi_poll(times: int = POLLS_MAX) -> Frame:
     """The command to poll so many times, at most POLLS_MAX. The byte before the number is the same in all sources."""
     return command(Cmd.MULTI_POLL, bytes([Cmd.POLL]) + times.to_bytes(2, "big"))
+
+
+def select(epc: bytes) -> Frame:
+    """The command to read next of the tag with this EPC; of one longer than a mask can be, with its beginning."""
+    mask = epc[:_MASK_MAX_BYTES]
+    head = bytes([_IN_EPC_BANK]) + _EPC_AT_BIT.to_bytes(4, "big") + bytes([len(mask) * 8, 0])
+    return command(Cmd.SELECT, head + mask)
+
+
+def read_tid(words: int) -> Frame:
+    """The command to read so many words of the selected tag's chip."""
+    return command(Cmd.READ, bytes(_PASSWORD_BYTES) + bytes([TID_BANK, 0, 0]) + words.to_bytes(2, "big"))
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What was read of a tag's memory."""
+
+    pc: bytes
+    epc: bytes
+    data: bytes
+
+    @classmethod
+    def from_frame(cls, frame: Frame) -> "Memory | None":
+        """What a reply to 39 tells; None for all else, and where it does not add up."""
+        said = frame.parameters
+        if frame.kind is not Kind.REPLY or frame.command != Cmd.READ or not said:
+            return None
+        end = 1 + said[0]
+        pc, epc, data = said[1 : 1 + PC_BYTES], said[1 + PC_BYTES : end], said[end:]
+        return cls(pc, epc, data) if end < len(said) and is_epc(epc) and fits(pc, epc) else None
+
+    def to_frame(self) -> Frame:
+        """The reply that tells it."""
+        told = self.pc + self.epc
+        return Frame(Kind.REPLY, Cmd.READ, bytes([len(told)]) + told + self.data)
 
 
 def power_data(dbm: float) -> bytes:

@@ -18,6 +18,11 @@ EPCs
 - Cmd EE carries one EPC, 12 bytes in the frames known. They are taken exactly as they are. The one capture there is
   begins with 20 00 and ends in zeros, and whether these are a flag, a PC word with its padding or part of the tag
   cannot be told from it; cutting them could make two tags one. Hence: enrol a tag in the mode that the gate reads in.
+
+Chips
+- Read (02) is `words of the EPC, 1 byte | EPC | bank, 1 | first word, 1 | words, 1 | password, 4`; no mask follows, so
+  that the whole EPC says which tag is meant, of up to 14 words. A good answer is what was read and nothing else: whose
+  it is shows by what was asked. FC is the tag's own error, whose code follows; 03 is a bank shorter than that.
 """
 
 from collections.abc import Callable
@@ -27,7 +32,7 @@ from typing import Final, TypeVar
 
 from protocol.checksum import crc16_mcrf4xx
 from protocol.framer import Framer
-from protocol.gen2 import is_epc
+from protocol.gen2 import TID_BANK, WORD_BYTES, is_epc
 
 BUFFER_MAX_BYTES: Final = 255  # the longest frame less its last byte: what stays between two calls of `feed`
 GAP_S: Final = 0.020  # the manual: 15 ms between two bytes end a frame
@@ -41,12 +46,16 @@ _BEAT: Final = bytes.fromhex("560000000000")
 _BEAT_MARK_BYTES: Final = 4
 _INFO_BYTES: Final = 8
 _SCAN_UNIT_S: Final = 0.1
+_READ_EPC_MAX_BYTES: Final = 28
+_PASSWORD_BYTES: Final = 4
+_BEYOND: Final = b"\x03"
 
 
 class Cmd(IntEnum):
     """The commands we use, by their code."""
 
     INVENTORY = 0x01
+    READ = 0x02
     SINGLE = 0x0F
     INFO = 0x21
     SCAN_TIME = 0x25
@@ -155,6 +164,21 @@ def power_data(dbm: int) -> bytes:
 def scan_time_data(seconds: float) -> bytes:
     """The data of command 25: units of 100 ms."""
     return bytes([round(seconds / _SCAN_UNIT_S)])
+
+
+def can_read_tid(epc: bytes) -> bool:
+    """Whether command 02 can name the tag with this EPC."""
+    return len(epc) <= _READ_EPC_MAX_BYTES
+
+
+def read_tid_data(epc: bytes, words: int) -> bytes:
+    """The data of command 02 for so many words of this tag's chip."""
+    return bytes([len(epc) // WORD_BYTES]) + epc + bytes([TID_BANK, 0, words]) + bytes(_PASSWORD_BYTES)
+
+
+def read_beyond(reply: Reply) -> bool:
+    """Whether the tag says that its bank is shorter than what was asked for."""
+    return reply.status == Status.TAG_ERROR and reply.data[:1] == _BEYOND
 
 
 def epcs(reply: Reply) -> tuple[bytes, ...]:

@@ -3,9 +3,10 @@
 import asyncio
 from typing import Final
 
+from drivers.emulated.chips import EmulatedChips
 from drivers.emulated.host import Host
-from protocol.gen2 import is_epc
-from protocol.m100 import Cmd, Error, Frame, Kind, M100Codec, Region, Tag, power_data
+from protocol.gen2 import TID_BANK, WORD_BYTES, is_epc, pc_of
+from protocol.m100 import Cmd, Error, Frame, Kind, M100Codec, Memory, Region, Tag, power_data
 
 ROUND_S: Final = 0.04
 
@@ -13,18 +14,25 @@ _RSSI_DBM: Final = -55
 _VERSION: Final = b"\x00M100 26dBm V1.0"
 _OK: Final = b"\x00"
 _POLL_BYTES: Final = 3
+_SELECT_HEAD_BYTES: Final = 7
+_READ_BYTES: Final = 9
+_NO_ANSWER: Final = 0x09
 
 
 class EmulatedM100:
     """A module with the tags of `field` (EPCs as hex) before its antenna. While `silent` it says nothing at all.
 
     While `asleep` it loses the first byte that it gets, and is awake. `error` is what it answers to each poll, where it
-    is not None.
+    is not None. A tag enters as EPC, or as EPC/TID where its chip is another. While `deaf`, chips do not answer.
     """
 
     def __init__(self) -> None:
         self.field: set[str] = set()
         self.silent = False
+        self.deaf = False
+        self.chips = EmulatedChips()
+        self.reads: list[str] = []
+        self.mask = b""
         self.asleep = False
         self.error: int | None = None
         self.region: int = Region.CHINA_920
@@ -34,13 +42,14 @@ class EmulatedM100:
 
     def enter(self, epc: str) -> None:
         """A tag comes into the field. Raises ValueError for what is no EPC."""
-        if not is_epc(bytes.fromhex(epc)):
+        own = self.chips.tag(epc)
+        if not is_epc(bytes.fromhex(own)):
             raise ValueError("an EPC has 4 to 124 hex digits, four to a word")
-        self.field.add(epc.upper())
+        self.field.add(own)
 
     def leave(self, epc: str) -> None:
         """A tag leaves the field."""
-        self.field.discard(epc.upper())
+        self.field.discard(epc.upper().partition("/")[0])
 
     def receive(self, data: bytes) -> bytes:
         """See Device."""
@@ -80,12 +89,29 @@ class EmulatedM100:
                 self.power = data
             case (Cmd.STOP, b""):
                 self.left = 0
+            case (Cmd.SELECT, data) if len(data) > _SELECT_HEAD_BYTES:
+                self.mask = data[_SELECT_HEAD_BYTES:]
+            case (Cmd.READ, data) if len(data) == _READ_BYTES:
+                return self._read(data[4], int.from_bytes(data[5:7], "big"), int.from_bytes(data[7:], "big"))
             case (Cmd.INFO | Cmd.REGION | Cmd.POWER, _):
                 told = {Cmd.INFO: _VERSION, Cmd.REGION: bytes([self.region]), Cmd.POWER: self.power}
                 return _reply(command.command, told[Cmd(command.command)])
             case _:
                 return _reply(Cmd.ERROR, bytes([Error.BAD_COMMAND]))
         return _reply(command.command, _OK)
+
+    def _read(self, bank: int, first: int, words: int) -> bytes:
+        """Memory of the selected tag."""
+        epc = next((tag for tag in sorted(self.field) if bytes.fromhex(tag).startswith(self.mask)), None)
+        if epc is None or self.deaf:
+            return _reply(Cmd.ERROR, bytes([_NO_ANSWER]))
+        self.reads.append(epc)
+        own = bytes.fromhex(epc)
+        read = self.chips.read(epc, first + words) if bank == TID_BANK else None
+        if read is None:
+            told = pc_of(own) + own
+            return _reply(Cmd.ERROR, bytes([Error.READ_BEYOND, len(told)]) + told)
+        return Memory(pc_of(own), own, read[first * WORD_BYTES :]).to_frame().to_bytes()
 
     def _inventory(self) -> bytes:
         if self.error is not None or not self.field:

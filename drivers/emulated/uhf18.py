@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Final, Literal
 
+from drivers.emulated.chips import EmulatedChips
+from protocol.gen2 import TID_BANK, WORD_BYTES
 from protocol.uhf18 import (
     BROADCAST,
     Cmd,
@@ -17,27 +19,34 @@ from protocol.uhf18 import (
 
 _EPCS_A_FRAME: Final = 4
 _SCAN_UNIT_S: Final = 0.1
+_READ_TAIL_BYTES: Final = 7  # bank, first word, number of words, password
 _INFO: Final = Info((5, 2), 0x86, 0x02, 0x31, 0x80, 26, 0.3)
 
 
 class EmulatedUhf18:
-    """A reader with the tags of `field` (EPCs as hex) before its antenna. While `silent` it says nothing at all."""
+    """A reader with the tags of `field` (EPCs as hex) before its antenna. While `silent` it says nothing at all.
+
+    A tag enters as EPC, or as EPC/TID where its chip is another. While `deaf`, chips do not answer.
+    """
 
     def __init__(self, address: int = 0, mode: Literal["answer", "active"] = "answer") -> None:
         self.field: set[str] = set()
         self.mode = mode
         self.silent = False
+        self.deaf = False
+        self.chips = EmulatedChips()
+        self.reads: list[str] = []
         self.info = _INFO
         self._address = address
         self._codec = CommandCodec()
 
     def enter(self, epc: str) -> None:
         """A tag comes into the field."""
-        self.field.add(epc.upper())
+        self.field.add(self.chips.tag(epc))
 
     def leave(self, epc: str) -> None:
         """A tag leaves the field."""
-        self.field.discard(epc.upper())
+        self.field.discard(epc.upper().partition("/")[0])
 
     def receive(self, data: bytes) -> bytes:
         """See Device."""
@@ -57,6 +66,8 @@ class EmulatedUhf18:
         match command.command, command.data:
             case (Cmd.INVENTORY, b"") if self.mode == "answer":
                 return self._inventory()
+            case (Cmd.READ, data) if self.mode == "answer" and len(data) > data[0] * WORD_BYTES + _READ_TAIL_BYTES:
+                return self._read(data)
             case (Cmd.INFO, b""):
                 return self._reply(Cmd.INFO, Status.OK, self.info.to_data())
             case (Cmd.POWER, data) if len(data) == 1:
@@ -67,6 +78,16 @@ class EmulatedUhf18:
                 return self._reply(Cmd.SCAN_TIME, Status.OK)
             case _:
                 return self._reply(0, Status.BAD_COMMAND)
+
+    def _read(self, data: bytes) -> bytes:
+        epc, (bank, first, words) = data[1 : (end := 1 + data[0] * WORD_BYTES)].hex().upper(), data[end : end + 3]
+        self.reads.append(epc)
+        if epc not in self.field or self.deaf:
+            return self._reply(Cmd.READ, Status.NO_TAG)
+        read = self.chips.read(epc, first + words) if bank == TID_BANK else None
+        if read is None:
+            return self._reply(Cmd.READ, Status.TAG_ERROR, b"\x03")
+        return self._reply(Cmd.READ, Status.OK, read[first * WORD_BYTES :])
 
     def _inventory(self) -> bytes:
         tags = [bytes.fromhex(epc) for epc in sorted(self.field)]

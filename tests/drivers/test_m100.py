@@ -12,17 +12,34 @@ from pydantic import ValidationError
 from drivers import m100
 from drivers.emulated.m100 import EmulatedM100
 from drivers.link import LinkLost
-from drivers.m100 import MANY, Conversation, M100Reader, Options, Timing
+from drivers.m100 import MANY, READS_MAX, Conversation, M100Reader, Options, Timing
 from drivers.port import Condition
-from protocol.m100 import Cmd, Error, Frame, Kind, Region, Tag, command, multi_poll, power_data
+from protocol.gen2 import credential, pc_of
+from protocol.m100 import (
+    Cmd,
+    Error,
+    Frame,
+    Kind,
+    Memory,
+    Region,
+    Tag,
+    command,
+    multi_poll,
+    power_data,
+    read_tid,
+    select,
+)
 from protocol.sighting import Sighting
 from tests.drivers.rig import Host, Watch, eventually, hosted, watching
 
 EPC = "E200001D7315016521408FC6"
+OTHER = "E284361100001000094944AA"
+TID = bytes.fromhex("E280116020001234567890AB")
 QUICK = Timing(answer_s=0.05, restart_s=0.05, silence_s=0.3)
 NO_TAG = Frame(Kind.REPLY, Cmd.ERROR, bytes([Error.NO_TAG]))
 BAD_COMMAND = Frame(Kind.REPLY, Cmd.ERROR, bytes([Error.BAD_COMMAND]))
 STOPPED = Frame(Kind.REPLY, Cmd.STOP, b"\0")
+SELECTED = Frame(Kind.REPLY, Cmd.SELECT, b"\0")
 INFO = Frame(Kind.REPLY, Cmd.INFO, b"\0M100 26dBm V1.0")
 
 
@@ -260,6 +277,77 @@ async def test_polls_that_find_no_channel_are_said(tmp_path: Path) -> None:
         here = watch.here
         device.error = None
         await watch.online(here)
+
+
+async def test_each_tag_has_the_number_of_its_chip(tmp_path: Path) -> None:
+    """Read once for each that comes, and with all its sightings; a clone has another. The poll goes on."""
+    device = EmulatedM100()
+    device.enter(EPC)
+    device.enter(f"{OTHER}/E2003412AAAABBBBCCCCDDDD")
+    async with running(device, tmp_path, tid=True) as (_, watch):
+        await eventually(lambda: len(watch.of(Sighting)) >= 10)
+        assert watch.conditions == [Condition(True)]
+    assert {(seen.credential, seen.tid, seen.signal) for seen in watch.of(Sighting)} == {
+        (f"epc:{EPC}", device.chips.tid(EPC), -55.0),
+        (f"epc:{OTHER}", "E2003412AAAABBBBCCCCDDDD", -55.0),
+    }
+    assert sorted(device.reads) == sorted([EPC, OTHER])
+
+
+async def test_a_chip_that_does_not_answer_holds_nobody_up(tmp_path: Path) -> None:
+    """Its sightings go without, and with its number once it has answered."""
+    device = EmulatedM100()
+    device.deaf = True
+    device.enter(EPC)
+    async with running(device, tmp_path, tid=True) as (_, watch):
+        seen = await watch.until(lambda report: isinstance(report, Sighting))
+        assert seen.tid is None
+        device.deaf = False
+        await watch.until(lambda report: isinstance(report, Sighting) and report.tid == device.chips.tid(EPC))
+        assert watch.conditions == [Condition(True)]
+
+
+async def test_a_chip_with_a_short_bank_is_read_by_fewer_words(tmp_path: Path) -> None:
+    """As the chip itself says."""
+    device = EmulatedM100()
+    device.enter(f"{EPC}/E200600312345678")
+    async with running(device, tmp_path, tid=True) as (_, watch):
+        assert (await watch.until(lambda report: isinstance(report, Sighting))).tid == "E200600312345678"
+
+
+def reading() -> Conversation:
+    """A conversation at 0 that has a tag before it whose chip is to be read, and has asked to stop the poll."""
+    talk = polling(tid=True)
+    talk.chips.see(bytes.fromhex(EPC), Sighting("r", credential(bytes.fromhex(EPC)), 0.0))
+    assert talk.next(0.0) == command(Cmd.STOP)
+    talk.heard(STOPPED, 0.0)
+    assert talk.next(0.0) == select(bytes.fromhex(EPC))
+    return talk
+
+
+def test_another_tags_chip_does_not_count() -> None:
+    """The answer says whose it is; the poll goes on after a few tries."""
+    talk, asked = reading(), []
+    other = bytes.fromhex(OTHER)
+    while (step := talk.next(0.1)) is None or step.command != Cmd.MULTI_POLL:
+        if step is not None:
+            asked.append(step.command)
+        talk.heard(SELECTED, 0.1)
+        talk.heard(Memory(pc_of(other), other, TID).to_frame(), 0.1)
+    assert asked.count(Cmd.READ) == READS_MAX
+    assert [seen.tid for seen in talk.chips.take(1.0)] == [None]
+
+
+@pytest.mark.parametrize("lost", [Cmd.SELECT, Cmd.READ])
+def test_a_reading_without_an_answer_is_left(lost: Cmd) -> None:
+    """The poll goes on: it is not asked twice."""
+    talk = reading()
+    if lost == Cmd.READ:
+        talk.heard(SELECTED, 0.0)
+        assert talk.next(0.0) == read_tid(6)
+    assert talk.next(0.9) is None
+    assert talk.next(1.0) == multi_poll()
+    assert talk.ready
 
 
 def test_regions_by_name() -> None:

@@ -11,11 +11,14 @@ from drivers import uhf18
 from drivers.emulated.uhf18 import EmulatedUhf18
 from drivers.port import Condition
 from drivers.uhf18 import Conversation, Options, Timing, Uhf18Reader
+from protocol.credential import canonical
 from protocol.sighting import Sighting
 from protocol.uhf18 import Cmd, Command, Info, Reply, Status
 from tests.drivers.rig import eventually, hosted, watching
 
 EPC = "E284361100001000094944AA"
+OTHER = "E200001D7315016521408FC6"
+CHIP = Reply(0, Cmd.READ, Status.OK, bytes.fromhex("E280116020001234567890AB"))
 QUICK = Timing(answer_s=0.05, silence_s=0.2, beat_silence_s=0.2)
 
 
@@ -149,6 +152,80 @@ async def test_a_reader_that_calls_again_is_believed(tmp_path: Path) -> None:
 
 
 def test_options_that_active_mode_cannot_keep() -> None:
-    """Nothing is sent in active mode, so nothing can be set."""
-    with pytest.raises(ValidationError, match='need mode = "answer"'):
-        Options(port="/dev/x", mode="active", antenna_power=20)
+    """Nothing is sent in active mode, so nothing can be set, and no chip read."""
+    for option in ({"antenna_power": 20}, {"tid": True}):
+        with pytest.raises(ValidationError, match='need mode = "answer"'):
+            Options.model_validate({"port": "/dev/x", "mode": "active", **option})
+
+
+async def test_each_tag_has_the_number_of_its_chip(tmp_path: Path) -> None:
+    """Read once for each that comes, and with all its sightings; a clone has another."""
+    device = EmulatedUhf18()
+    device.enter(EPC)
+    device.enter(f"{OTHER}/E2003412AAAABBBBCCCCDDDD")
+    async with hosted("pty", device, tmp_path) as host, watching(made(host.port, tid=True, pause=0)) as watch:
+        await eventually(lambda: len(watch.of(Sighting)) >= 10)
+    assert {(seen.credential, seen.tid) for seen in watch.of(Sighting)} == {
+        (f"epc:{EPC}", device.chips.tid(EPC)),
+        (f"epc:{OTHER}", "E2003412AAAABBBBCCCCDDDD"),
+    }
+    assert sorted(device.reads) == sorted([EPC, OTHER])
+
+
+async def test_a_chip_that_does_not_answer_holds_nobody_up(tmp_path: Path) -> None:
+    """Its sightings go without, and with its number once it has answered."""
+    device = EmulatedUhf18()
+    device.deaf = True
+    device.enter(EPC)
+    async with hosted("pty", device, tmp_path) as host, watching(made(host.port, tid=True)) as watch:
+        seen = await watch.until(lambda report: isinstance(report, Sighting))
+        assert seen.tid is None
+        device.deaf = False
+        await watch.until(lambda report: isinstance(report, Sighting) and report.tid == device.chips.tid(EPC))
+
+
+async def test_without_tid_no_chip_is_asked(tmp_path: Path) -> None:
+    """The default: it costs air time."""
+    device = EmulatedUhf18()
+    device.enter(EPC)
+    async with hosted("pty", device, tmp_path) as host, watching(made(host.port)) as watch:
+        assert (await watch.until(lambda report: isinstance(report, Sighting))).tid is None
+    assert device.reads == []
+
+
+def chips_wanted(epcs: int) -> Conversation:
+    """A conversation at 0 that has so many tags before it whose chips are to be read."""
+    talk = Conversation(Options(port="/dev/x", tid=True), Timing(answer_s=1, silence_s=9), -1.0)
+    talk.next(-1.0)
+    talk.heard(reader_info(), -1.0)
+    assert talk.next(0.0) == Command(0, Cmd.INVENTORY)
+    talk.heard(Reply(0, Cmd.INVENTORY, Status.DONE), 0.0)
+    for number in range(epcs):
+        talk.chips.see(number.to_bytes(12, "big"), Sighting("r", canonical(f"epc:{number:024X}"), 0.0))
+    return talk
+
+
+def test_chips_do_not_keep_the_inventory_waiting() -> None:
+    """After a few of them it has its turn, and they go on behind it."""
+    asked: list[int] = []
+    talk, now = chips_wanted(6), 0.0
+    while len(asked) < 8:
+        now += talk.wait(now)
+        command = talk.next(now)
+        if command is not None:
+            asked.append(command.command)
+            read = command.command == Cmd.READ
+            talk.heard(CHIP if read else Reply(0, Cmd.INVENTORY, Status.DONE), now)
+    assert asked == [*[Cmd.READ] * 4, Cmd.INVENTORY, *[Cmd.READ] * 2, Cmd.INVENTORY]
+
+
+def test_a_late_answer_is_not_taken_for_another_tags() -> None:
+    """It says nothing of whose chip it is: after one that was lost an inventory comes between."""
+    talk = chips_wanted(2)
+    first = talk.next(0.0)
+    assert first is not None
+    assert first.command == Cmd.READ
+    assert talk.next(1.2) is None
+    assert talk.next(1.3) == Command(0, Cmd.INVENTORY)
+    talk.heard(CHIP, 1.5)
+    assert [seen.tid for seen in talk.chips.take(1.5)] == [None, None]

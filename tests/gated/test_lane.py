@@ -26,6 +26,7 @@ class Post:
     def __init__(self, *rules: LaneRule) -> None:
         self.mono = 1000.0
         self.listed = {A, B, C}
+        self.chips: dict[Credential, str] = {}
         self.presences = Presences()
         self.lanes = {rule.name: Lane(rule, self.presences, self._judge) for rule in rules}
         self.acts: list[dict[str, Any]] = []
@@ -40,9 +41,17 @@ class Post:
         when = datetime.fromtimestamp(1_800_000_000 + self.mono, UTC)
         return Now(self.mono, when.timestamp(), when.timestamp(), when, ClockQuality.SYNCED)
 
-    def see(self, lane: str, credential: Credential, *, age: float = 0.0, signal: float | None = None) -> list[str]:
+    def see(
+        self,
+        lane: str,
+        credential: Credential,
+        *,
+        age: float = 0.0,
+        signal: float | None = None,
+        tid: str | None = None,
+    ) -> list[str]:
         """A sighting at this lane; what came of it, in short."""
-        sighting = Sighting(f"{lane}/0", credential, self.mono - age, signal=signal)
+        sighting = Sighting(f"{lane}/0", credential, self.mono - age, signal=signal, tid=tid)
         return self.write(lane, self.lanes[lane].see(sighting, self.now()))
 
     def stay(self, lane: str, credential: Credential, seconds: float, every: float = 0.5) -> list[str]:
@@ -92,7 +101,8 @@ class Post:
         return said
 
     def _judge(self, sighting: Sighting, rule: LaneRule, last: Last | None, now: Now) -> Any:
-        entry = Entry(sighting.credential, "h") if sighting.credential in self.listed else None
+        listed = sighting.credential in self.listed
+        entry = Entry(sighting.credential, "h", tid=self.chips.get(sighting.credential)) if listed else None
         decision = decide(sighting, rule, entry, last, Policy({}), now)
         if decision.admits:
             self.judged.add((rule.name, sighting.credential))
@@ -196,6 +206,43 @@ def test_a_list_that_changes_lets_in_who_stands_there() -> None:
     assert post.see("in", A) == ["passage flag unknown"]
     post.listed.add(A)
     assert post.stay("in", A, 1.5, every=0.25) == [ADMIT]
+
+
+CLONE = "passage flag clone"
+
+
+@pytest.mark.parametrize("rule", [person("in"), vehicle("in"), vehicle("in", Direction.OUT)])
+def test_a_copy_whose_chip_is_read_late_is_told(rule: LaneRule) -> None:
+    """The barrier has opened, and a guard hears of it all the same; it is let through no more."""
+    post = Post(rule)
+    post.chips[A] = "E2801160"
+    assert post.see("in", A) == [ADMIT]
+    post.wait(0.5)
+    assert post.see("in", A, tid="E2003412") == [CLONE]
+    assert [held.reason for held in post.lanes["in"].held(post.now())] == [Reason.CLONE]
+    assert post.presences.last(A) is None, "the owner has not passed"
+    for _ in range(3):  # its chip need not be read each time
+        post.wait(3.1)
+        assert post.see("in", A) == []
+
+
+def test_the_owner_after_a_copy_is_let_through() -> None:
+    """By the right chip, also within the time in which both count as one passage."""
+    post = Post(person())
+    post.chips[A] = "E2801160"
+    assert post.see("in", A, tid="E2003412") == [CLONE]
+    post.wait(5)
+    assert post.see("in", A, tid="E2801160") == [ADMIT]
+
+
+def test_the_right_chip_read_late_is_nothing_new() -> None:
+    """Neither recorded again nor opened again; nor is one where the list wants none, or at a person's exit."""
+    out = person("in", Direction.OUT)
+    for chips, lane in (({A: "E2801160"}, person()), ({}, person()), ({A: "E2003412"}, out)):
+        post = Post(lane)
+        post.chips = chips
+        assert len(post.see("in", A)) == 1
+        assert post.see("in", A, tid="E2801160") == []
 
 
 def test_vehicles_pass_one_at_a_time() -> None:

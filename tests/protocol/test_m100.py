@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from protocol.checksum import sum8
 from protocol.credential import canonical
-from protocol.gen2 import credential, pc_of
+from protocol.gen2 import TID_WORDS, credential, pc_of, tid
 from protocol.m100 import (
     BUFFER_MAX_BYTES,
     FRAME_MAX_BYTES,
@@ -20,12 +20,15 @@ from protocol.m100 import (
     Frame,
     Kind,
     M100Codec,
+    Memory,
     Region,
     Tag,
     command,
     is_tag,
     multi_poll,
     power_data,
+    read_tid,
+    select,
 )
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "m100.json").read_text())
@@ -87,6 +90,36 @@ def test_commands_are_as_published() -> None:
     assert command(Cmd.SET_REGION, bytes([Region.EU])) == real("set_region_eu")
     assert command(Cmd.POWER) == real("get_power")
     assert command(Cmd.SET_POWER, power_data(20)) == real("set_power_20dbm")
+    assert select(bytes.fromhex("30751FEB705C5904E3D50D70")) == real("set_select")
+    assert read_tid(TID_WORDS) == real("read_tid_6_words")
+
+
+def test_real_chips() -> None:
+    """Whose memory it is, and what was read of it: a TID of 96 bits each, with XTID and without."""
+    for name in ("read_tid_real_1", "read_tid_real_2"):
+        told = next(vector["meaning"] for vector in VECTORS if vector["name"] == name)
+        memory = Memory.from_frame(real(name))
+        assert memory == Memory(*(bytes.fromhex(told[key]) for key in ("pc", "epc", "tid")))
+        assert tid(memory.data) == told["tid"]
+        assert memory.to_frame() == real(name)
+    user = Memory.from_frame(real("read_user_doc"))
+    assert user is not None
+    assert user.data == bytes.fromhex("12345678")
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    ["", "00", "0E", "0e3400" + "30751FEB705C5904E3D50D70", "0a3400111100000002112212345678", "03240011e2801160"],
+)
+def test_memory_that_does_not_add_up_is_none(parameters: str) -> None:
+    """Nothing behind the EPC, or an EPC of another length than its own PC tells."""
+    assert Memory.from_frame(Frame(Kind.REPLY, Cmd.READ, bytes.fromhex(parameters))) is None
+
+
+@given(st.binary(max_size=80))
+def test_any_memory_can_be_asked_whose_it_is(parameters: bytes) -> None:
+    """Nothing raises."""
+    Memory.from_frame(Frame(Kind.REPLY, Cmd.READ, parameters))
 
 
 @given(tags)

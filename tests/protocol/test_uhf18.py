@@ -19,8 +19,11 @@ from protocol.uhf18 import (
     Info,
     Reply,
     ReplyCodec,
+    Status,
     epcs,
     inventory_data,
+    read_beyond,
+    read_tid_data,
 )
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "uhf18.json").read_text())
@@ -75,6 +78,17 @@ def test_a_heartbeat_is_a_frame_of_its_own() -> None:
     assert [codec.feed(beat[at : at + 1]) for at in range(6)] == [[], [], [], [], [], [Heartbeat()]]
     long = Reply(0, 1, 1, bytes(0x56 - 5))
     assert ReplyCodec().feed(long.to_bytes()) == [long]
+
+
+def test_a_chip_is_asked_for_as_the_manual_says() -> None:
+    """By its layout, for want of a published frame: words of the EPC, EPC, bank, first word, words, password."""
+    epc = "E284361100001000094944AA"
+    data = bytes.fromhex(f"06{epc}02000600000000")
+    assert read_tid_data(bytes.fromhex(epc), 6) == data
+    assert Command(0, Cmd.READ, data).to_bytes()[:4] == bytes([4 + len(data), 0, 2, 6])
+    assert read_beyond(Reply(0, Cmd.READ, Status.TAG_ERROR, b"\x03"))
+    assert not read_beyond(Reply(0, Cmd.READ, Status.TAG_ERROR, b"\x0f"))
+    assert not read_beyond(Reply(0, Cmd.READ, Status.OK, b"\x03"))
 
 
 @given(st.lists(words, max_size=4))
