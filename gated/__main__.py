@@ -14,6 +14,7 @@ from gated.commands import (
     check,
     clock,
     demo,
+    detect,
     doctor,
     emulate,
     expected,
@@ -39,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     subparsers = top.add_subparsers(metavar="COMMAND", required=True)
-    looking = (status, expected, doctor, test_card, clock)
+    looking = (status, expected, detect, doctor, test_card, clock)
     for module in (run, check, setup, whitelist, journal, *looking, emulate, demo, version):
         module.add(subparsers)
     return top
