@@ -45,7 +45,7 @@ from drivers.opener import opener
 from drivers.port import Condition, DriverError, Level, Quiet
 from drivers.probe import Found, Probe
 from drivers.registry import Driver, Ports, Role
-from protocol.modbus import NUMBERS, Function, Message, RtuCodec, TcpCodec, answers, why
+from protocol.modbus import NUMBERS, Function, Message, RtuCodec, TcpCodec, answers, read, why
 
 TRIES: Final = 3
 SILENCE_S: Final = 1.5
