@@ -2,6 +2,7 @@
 
 `run` makes every part once, gives each what it needs, and owns all tasks in one group:
 
+    fire task     contact → level ─────────────────────────────────────────→ every Barrier
     reader task   link → codec → sighting ─┐
     input task    contact → level ─────────┼→ Post → Lane → decide → Act ─→ Journal ─→ Barrier
     tick task     time, clock, list ───────┘                      (one writer thread)
@@ -16,8 +17,9 @@ import signal
 import sqlite3
 import sys
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from drivers.port import Condition, Input, Level, Output, Quiet, Reader
@@ -26,8 +28,9 @@ from drivers.registry import Ports, make_input, make_output, make_reader
 from gated import __version__, board, control, folder, logs, machine_clock, policy
 from gated.barrier import Barrier
 from gated.clock import Timekeeper
-from gated.config import Config, LaneConfig, OutputConfig
+from gated.config import Config, InputConfig, LaneConfig, OutputConfig
 from gated.decide import Direction, LaneKind, LaneRule
+from gated.fire import DEVICE, FireAlarm
 from gated.journal import Journal, JournalTrouble
 from gated.journal_read import JournalUnreadable
 from gated.logs import FilteringBoundLogger
@@ -36,7 +39,7 @@ from gated.post import Post
 from gated.state import Describer
 from gated.watchdog import Watchdog
 from gated.whitelist import Whitelist
-from protocol.event import Kind
+from protocol.event import Kind, Stamp
 from protocol.sighting import Sighting
 
 if TYPE_CHECKING:
@@ -109,16 +112,20 @@ class _Gate:
             readers=self._readers,
             center=lambda: None if self._center is None else self._center.state(),
             expected=lambda: None if self._center is None else self._center.expected.count,
+            fire=lambda: None if self._fire is None else self._fire.state(),
         )
         self._ports = Ports()
         self._ports.shared(SHARED, Records, lambda: Records(self._cards))
+        self._first: list[Task] = []
         self._tasks: list[Task] = []
+        self._early: list[Callable[[], None]] | None = []
         for name, lane in config.lanes.items():
             self._add_lane(name, lane)
+        self._fire = None if config.fire is None else self._fire_alarm(config.fire)
         self._center: Center | None = None
         self._ending = asyncio.Event()
         self._again = False
-        self._watchdog = Watchdog(self._notifier, [name for name, _ in self._tasks])
+        self._watchdog = Watchdog(self._notifier, [name for name, _ in (*self._first, *self._tasks)])
 
     async def live(self) -> int:
         """Run until told to stop; the exit status."""
@@ -126,7 +133,6 @@ class _Gate:
             asyncio.get_running_loop().add_signal_handler(number, self._ending.set)
         try:
             async with self._journal:
-                await self._begin()
                 await self._run_tasks()
         except JournalTrouble as error:
             self._log.error("journal.unfinished", why=str(error))
@@ -142,7 +148,7 @@ class _Gate:
             async with asyncio.timeout(OPEN_S):
                 await self._journal.opened()
         try:
-            self._post.restore(self._journal.tail(TAIL_EVENTS))
+            self._post.restore(await asyncio.to_thread(self._journal.tail, TAIL_EVENTS))
         except (JournalUnreadable, ValueError, KeyError) as error:
             self._log.warning("journal.tail-unreadable", why=str(error), effect="passages just made may be seen anew")
         info = self._whitelist.info
@@ -154,6 +160,9 @@ class _Gate:
             "list": info and info.version,
         }
         self._post.note(Kind.SYSTEM, fields)
+        early, self._early = self._early or [], None
+        for work in early:
+            work()
         self._log.info("gate.started", gate=self._config.gate, lanes=len(self._config.lanes), list=fields["list"])
         # What is loaded now stays: the collector need not walk it again and again beside the lanes.
         gc.collect()
@@ -162,6 +171,9 @@ class _Gate:
     async def _run_tasks(self) -> None:
         try:
             async with asyncio.TaskGroup() as group:
+                for name, reports in self._first:
+                    group.create_task(self._drain(name, reports), name=name)
+                await self._begin()
                 for name, reports in self._tasks:
                     group.create_task(self._drain(name, reports), name=name)
                 group.create_task(self._tick(), name="tick")
@@ -200,9 +212,22 @@ class _Gate:
                 device = f"{name}/{role}"
                 self._watch(name, device, make_input(device, contact.driver, contact.options, self._ports))
 
+    def _fire_alarm(self, config: InputConfig) -> FireAlarm:
+        contact = make_input(DEVICE, config.driver, config.options, self._ports)
+        alarm = FireAlarm(
+            contact,
+            self._post.stations,
+            stamp=self._keeper.stamp,
+            note=self._note,
+            failed=lambda station, error: self._once_begun(partial(self._post.barrier_failed, station, error)),
+            log=self._log,
+        )
+        self._first.insert(0, (f"{DEVICE}.input", self._alarms(alarm)))
+        return alarm
+
     def _output(self, device: str, config: OutputConfig) -> Output:
         output = make_output(device, config.driver, config.options, self._ports)
-        self._tasks.append((f"{device}.output", self._conditions(device, output)))
+        self._first.append((f"{device}.output", self._conditions(device, output)))
         return output
 
     def _read(self, lane: str, device: str, reader: Reader) -> None:
@@ -241,7 +266,8 @@ class _Gate:
         async with aclosing(contact.reports()) as reports:
             async for report in reports:
                 if isinstance(report, Condition):
-                    was = None
+                    # A button that was stuck when its module went, and still is when it is back, is not pressed anew.
+                    was = was if device.endswith("/button") else None
                     self._post.condition(device, "input", report)
                 elif isinstance(report, Level):
                     if device.endswith("/button") and report.active and was is not True:
@@ -254,12 +280,29 @@ class _Gate:
                     self._post.sensed(lane, was)
                 yield report
 
+    async def _alarms(self, alarm: FireAlarm) -> AsyncGenerator[object, None]:
+        async with aclosing(alarm.reports()) as reports:
+            async for report in reports:
+                if isinstance(report, Condition):
+                    self._once_begun(partial(self._post.condition, DEVICE, "input", report))
+                yield report
+
     async def _conditions(self, device: str, output: Output) -> AsyncGenerator[object, None]:
         async with aclosing(output.reports()) as reports:
             async for report in reports:
                 if not isinstance(report, Quiet):
-                    self._post.condition(device, "output", report)
+                    self._once_begun(partial(self._post.condition, device, "output", report))
                 yield report
+
+    def _note(self, kind: Kind, stamp: Stamp, fields: Mapping[str, object]) -> None:
+        self._once_begun(partial(self._journal.note, kind, stamp, fields))
+
+    def _once_begun(self, work: Callable[[], None]) -> None:
+        """Do it now; before the start is written down, after that."""
+        if self._early is None:
+            work()
+        else:
+            self._early.append(work)
 
     async def _tick(self) -> None:
         observe_at = 0.0

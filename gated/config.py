@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from gated import config_center, config_check, config_secret
+from gated import config_center, config_check, config_fire, config_secret
 from gated.config_problem import ConfigError, ConfigUnreadableError, KeyPath, Problem, key_path, located, shown
 from gated.config_words import Fields, model_at, of_pydantic
 from protocol.topics import NAME_PATTERN
@@ -84,6 +84,10 @@ class InputConfig(DeviceConfig):
     """A contact that we watch."""
 
     role = "input"
+
+
+class FireConfig(InputConfig):
+    """The fire input: a contact that is closed while all is well."""
 
 
 class BarrierConfig(OutputConfig):
@@ -190,6 +194,8 @@ class Config(_Table):
     """Named hours that the whitelist's `when` refers to."""
     holidays: tuple[Annotated[date, Field(strict=True)], ...] = ()
     """The days that count as holidays, as dates: `[2026-10-01, 2026-10-02]`."""
+    fire: FireConfig | None = None
+    """The fire input, normally closed: open, broken or lost it holds every barrier open."""
     lanes: Annotated[dict[str, LaneConfig], Field(min_length=1)]
     """The lanes, at least one: a table `[lanes.NAME]` each."""
     clock: ClockConfig = ClockConfig()
@@ -200,6 +206,16 @@ class Config(_Table):
     """Cards that prove themselves by keys that the gate is given."""
     center: CenterConfig | None = None
     """How the center is reached. Without it the gate runs alone."""
+
+    @property
+    def devices(self) -> tuple[tuple[str, DeviceConfig], ...]:
+        """Every device with its key: `("lanes.walk-in.readers[0]", …), …, ("fire", …)`."""
+        of_lanes = tuple(
+            (f"{key_path(('lanes', name))}.{key}", device)
+            for name, lane in self.lanes.items()
+            for key, device in lane.devices
+        )
+        return of_lanes if self.fire is None else (*of_lanes, ("fire", self.fire))
 
     @property
     def zone(self) -> ZoneInfo:
@@ -216,6 +232,7 @@ def load(path: Path, *, check_state: bool = True, check_files: bool = False) -> 
     text, document = _parsed(path)
     problems = config_check.problems(document, check_state=check_state)
     problems += config_center.problems(document, check_files=check_files)
+    problems += config_fire.problems(document)
     problems += _cards(document, check_files=check_files)
     try:
         config = Config.model_validate(document)
@@ -239,12 +256,17 @@ def _cards(document: dict[str, Any], *, check_files: bool) -> list[Problem]:
 def warnings(config: Config) -> list[str]:
     """What is not wrong but worth a look: devices that are not there, and a time zone nobody chose."""
     found = [
-        f"{key_path(('lanes', name))}.{key}.{place}: {shown(getattr(device.options, place))} is not there;"
+        f"{key}.{place}: {shown(getattr(device.options, place))} is not there;"
         f" plug the device in or correct the {place}"
-        for name, lane in config.lanes.items()
-        for key, device in lane.devices
+        for key, device in config.devices
         for place, file in config_check.files(device.driver, device.role, device.options)
         if not Path(file).exists()
+    ]
+    found += [
+        f"{key_path(('lanes', name))}.button: it opens the way in for whoever presses it, and nothing while the journal"
+        " cannot be written; mount it in the guard's reach and nobody else's"
+        for name, lane in config.lanes.items()
+        if lane.direction == "in" and lane.button is not None
     ]
     found += config_center.warnings(config.center.broker) if config.center is not None else []
     if "timezone" not in config.model_fields_set and config.timezone == config_check.NO_TIMEZONE:

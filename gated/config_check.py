@@ -131,6 +131,8 @@ def _driver(name: str, role: str) -> Any:
 
 def _tables(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any], str]]:
     """Every device's table, with its path and role."""
+    if isinstance(document.get("fire"), dict):
+        yield ("fire",), document["fire"], "input"
     for name, lane in _lanes(document):
         readers = lane.get("readers")
         for number, table in enumerate(readers if isinstance(readers, list) else []):

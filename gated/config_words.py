@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 from gated.config_problem import KeyPath, Problem, holds, shown
 from protocol.topics import NAME_PATTERN
 
-LATER: Final = ("console", "fire")
+LATER: Final = ("console",)
 NAME_RIGHT: Final = "1 to 40 small letters, digits and - would be right"
 Fields = Mapping[str, FieldInfo]
 FieldsAt = Callable[[KeyPath], Fields]

@@ -23,7 +23,7 @@ from typing import Any, Final
 from gated import __version__, logs
 from gated.commands import doctor_box, doctor_center, doctor_gate
 from gated.commands.finding import Finding
-from gated.config import Config, LaneConfig
+from gated.config import Config, DeviceConfig, LaneConfig
 from gated.state import Describer
 from protocol.credential import SCHEMES
 
@@ -33,7 +33,7 @@ _DOCTOR_S: Final = 20.0
 _LIBRARIES: Final = ("aiomqtt", "cryptography", "paho-mqtt", "pydantic", "pyserial", "structlog", "tuf")
 _SECRET: Final = re.compile("pass|pin|key|code|secret|token", re.IGNORECASE)
 _SAFE_TEXTS: Final = frozenset({"driver", "port", "mode"})
-_OF_STATE: Final = ("version", "since", "up_s", "mode", "devices", "journal", "center", "list", "clock")
+_OF_STATE: Final = ("version", "since", "up_s", "mode", "fire", "devices", "journal", "center", "list", "clock")
 _OF_LANE: Final = ("kind", "direction", "arm", "waiting")
 _OF_FIGURES: Final = ("passages", "admitted", "flagged", "latency_ms")
 _CREDENTIAL: Final = re.compile(rf"\b({'|'.join(SCHEMES)}):[^\s\"',;)\]}}\\]+")
@@ -94,6 +94,7 @@ def of_config(config: Config) -> dict[str, object]:
     if config.center is not None:
         found["center"] = {"broker": config.center.broker, "ca": config.center.ca and str(config.center.ca)}
     found["lanes"] = {name: _lane(lane) for name, lane in config.lanes.items()}
+    found["fire"] = config.fire and _device(config.fire)
     return found
 
 
@@ -131,11 +132,12 @@ def _lane(lane: LaneConfig) -> dict[str, object]:
     devices = dict(lane.devices)
     roles = {"readers", "barrier", "passed", "button", "lamp"}
     found: dict[str, object] = lane.model_dump(mode="json", exclude=roles)
-    found["devices"] = {
-        key: {"driver": device.driver, **_options(device.options.model_dump(mode="json"))}
-        for key, device in devices.items()
-    }
+    found["devices"] = {key: _device(device) for key, device in devices.items()}
     return found
+
+
+def _device(device: DeviceConfig) -> dict[str, object]:
+    return {"driver": device.driver, **_options(device.options.model_dump(mode="json"))}
 
 
 def _options(options: Mapping[str, object]) -> dict[str, object]:

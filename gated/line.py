@@ -348,6 +348,7 @@ def _lasting(status: Status) -> tuple[object, ...]:
     return (
         status.connection,
         status.mode,
+        status.fire,
         status.epoch,
         status.list.version,
         status.list.trouble,

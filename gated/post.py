@@ -127,7 +127,7 @@ class Post:
         """Put a lane into the post."""
         station = Station(Lane(rule, self._presences, self._judge), barrier, lamp)
         if barrier is not None:
-            barrier.on_lost = partial(self._barrier_failed, station)
+            barrier.on_lost = partial(self.barrier_failed, station)
         self.stations[rule.name] = station
 
     def stop(self) -> None:
@@ -357,9 +357,10 @@ class Post:
             station.failing = False
         except DriverError as error:
             pending.why = str(error)
-            self._barrier_failed(station, error, seq)
+            self.barrier_failed(station, error, seq)
 
-    def _barrier_failed(self, station: Station, error: DriverError, seq: int | None = None) -> None:
+    def barrier_failed(self, station: Station, error: DriverError, seq: int | None = None) -> None:
+        """A barrier could not be told what it should have been: said once, until an opening succeeds."""
         if station.failing:
             return
         station.failing = True

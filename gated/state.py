@@ -27,6 +27,7 @@ class Describer:
     """Gathers the state. `readers` are those of all lanes, by device; they may be filled in later.
 
     `center` says how the line to the center fares, `expected` how many visitors are announced; None without a center.
+    `fire` says what the fire input says; None without one.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Describer:
         readers: Mapping[str, Reader],
         center: Callable[[], Mapping[str, object] | None] = lambda: None,
         expected: Callable[[], int | None] = lambda: None,
+        fire: Callable[[], Mapping[str, object] | None] = lambda: None,
     ) -> None:
         self._config = config
         self._post = post
@@ -49,6 +51,7 @@ class Describer:
         self._readers = readers
         self._center = center
         self._expected = expected
+        self._fire = fire
         self._started = keeper.now().mono
         self._since = keeper.stamp().at
         self._asked: asyncio.Future[Pace | None] | None = None
@@ -66,6 +69,7 @@ class Describer:
             "since": self._since,
             "up_s": round(self._keeper.now().mono - self._started),
             "mode": "automatic" if self._journal.state.ok else "guard-only",
+            "fire": self._fire(),
             "lanes": {name: self._lane(station) for name, station in post.stations.items()},
             "devices": {name: self._device(name, device) for name, device in post.devices.items()},
             "journal": self._describe_journal(found),

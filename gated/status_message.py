@@ -31,7 +31,7 @@ def status(
     refused: Mapping[str, int],
 ) -> Status:
     """The message; `state` as `gated.state.Describer` gives it, `introduced` the keys that the center may not know."""
-    journal, whitelist = state["journal"], state["list"] or {}
+    journal, whitelist, fire = state["journal"], state["list"] or {}, state["fire"]
     line.status_number += 1
     return Status(
         session=line.session,
@@ -42,6 +42,7 @@ def status(
         board=board,
         epoch=journal["epoch"],
         mode=state["mode"],
+        fire=fire and fire["state"],
         backlog=line.uplink.backlog,
         hours_left=journal["hours_left"],
         free_bytes=journal["free_bytes"],

@@ -157,6 +157,8 @@ class Status(Message):
     """The journal's epoch; empty while it cannot be read."""
     mode: Literal["automatic", "guard-only"]
     """Whether anything opens by itself."""
+    fire: Text | None = None
+    """What the fire input says: `clear`, or why every barrier is held open, `open` or `lost`; None without one."""
     backlog: Annotated[int, Field(ge=0)]
     """Events that the center has not acknowledged."""
     hours_left: float | None = None

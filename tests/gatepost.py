@@ -21,7 +21,7 @@ from drivers.emulated.host import PtyHost
 from drivers.emulated.lcus import EmulatedLcus
 from drivers.emulated.uhf18 import EmulatedUhf18
 from gated import control, journal_read, listload
-from gated.demo.post import CHANNELS, EmulatedPost
+from gated.demo.post import CHANNELS, DEVICES, EmulatedPost
 from gated.journal_read import Verified
 from gated.store import FILE_NAME
 from protocol.lcus import LcusCodec, Switch
@@ -77,6 +77,7 @@ class Gatepost:
         self.log = folder / "gated.log"
         self.python = sys.executable
         self.program = ["-m", "gated"]
+        self.further = 0  # devices beside those of the demo
         self.process: asyncio.subprocess.Process | None = None
         self._spawned: list[asyncio.subprocess.Process] = []
         self._folder = folder
@@ -247,7 +248,7 @@ class Gatepost:
             devices = (await self.status())["devices"]
         except control.NotRunning:
             return False
-        return len(devices) == 4 + 4 + 2 and all(device["online"] for device in devices.values())
+        return len(devices) == DEVICES + self.further and all(device["online"] for device in devices.values())
 
     def _load_list(self) -> None:
         source = self._folder / "list.jsonl"

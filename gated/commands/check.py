@@ -39,8 +39,8 @@ def run(args: argparse.Namespace) -> int:
         return Status.OK
     for warning in found:
         complain(f"{args.config}: warning: {warning}")
-    devices = sum(len(lane.devices) for lane in config.lanes.values())
-    say(f"{args.config}: right; gate {config.gate} of {config.site}, {len(config.lanes)} lanes, {devices} devices")
+    devices = f"{len(config.lanes)} lanes, {len(config.devices)} devices"
+    say(f"{args.config}: right; gate {config.gate} of {config.site}, {devices}")
     return Status.OK
 
 

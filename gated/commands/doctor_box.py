@@ -58,13 +58,12 @@ def has_reset_bug(version: str) -> bool:
 def ports(config: "Config") -> Iterator[Finding]:
     """The port of each device: there, and ours to open."""
     seen: set[str] = set()
-    for name, lane in config.lanes.items():
-        for key, device in lane.devices:
-            port = str(getattr(device.options, "port", ""))
-            if port in seen or not port:
-                continue
-            seen.add(port)
-            yield _port(f"lanes.{name}.{key}", port)
+    for key, device in config.devices:
+        port = str(getattr(device.options, "port", ""))
+        if port in seen or not port:
+            continue
+        seen.add(port)
+        yield _port(key, port)
 
 
 def _port(where: str, port: str) -> Finding:

@@ -45,6 +45,7 @@ def examine(config: "Config") -> Iterator[Finding]:
         yield from _journal(config)
         yield from _whitelist(folder)
     yield _timezone(config)
+    yield from _fire(config)
     yield from _daemon(config)
 
 
@@ -148,6 +149,16 @@ def _timezone(config: "Config") -> Finding:
     )
 
 
+def _fire(config: "Config") -> Iterator[Finding]:
+    barred = [name for name, lane in config.lanes.items() if lane.barrier is not None]
+    if config.fire is None and barred:
+        do = (
+            "wire the fire contact to each barrier's own OPEN, which works with the box off; and where there is another"
+            " contact, normally closed, give it to the gate as [fire]"
+        )
+        yield note("fire", f"no [fire] input: the gate itself opens no barrier for it ({', '.join(barred)})", do)
+
+
 def _daemon(config: "Config") -> Iterator[Finding]:
     from gated import control  # noqa: PLC0415 - not without a configuration
 
@@ -170,6 +181,10 @@ def _devices(state: Mapping[str, Any]) -> Iterator[Finding]:
     if state.get("mode") == "guard-only":
         why = _of(state, "journal").get("why")
         yield wrong("journal", f"cannot be written ({why}): nothing but exits opens by itself", "see `by hand` below")
+    fire = _of(state, "fire")
+    if fire.get("state") in {"open", "lost"}:
+        do = "if nothing burns: see the contact, its wires and its module; closed again, it lets the barriers go"
+        yield wrong("fire", f"every barrier is held open since {fire.get('since')}: {fire.get('why')}", do)
     for name, device in _of(state, "devices").items():
         if device.get("online"):
             yield _online(name, device, state.get("up_s"))

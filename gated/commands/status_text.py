@@ -29,6 +29,9 @@ def _head(state: State) -> Iterator[str]:
     mode = str(state.get("mode"))
     said = "GUARD-ONLY: nothing but exits opens by itself" if mode == "guard-only" else mode
     yield f"{state.get('site')} / {state.get('gate')}: {said}"
+    fire = _of(state, "fire")
+    if fire.get("state") in {"open", "lost"}:
+        yield f"FIRE: every barrier is held open since {_moment(fire.get('since'))}: {fire.get('why')}"
     since = f"since {_moment(state.get('since'))}"
     up = f" ({duration(state['up_s'])})" if "up_s" in state else ""
     yield f"gated {state.get('version')}, pid {state.get('pid')}, {since}{up}"

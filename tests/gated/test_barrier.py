@@ -7,7 +7,7 @@ import pytest
 
 from drivers.port import Condition, DriverError, Quiet
 from gated import barrier
-from gated.barrier import Barrier
+from gated.barrier import COMMAND, FIRE, Barrier
 
 PULSE_S = 0.05
 
@@ -18,6 +18,8 @@ class Contact:
     def __init__(self) -> None:
         self.there = True
         self.moves: list[bool] = []
+        self.left = False
+        self.owed = False
         self.moved = asyncio.Event()
 
     async def reports(self) -> AsyncGenerator[Condition | Quiet, None]:
@@ -26,9 +28,11 @@ class Contact:
 
     def leave(self) -> None:
         """See Output."""
+        self.left = True
 
     def set(self, *, on: bool, owed: bool = False) -> None:
         """See Output."""
+        self.owed = owed
         if not self.there:
             raise DriverError("unplugged")
         self.moves.append(on)
@@ -184,4 +188,73 @@ async def test_stopped_it_lets_go_at_once() -> None:
     opened.open()
     opened.open()
     opened.stop()
+    assert contact.moves == [True, False]
+
+
+async def test_fire_holds_a_contact_that_is_away() -> None:
+    """It cannot be told, which is said; it is owed, and an opening meanwhile is given already."""
+    contact = Contact()
+    contact.there = False
+    held = Barrier(contact, PULSE_S)
+    with pytest.raises(DriverError):
+        held.hold(FIRE)
+    assert held.holders == {FIRE}
+    assert contact.owed
+    held.open()
+    with pytest.raises(DriverError):
+        held.hold(COMMAND)
+    assert contact.owed
+    contact.there = True
+    held.keep()
+    assert (contact.moves, contact.owed) == ([True], True)
+    held.stop()
+    assert contact.moves == [True]
+    held.let_go(FIRE)
+    assert contact.moves == [True, False]
+
+
+async def test_what_a_command_holds_outlives_the_fire() -> None:
+    """Each lets go of its own only, whichever came first."""
+    contact = Contact()
+    held = Barrier(contact, PULSE_S)
+    for first, last in ((FIRE, COMMAND), (COMMAND, FIRE)):
+        contact.moves.clear()
+        held.hold(COMMAND)
+        held.hold(FIRE)
+        held.let_go(first)
+        assert False not in contact.moves
+        held.let_go(last)
+        assert contact.moves[-1] is False
+
+
+async def test_left_until_fire_has_a_word() -> None:
+    """Nothing opens the contact before, not even the end of a pulse; then it is let go, or held."""
+    for burns in (False, True):
+        contact = Contact()
+        left = Barrier(contact, PULSE_S)
+        left.leave()
+        assert contact.left
+        left.open()
+        async with asyncio.timeout(10):
+            while left.pulsing:  # noqa: ASYNC110 - a contact that does not move has no event
+                await asyncio.sleep(0)
+        left.hold(COMMAND)
+        left.let_go(COMMAND)
+        assert False not in contact.moves
+        if burns:
+            left.hold(FIRE)
+            assert False not in contact.moves
+        left.let_go(FIRE)
+        assert contact.moves[-1] is False
+
+
+async def test_a_pulse_outlives_the_first_word() -> None:
+    """An opening given while nothing was known has its whole pulse, and ends by itself."""
+    contact = Contact()
+    left = Barrier(contact, PULSE_S)
+    left.leave()
+    left.open()
+    left.let_go(FIRE)
+    assert contact.moves == [True]
+    await contact.until(2)
     assert contact.moves == [True, False]
