@@ -66,7 +66,7 @@ def test_ports_that_are_plugged_in_later_are_allowed() -> None:
 def test_network_and_unix_sockets_are_allowed() -> None:
     """Readers on TCP, chronyc on UDP, and the control and notify sockets work; the base unit bars no address."""
     unit = settings(UNIT)
-    assert set(unit["RestrictAddressFamilies"][0].split()) == {"AF_INET", "AF_INET6", "AF_UNIX"}
+    assert set(unit["RestrictAddressFamilies"][0].split()) == {"AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK"}
     assert "PrivateNetwork" not in unit
     assert "IPAddressDeny" not in unit
     assert "NoExecPaths" not in unit
