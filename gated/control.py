@@ -11,7 +11,7 @@ import os
 import pwd
 import socket
 import struct
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import aclosing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -59,7 +59,7 @@ def ask(folder: Path, request: Mapping[str, object]) -> dict[str, Any]:
         return _answer(folder, next(lines, b""))
 
 
-def follow(folder: Path, request: Mapping[str, object]) -> Iterator[dict[str, Any]]:
+def follow(folder: Path, request: Mapping[str, object]) -> Generator[dict[str, Any], None, None]:
     """The running daemon's answers, as they come; closed early, it is told that nobody wants more. Raises as `ask`.
 
     Where the daemon has ended meanwhile there are simply no more.

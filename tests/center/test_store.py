@@ -219,6 +219,21 @@ def test_what_an_event_says_can_be_looked_up(desk: Desk, north: FakeGate) -> Non
     assert abs(row.received - time.time()) < 60
 
 
+def test_a_test_is_no_passage(desk: Desk, north: FakeGate) -> None:
+    """A technician's test is kept and found by its card like any event, and has nothing that lets anybody in or out."""
+    where = {"lane": "walk-in", "direction": "in", "user": "gated"}
+    read = {"credential": "em:0A00A1B2C3", "reader": "walk-in/0", "would": "listed", "would_open": True}
+    north.record(Kind.TEST, stamp(1_795_000_000.5), step="armed", **where)
+    north.record(Kind.TEST, stamp(1_795_000_001.5), step="read", of=11, **where, **read)
+    north.record(Kind.TEST, stamp(1_795_000_002.5), step="ended", of=11, read=12, result="ok", **where, **read)
+    desk.send(north)
+    assert desk.lines(north) == north.lines
+    with desk.store.reading() as connection:
+        rows = connection.execute(select(event).where(event.c.credential == "em:0A00A1B2C3")).all()
+    tests = [(row.seq, row.kind, row.verdict, row.reason, row.holder) for row in rows if row.seq > 10]
+    assert tests == [(seq, "test", None, None, None) for seq in (12, 13)]
+
+
 def test_old_events_are_late(desk: Desk, north: FakeGate) -> None:
     """Of one batch, what happened an hour ago is late and what happened now is not."""
     north.record(Kind.PASSAGE, stamp(time.time() - 3600, mono=time.monotonic() - 3600))

@@ -2,10 +2,12 @@
 
 import asyncio
 import gc
+import os
+import pwd
 import socket
 import threading
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Generator, Mapping
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -176,3 +178,66 @@ def test_something_else_listens(
             control.ask(tmp_path, {"op": "status"})
         thread.join(10)
         assert not thread.is_alive()
+
+
+Heard = Generator[dict[str, Any], None, None]
+
+
+class Steps:
+    """What takes its time: an answer, then one for each `go`; `closed` once nobody wants more."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+        self.closed = asyncio.Event()
+
+    async def answers(self) -> control.Answers:
+        """The answers."""
+        try:
+            yield {"step": 1}
+            await self.go.wait()
+            yield {"step": 2}
+        finally:
+            self.closed.set()
+
+    async def handle(self, _: Mapping[str, Any], user: str) -> control.Answers:
+        """See Handler."""
+        assert user == pwd.getpwuid(os.getuid()).pw_name
+        return self.answers()
+
+
+@asynccontextmanager
+async def stepping(folder: Path) -> AsyncIterator[tuple[Steps, asyncio.Task[None], Heard]]:
+    """Somebody who has the first answer."""
+    steps = Steps()
+    task = asyncio.create_task(control.serve(folder, steps.handle))
+    async with asyncio.timeout(10):
+        while not (folder / control.SOCKET).exists():  # noqa: ASYNC110 - a file has no event
+            await asyncio.sleep(0)
+        with closing(control.follow(folder, {"op": "x"})) as answers:
+            assert await asyncio.to_thread(next, answers) == {"step": 1}
+            yield steps, task, answers
+    task.cancel()
+    await asyncio.wait([task], timeout=10)
+
+
+async def test_answers_that_take_their_time(tmp_path: Path) -> None:
+    """Each comes when it is there, and then there are no more."""
+    async with stepping(tmp_path) as (steps, _, answers):
+        steps.go.set()
+        assert await asyncio.to_thread(list, answers) == [{"step": 2}]
+
+
+async def test_who_hangs_up_wants_no_more(tmp_path: Path) -> None:
+    """The daemon knows at once, though it has nothing to say."""
+    async with stepping(tmp_path) as (steps, _, answers):
+        answers.close()
+        await steps.closed.wait()
+
+
+async def test_who_listens_keeps_no_daemon_from_its_end(tmp_path: Path) -> None:
+    """Served no longer, the answers end."""
+    async with stepping(tmp_path) as (steps, task, answers):
+        task.cancel()
+        await steps.closed.wait()
+        assert await asyncio.to_thread(list, answers) == []
+        await asyncio.wait([task])
