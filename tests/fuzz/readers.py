@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Final
 
-from protocol import em4100, gen2, lcus, llrp, llrp_replies, llrp_requests, m100, modbus, uhf18, wiegand
+from protocol import em4100, gen2, lcus, llrp, llrp_replies, llrp_requests, m100, modbus, osdp, pn532, uhf18, wiegand
 from protocol import wiegand_serial as serial
 from protocol.credential import canonical
 from protocol.wiegand import Card, Fault, Format
 from tests.fuzz.streams import Side, target
 from tests.fuzz.target import Target, cut, frames, streams, vectors
+
+_PN532_START: Final = b"\x00\x00\xff"
 
 
 def _em4100() -> Target:
@@ -34,6 +36,8 @@ def _uhf18() -> Target:
             assert all(canonical(gen2.credential(epc)) for epc in uhf18.epcs(frame))
             info = uhf18.Info.from_reply(frame)
             assert info is None or info.to_data() == frame.data[:8]
+            uhf18.read_beyond(frame)
+            gen2.tid(frame.data)
 
     sides: list[Side[uhf18.Reply | uhf18.Heartbeat] | Side[uhf18.Command]] = [
         Side(
@@ -62,6 +66,8 @@ def _m100() -> Target:
         assert (tag is None) is not m100.is_tag(frame)
         assert tag is None or (tag.to_frame() == frame and canonical(gen2.credential(tag.epc)))
         assert frame.error is None or frame.kind is m100.Kind.REPLY
+        memory = m100.Memory.from_frame(frame)
+        assert memory is None or (memory.to_frame() == frame and canonical(gen2.credential(memory.epc)))
 
     side = Side(m100.M100Codec, m100.Frame.to_bytes, m100.BUFFER_MAX_BYTES, frames("m100"), look, counts)
     return target([side], lambda: streams("m100"), 800)
@@ -153,6 +159,33 @@ def _read_modbus(message: modbus.Message) -> None:
                 assert modbus.packed(found) == message.data
 
 
+def _osdp() -> Target:
+    def look(frame: osdp.Frame) -> None:
+        read = osdp.card(frame)
+        if isinstance(read, osdp.Read):
+            assert read.to_data() == frame.data
+            assert len(read.bits) == read.count
+        elif read is not None:
+            again = osdp.Text.from_data(read.to_data())
+            assert again is not None
+            assert again.bits == read.bits
+
+    good = [frame.removeprefix(osdp.MARK) for frame in frames("osdp") if osdp.OsdpCodec().feed(frame)]
+    long = osdp.Frame(1, osdp.Reply.ACK, bytes(1000), reply=True).to_bytes()
+    side = Side(
+        osdp.OsdpCodec, osdp.Frame.to_bytes, osdp.BUFFER_MAX_BYTES, good, look, long=long, exact=False
+    )  # bits of the control byte that mean nothing are not kept
+    return target([side], lambda: streams("osdp"), 800)
+
+
+def _pn532() -> Target:
+    good = [_PN532_START + frame.split(_PN532_START, 1)[1] for frame in frames("pn532") if _PN532_START in frame]
+    side = Side(
+        pn532.Pn532Codec, pn532.Frame.to_bytes, pn532.BUFFER_MAX_BYTES, good, exact=False
+    )  # a short frame may be written as a long one
+    return target([side], lambda: streams("pn532"), 800)
+
+
 def _lcus() -> Target:
     side = Side(lcus.LcusCodec, lambda command: command.to_bytes(), lcus.BUFFER_MAX_BYTES, frames("lcus"))
     return target([side], lambda: streams("lcus"), 128)
@@ -225,6 +258,8 @@ READERS: Final = {
     "llrp": _llrp(),
     "llrp_replies": _llrp_replies(),
     "modbus": _modbus(),
+    "osdp": _osdp(),
+    "pn532": _pn532(),
     "lcus": _lcus(),
     "wiegand": _wiegand(),
     "wiegand_serial": _wiegand_serial(),
