@@ -17,10 +17,14 @@ chip than its own, it is a `clone`.
 People can always leave: a person's exit admits whatever is read, a vehicle's exit whatever has no hard reason. Such a
 passage has the reason `exit`, and `would` says what it would have been.
 
+One thing read two ways (an on-board unit, and the plate in it) has two credentials. `ruling` says which line of the
+list decides: that of what was read first, else of the others in their order. A line that takes any of them out of
+force comes before all.
+
 Dates are judged by validity time, hours of the day by `Now.hours`, lapses of a suspension by the floor.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -33,6 +37,7 @@ from protocol.whitelist import SUSPENSION_S, Entry
 
 CARD_AGE_S: Final = 7 * 24 * 3600.0
 _EID: Final = "eid:"
+_PASS: Final = "pass:"  # noqa: S105 - a visitor's pass, no secret
 
 
 class LaneKind(StrEnum):
@@ -120,10 +125,24 @@ _ADMITTED: Final = frozenset({Reason.LISTED, Reason.CARD})
 _HARD: Final = frozenset({Reason.UNKNOWN, Reason.PASS, Reason.SUSPENDED, Reason.CLONE, Reason.STALE})
 
 
+def ruling(sighting: Sighting, entries: Sequence[Entry | None], policy: Policy, now: Now) -> Entry | None:
+    """The line that decides; `entries` are what the list says of the credential, then of each of `also`.
+
+    Where the list is silent about the credential itself, a signed card speaks for it, and then for what else was read
+    nobody is asked.
+    """
+    for entry in entries:
+        if entry is not None and (entry.gone or _suspended(entry, now)):
+            return entry
+    if entries[0] is not None or _speaks(sighting, policy, now):
+        return entries[0]
+    return next((entry for entry in entries if entry is not None), None)
+
+
 def decide(
     sighting: Sighting, lane: LaneRule, entry: Entry | None, last: Last | None, policy: Policy, now: Now
 ) -> Decision:
-    """What the gate does with this sighting. Total: every input has an answer."""
+    """What the gate does with this sighting, of which `entry` rules. Total: every input has an answer."""
     reason = _reason(sighting, lane, entry, last, policy, now)
     if reason in _ADMITTED:
         return Decision(Verdict.ADMIT, reason)
@@ -151,12 +170,10 @@ def _reason(
 
 def _unlisted(sighting: Sighting, lane: LaneRule, last: Last | None, policy: Policy, now: Now) -> Reason:
     card = sighting.card
-    if card is None or card.key not in policy.registrars:
+    if card is None or not _speaks(sighting, policy, now):
         return Reason.UNKNOWN
-    if sighting.credential.startswith("pass:"):
+    if sighting.credential.startswith(_PASS):
         return Reason.PASS
-    if not _newer_than_the_list(sighting, card, policy, now):
-        return Reason.UNKNOWN
     return (
         _copied(sighting)
         or _stale(sighting, lane, now)
@@ -165,6 +182,14 @@ def _unlisted(sighting: Sighting, lane: LaneRule, last: Last | None, policy: Pol
         or _repeat(lane, last, policy, now)
         or Reason.CARD
     )
+
+
+def _speaks(sighting: Sighting, policy: Policy, now: Now) -> bool:
+    """Whether the card itself speaks for its holder, where the list does not: a pass, or a card newer than the list."""
+    card = sighting.card
+    if card is None or card.key not in policy.registrars:
+        return False
+    return sighting.credential.startswith(_PASS) or _newer_than_the_list(sighting, card, policy, now)
 
 
 def _newer_than_the_list(sighting: Sighting, card: SignedCard, policy: Policy, now: Now) -> bool:
@@ -183,9 +208,11 @@ def _suspended(entry: Entry, now: Now) -> Reason | None:
 
 
 def _clone(sighting: Sighting, entry: Entry) -> Reason | None:
-    if entry.partner is not None and entry.partner not in sighting.also:
+    beside = {sighting.credential, *sighting.also} - {entry.credential}
+    if entry.partner is not None and entry.partner not in beside:
         return Reason.CLONE
-    if sighting.credential.startswith(_EID) and sighting.card is None:
+    # The proof is of what was read first.
+    if entry.credential.startswith(_EID) and (sighting.card is None or sighting.credential != entry.credential):
         return Reason.CLONE
     # A reader that cannot read the chip's own number leaves None: then the credential alone has to do.
     if entry.tid is not None and sighting.tid is not None and sighting.tid != entry.tid:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from drivers.port import Condition, DriverError, Output
 from gated.barrier import Barrier
 from gated.clock import ClockFact, Timekeeper
-from gated.decide import Decision, LaneRule, Last, Now, Policy, decide
+from gated.decide import Decision, LaneRule, Last, Now, Policy, decide, ruling
 from gated.holds import Holds
 from gated.journal import Journal, JournalTrouble
 from gated.lane import Act, Lane
@@ -276,22 +276,30 @@ class Post:
     def _judge(
         self, sighting: Sighting, rule: LaneRule, last: Last | None, now: Now
     ) -> tuple[Decision, Mapping[str, object]]:
-        entry = self._entry(sighting)
+        entry = self._ruling(sighting, now)
         decision = decide(sighting, rule, entry, last, self._policy, now)
         info = self._whitelist.info
-        holder = entry.holder if entry is not None else None
+        holder = entry.holder or None if entry is not None else None
+        matched = entry.credential if entry is not None and entry.credential != sighting.credential else None
         if decision.reason is Reason.CARD and sighting.card is not None:
             holder = sighting.card.holder or None
         unread = entry is not None and entry.tid is not None and sighting.tid is None
-        return decision, {"holder": holder, "list": info and info.version, "chip": "unread" if unread else None}
+        return decision, {
+            "holder": holder,
+            "matched": matched,
+            "list": info and info.version,
+            "chip": "unread" if unread else None,
+        }
 
-    def _entry(self, sighting: Sighting) -> Entry | None:
+    def _ruling(self, sighting: Sighting, now: Now) -> Entry | None:
+        """The line of the list that decides: what was read in several ways is looked up in all of them."""
         try:
-            return self._whitelist.entry(sighting.credential)
+            entries = [self._whitelist.entry(credential) for credential in (sighting.credential, *sighting.also)]
         except WhitelistError as error:
-            # An error is never a yes: without an entry the credential is unknown.
+            # An error is never a yes: neither a card of its own nor anything else that was read stands in for the list.
             self._list_fares(str(error))
-            return None
+            return Entry(sighting.credential, "", gone=True)
+        return ruling(sighting, entries, self._policy, now)
 
     def _stays_open(self, station: Station, now: Now) -> None:
         if station.barrier is not None and station.barrier.holders:

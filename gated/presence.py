@@ -50,8 +50,13 @@ class Presence:
         return not self.away and at - self.seen <= self.lane.gone
 
     def refresh(self, sighting: Sighting, arrived: float) -> None:
-        """Take note of another sighting; the chip's own number stays known where this one has none."""
-        self.sighting = replace(sighting, tid=self.sighting.tid) if sighting.tid is None else sighting
+        """Take note of another sighting; the chip's own number stays known where this one has none.
+
+        So does, while it is here, what else was read: a plate that is misread the next time is still that vehicle's.
+        """
+        tid = self.sighting.tid if sighting.tid is None else sighting.tid
+        also = sighting.also or (self.sighting.also if self.here(sighting.at) else ())
+        self.sighting = replace(sighting, tid=tid, also=also)
         self.arrived = arrived
         self.seen = max(self.seen, sighting.at)
         self.count += 1

@@ -211,6 +211,8 @@ class Proving:
         except DriverError as error:
             self._end("relay", str(error))
         else:
+            # Who goes through by it after the test is no tailgater.
+            self._post.stations[trial.terms.rule.name].lane.opened(self._keeper.now())
             self._carry_out(trial, trial.opened(self._mono()))
 
     def _end(self, why: str, detail: str) -> None:

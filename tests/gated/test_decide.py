@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.decide import CARD_AGE_S, Decision, Direction, LaneKind, LaneRule, Last, Now, Policy, decide
+from gated.decide import CARD_AGE_S, Decision, Direction, LaneKind, LaneRule, Last, Now, Policy, decide, ruling
 from gated.schedule import ALWAYS, Schedule, parse
 from protocol.credential import Credential
 from protocol.event import ClockQuality, Reason, Verdict
@@ -486,3 +486,89 @@ def test_a_card_is_no_way_round_the_rest() -> None:
     assert decide(replace(seen, at=997.9), rule(), None, None, POLICY, now()).reason is Reason.STALE
     assert decide(seen, rule(), None, ELSEWHERE, POLICY, now()).reason is Reason.REPEAT
     assert decide(seen, rule(), None, None, replace(POLICY, as_of=None), now()).reason is Reason.UNKNOWN
+
+
+OBU = Credential("obu:63B6A1D2")
+BOTH = Sighting("here/0", OBU, 1000.0, (PLATE,))
+
+
+def judged(sighting: Sighting, *entries: Entry | None, moment: Now | None = None, **lane: Any) -> tuple[Reason, Any]:
+    """The reason, and whose line ruled; the entries are those of the credential, then of each of `also`."""
+    moment = moment or now()
+    entry = ruling(sighting, entries, POLICY, moment)
+    decision = decide(sighting, rule(**lane), entry, None, POLICY, moment)
+    return decision.would or decision.reason, entry and entry.credential
+
+
+@pytest.mark.parametrize(
+    ("obu", "plate", "reason", "rules"),
+    [
+        (None, None, Reason.UNKNOWN, None),
+        (None, Entry(PLATE, "h"), Reason.LISTED, PLATE),
+        (None, Entry(PLATE, "h", ends=T), Reason.EXPIRED, PLATE),
+        (None, Entry(PLATE, "h", lanes=("there",)), Reason.WRONG_LANE, PLATE),
+        (None, Entry(PLATE, "h", since=T), Reason.SUSPENDED, PLATE),
+        (None, Entry(PLATE, "h", partner=OBU), Reason.LISTED, PLATE),
+        (None, Entry(PLATE, "h", partner=Credential("obu:63B6A1D3")), Reason.CLONE, PLATE),
+        (Entry(OBU, "h"), None, Reason.LISTED, OBU),
+        (Entry(OBU, "h"), Entry(PLATE, "h", ends=T), Reason.LISTED, OBU),
+        (Entry(OBU, "h", ends=T), Entry(PLATE, "h"), Reason.EXPIRED, OBU),
+        (Entry(OBU, "h", partner=Credential("plate:沪B12345")), Entry(PLATE, "h"), Reason.CLONE, OBU),
+        (Entry(OBU, "h", since=T), Entry(PLATE, "h"), Reason.SUSPENDED, OBU),
+        (Entry(OBU, "", gone=True), Entry(PLATE, "h"), Reason.UNKNOWN, OBU),
+        (Entry(OBU, "h"), Entry(PLATE, "h", since=T), Reason.SUSPENDED, PLATE),
+        (Entry(OBU, "h", partner=PLATE), Entry(PLATE, "", gone=True), Reason.UNKNOWN, PLATE),
+        (Entry(OBU, "h", since=T + 1), Entry(PLATE, "h", since=T + 1), Reason.LISTED, OBU),
+        (Entry(OBU, "h"), Entry(PLATE, "h", since=T - SUSPENSION_S, signed=T - SUSPENSION_S), Reason.LISTED, OBU),
+    ],
+)
+def test_one_thing_read_two_ways(obu: Entry | None, plate: Entry | None, reason: Reason, rules: Any) -> None:
+    """What was read first rules, else the other; what takes either out of force comes before all."""
+    assert judged(BOTH, obu, plate) == (reason, rules)
+
+
+@given(st.none() | entries, st.none() | entries, nows, rules)
+def test_nobody_is_let_in_by_one_while_the_other_is_out_of_force(
+    obu: Entry | None, plate: Entry | None, moment: Now, lane: LaneRule
+) -> None:
+    """Whatever the lines say: where one is gone or suspended, the other opens no entrance."""
+    obu, plate = obu and replace(obu, credential=OBU), plate and replace(plate, credential=PLATE)
+    entrance = replace(lane, direction=Direction.IN)
+    entry = ruling(BOTH, [obu, plate], POLICY, moment)
+    decision = decide(BOTH, entrance, entry, None, POLICY, moment)
+    for one in (obu, plate):
+        alone = one and decide(BOTH, entrance, one, None, POLICY, moment).reason
+        assert not decision.admits or alone not in {Reason.UNKNOWN, Reason.SUSPENDED}
+    assert entry in {obu, plate}
+    assert decision.admits is False or obu is not None or plate is not None
+
+
+def test_the_first_of_several_that_is_listed_rules() -> None:
+    """In the order in which they were read; but any of them may be out of force."""
+    third = Credential("plate:沪C12345")
+    sighting = replace(BOTH, also=(PLATE, third))
+    assert judged(sighting, None, Entry(PLATE, "h", ends=T), Entry(third, "h")) == (Reason.EXPIRED, PLATE)
+    assert judged(sighting, None, None, Entry(third, "h")) == (Reason.LISTED, third)
+    assert judged(sighting, Entry(OBU, "h"), None, Entry(third, "h", since=T)) == (Reason.SUSPENDED, third)
+
+
+def test_a_card_speaks_before_what_else_was_read() -> None:
+    """Newer than the list it rules by itself, its copy included; where it cannot speak, its chip's number may."""
+    chip = Credential("uid:04A2B3C4")
+    card = SignedCard("k1", T - 60)
+    copy = replace(card, copied=True)
+    sighting = Sighting("here/0", EID, 1000.0, (chip,), card=card)
+    assert judged(sighting, None, Entry(chip, "h", ends=T)) == (Reason.CARD, None)
+    assert judged(sighting, None, Entry(chip, "h", since=T)) == (Reason.SUSPENDED, chip)
+    assert judged(replace(sighting, card=copy), None, Entry(chip, "h")) == (Reason.CLONE, None)
+    strange = replace(sighting, card=replace(card, key="k2"))
+    assert judged(strange, None, Entry(chip, "h")) == (Reason.LISTED, chip)
+    assert judged(replace(strange, card=replace(copy, key="k2")), None, Entry(chip, "h")) == (Reason.CLONE, chip)
+    waits = replace(sighting, credential=Credential("pass:k3J9"))
+    assert judged(waits, None, Entry(chip, "h")) == (Reason.PASS, None)
+
+
+def test_an_e_id_that_was_read_beside_something_else_has_no_proof() -> None:
+    """The proof is of what was read first."""
+    sighting = Sighting("here/0", TAG, 1000.0, (EID,), card=SignedCard("k1", T - 60))
+    assert judged(sighting, None, Entry(EID, "h")) == (Reason.CLONE, EID)
