@@ -183,7 +183,7 @@ def _row(row: "AnyRow") -> dict[str, Any]:
 
 
 def _plate(text: str | None) -> str | None:
-    from center.spelling import SpellingError, new  # noqa: PLC0415 - not for --help
+    from protocol.spelling import SpellingError, new  # noqa: PLC0415 - not for --help
 
     if text is None:
         return None

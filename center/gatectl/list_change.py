@@ -120,8 +120,8 @@ def _enrolments(args: argparse.Namespace) -> "list[Enrolment]":
     from datetime import UTC  # noqa: PLC0415 - not for --help
 
     from center.listing import token  # noqa: PLC0415 - the same
-    from center.spelling import SpellingError, new  # noqa: PLC0415 - the same
     from protocol.roles import Enrolment, parse_enrolment, write_enrolment  # noqa: PLC0415 - the same
+    from protocol.spelling import SpellingError, new  # noqa: PLC0415 - the same
     from protocol.whitelist import Entry, LineError  # noqa: PLC0415 - the same
 
     holder = args.holder or token()

@@ -71,7 +71,7 @@ def credentials(repository: "Repository") -> "dict[str, bytes]":
 
 def known(text: str, among: "Iterable[str]") -> "Credential":
     """The credential that a person means. Raises Failure."""
-    from center.spelling import SpellingError, listed  # noqa: PLC0415 - not for --help
+    from protocol.spelling import SpellingError, listed  # noqa: PLC0415 - not for --help
 
     try:
         return listed(text, among)

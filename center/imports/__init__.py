@@ -14,7 +14,7 @@
 - Whatever bytes a file has, only ImportsError is raised, and memory stays within bounds (`sheets`, `workbook`).
 """
 
-from center.imports.codes import Note, Reason, Refusal, Skip
+from center.imports.codes import Refusal, Skip
 from center.imports.entries import Entries, Gap, LeftOut, entries
 from center.imports.model import (
     About,
@@ -35,10 +35,11 @@ from center.imports.model import (
     UidReader,
     Unanswered,
     UnreadableList,
-    Writing,
 )
 from center.imports.reading import answers_from, fitting, questions, read
 from center.imports.writings import Found
+from protocol.card_number import Writing
+from protocol.written import Note, Reason
 
 __all__ = [
     "About",

@@ -11,9 +11,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from center.imports.codes import Note, Reason
-from center.imports.model import Cell, Trouble
-from center.imports.text import clean
+from protocol.written import Cell, Note, Reason, Trouble, clean
 
 NO_END_YEAR: Final = 2037
 """From this year on, an end stands for "no end": cameras and readers are given 2037-12-31 or twenty years."""

@@ -16,26 +16,14 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Final
 
-from center.imports.cards import read_card
-from center.imports.codes import Note, Reason, Refusal, Skip
-from center.imports.model import (
-    COUNTED,
-    About,
-    Answers,
-    Cell,
-    Choice,
-    Question,
-    Reading,
-    Trouble,
-    UidReader,
-    UnreadableList,
-    When,
-    Writing,
-)
+from center.imports.codes import Refusal, Skip
+from center.imports.model import COUNTED, About, Answers, Choice, Question, UidReader, UnreadableList, When
 from center.imports.rows import Draft
 from center.imports.sheets import ROWS_MAX, too_large
 from center.imports.text import line_ends
+from protocol.card_number import Writing, read_card
 from protocol.credential import Credential
+from protocol.written import Cell, Note, Reading, Reason, Trouble
 
 _ADMIN: Final = 99
 _TIME_MAX_S: Final = 253_000_000_000

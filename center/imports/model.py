@@ -7,11 +7,10 @@ from datetime import date, datetime, tzinfo
 from enum import StrEnum
 from typing import Final
 
-from center.imports.codes import Note, Reason, Refusal, Skip
+from center.imports.codes import Refusal, Skip
+from protocol.card_number import Writing
 from protocol.credential import Credential
-
-Cell = str | int | float | datetime
-"""A value as the source holds it; an empty cell is ""."""
+from protocol.written import Cell, Reason
 
 Column = str | int | None
 """A column by its title, by its place where the list has no titles, or None for the whole line."""
@@ -21,40 +20,6 @@ Place = tuple[int, str | int]
 
 COUNTED: Final = "line"
 """What a row's number counts, unless `Imported.row_is` says otherwise: all lines, as a spreadsheet shows them."""
-
-
-class Writing(StrEnum):
-    """How a column writes its cards.
-
-    Named by what the card is to its readers (an EM4100 card, the UID of an ISO 14443 card, the 26 or 34 bits of a
-    Wiegand frame), then by the digits; `turned` has the bytes in the other order, `low` only the last 24 bits count.
-    """
-
-    EM_HEX10 = "em-hex10"  # 0A004D7603, all five bytes
-    EM_DEC13 = "em-dec13"  # 0042954749443, the same in decimal
-    EM_DEC10 = "em-dec10"  # 0013961168 (8H10D), without the first byte, as the three below
-    EM_DEC10_TURNED = "em-dec10-turned"
-    EM_HEX8 = "em-hex8"  # 36363E0B
-    EM_HEX8_TURNED = "em-hex8-turned"  # 0B3E3636
-    UID_HEX = "uid-hex"  # 11223344, or 7 or 10 bytes
-    UID_HEX_TURNED = "uid-hex-turned"
-    UID_DEC = "uid-dec"  # 0287454020, the first byte most significant
-    UID_DEC_TURNED = "uid-dec-turned"  # 3536403172 for E43AC9D2
-    W26_DEC = "w26-dec"  # 03407871 (ABA6H), 24 bits as one number
-    W26_HEX6 = "w26-hex6"  # 33FFFF
-    W26_PAIR = "w26-pair"  # 213,02000 (3+5)
-    W26_JOINED = "w26-joined"  # 21302000, FC*100000+CN
-    W26_LOW = "w26-low"  # 0013961168 on a card whose readers pass on 24 bits; so the three below
-    W26_LOW_TURNED = "w26-low-turned"
-    W26_HEX8_LOW = "w26-hex8-low"
-    W26_HEX8_LOW_TURNED = "w26-hex8-low-turned"
-    W34_DEC = "w34-dec"  # 1429471231
-    W34_DEC_TURNED = "w34-dec-turned"
-    W34_HEX8 = "w34-hex8"  # 5533FFFF
-    W34_HEX8_TURNED = "w34-hex8-turned"
-    W34_PAIR = "w34-pair"  # 21811,65535 (5+5)
-    EPC = "epc"  # E2801160600002000000ABCD, whole 16-bit words
-    EPC_WITH_WORD = "epc-with-word"  # 3000E28011…, the protocol word before it
 
 
 class Technology(StrEnum):
@@ -147,23 +112,6 @@ class Question:
     column: Column = None
     choices: tuple[Choice, ...] = ()
     several: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why a value cannot be taken, and what it may have been meant to be."""
-
-    reason: Reason
-    candidates: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What one written value says: a credential, or the trouble with it."""
-
-    credential: Credential | None = None
-    trouble: Trouble | None = None
-    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

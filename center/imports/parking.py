@@ -3,10 +3,10 @@
 import re
 from typing import Final
 
-from center.imports.codes import Reason, Skip
-from center.imports.model import Cell, Column, Trouble
+from center.imports.codes import Skip
+from center.imports.model import Column
 from center.imports.rows import Draft
-from center.imports.text import clean
+from protocol.written import Cell, Reason, Trouble, clean
 
 _ALLOW: Final = frozenset({"1", "ALLOWLIST", "白名单"})
 _BLOCK: Final = frozenset({"0", "BLOCKLIST", "黑名单"})

@@ -16,7 +16,6 @@ from center.imports.model import (
     About,
     Answers,
     BadAnswer,
-    Cell,
     EndDate,
     Imported,
     Kind,
@@ -28,7 +27,6 @@ from center.imports.model import (
     Unanswered,
     UnreadableList,
     When,
-    Writing,
 )
 from center.imports.rows import Draft, finish
 from center.imports.sheets import FILE_MAX_BYTES, Sheet, read_text, too_large
@@ -38,7 +36,9 @@ from center.imports.titles import find_header
 from center.imports.workbook import MAGIC, read_sheets
 from center.imports.writings import Found, fits
 from center.imports.zkteco import read_users, refuse_attendance
+from protocol.card_number import Writing
 from protocol.credential import Credential
+from protocol.written import Cell
 
 _OLD_XLS: Final = b"\xd0\xcf\x11\xe0"
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")

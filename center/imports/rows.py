@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 
-from center.imports.codes import Note, Reason, Skip
+from center.imports.codes import Skip
 from center.imports.dates import NO_END_YEAR
-from center.imports.model import Cell, Column, Problem, Reading, Row, Trouble, When
+from center.imports.model import Column, Problem, Row, When
 from protocol.credential import Credential
+from protocol.written import Cell, Note, Reading, Reason, Trouble
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from typing import Final
 
 from center.imports.codes import Refusal
 from center.imports.dates import DAYS_FROM
-from center.imports.model import Cell, UnreadableList
+from center.imports.model import UnreadableList
 from center.imports.text import line_ends
+from protocol.written import Cell
 
 FILE_MAX_BYTES: Final = 8 * 1024 * 1024
 """A community of 20,000 in a 32-column list has about 6 MB."""

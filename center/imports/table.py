@@ -15,7 +15,6 @@ from center.imports.model import (
     COUNTED,
     About,
     Answers,
-    Cell,
     Choice,
     EndDate,
     Kind,
@@ -25,14 +24,15 @@ from center.imports.model import (
     Technology,
     UnreadableList,
     When,
-    Writing,
 )
 from center.imports.rows import Draft
 from center.imports.sheets import Sheet
 from center.imports.tablerow import Columns, parts_of, read_row
-from center.imports.text import clean, lost_zeros_width
+from center.imports.text import lost_zeros_width
 from center.imports.titles import CREDENTIALS, SECRET, Header, Role
 from center.imports.writings import SAMPLE, card_questions, choices, read_all, version_question
+from protocol.card_number import Writing
+from protocol.written import Cell, clean
 
 _PLATE_START: Final = re.compile(r"\s*[\u4e00-\u9fff]")
 

@@ -11,29 +11,18 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Final
 
-from center.imports.cards import own, read_card, width_of
-from center.imports.codes import Note, Reason, Skip
+from center.imports.codes import Skip
 from center.imports.dates import DateReading, Shape, read_date
-from center.imports.model import (
-    Answers,
-    Cell,
-    EndDate,
-    Midnight,
-    NameOrder,
-    Reading,
-    Technology,
-    Trouble,
-    When,
-    Writing,
-)
+from center.imports.model import Answers, EndDate, Midnight, NameOrder, Technology, When
 from center.imports.parking import limit_inside, read_group
-from center.imports.plates import read_plate, split_plates
 from center.imports.rows import Draft
 from center.imports.sheets import Line
-from center.imports.text import clean
 from center.imports.titles import Header, Role
 from center.imports.uhppoted import note_pin, read_doors
 from center.imports.writings import eight_digits, row_writing
+from protocol.card_number import Writing, own, read_card, width_of
+from protocol.plate import read_plate, split_plates
+from protocol.written import Cell, Note, Reading, Reason, Trouble, clean
 
 _LAST: Final = time(23, 59, 59)
 _CARD_PARTS: Final = re.compile(r"[;；、\n]")

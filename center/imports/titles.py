@@ -14,7 +14,7 @@ from typing import Final
 from center.imports.codes import Refusal
 from center.imports.model import UnreadableList
 from center.imports.sheets import Line, Sheet
-from center.imports.text import fold
+from protocol.written import fold
 
 
 class Role(StrEnum):

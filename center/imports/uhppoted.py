@@ -4,11 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from center.imports.codes import Note, Reason, Skip
-from center.imports.model import Cell, Trouble
+from center.imports.codes import Skip
 from center.imports.rows import Draft
 from center.imports.sheets import Line
-from center.imports.text import clean
+from protocol.written import Cell, Note, Reason, Trouble, clean
 
 ALWAYS: Final = "always"
 PROFILE: Final = "profile "

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 from xml.parsers import expat
 
 from center.imports.codes import Refusal
-from center.imports.model import Cell, UnreadableList
+from center.imports.model import UnreadableList
 from center.imports.sheets import COLUMNS_MAX, ROWS_MAX, Line, Sheet, too_large, trimmed
+from protocol.written import Cell
 
 if TYPE_CHECKING:
     from openpyxl.workbook.workbook import Workbook

@@ -10,11 +10,10 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from typing import Final, NamedTuple
 
-from center.imports.cards import LOSSY, NEED_VERSION, own, read_card
-from center.imports.codes import Reason
-from center.imports.model import Answers, Cell, Choice, Column, Question, Reading, Technology, Trouble, Writing
-from center.imports.text import clean
+from center.imports.model import Answers, Choice, Column, Question, Technology
+from protocol.card_number import LOSSY, NEED_VERSION, Writing, own, read_card
 from protocol.credential import Credential
+from protocol.written import Cell, Reading, Reason, Trouble, clean
 
 SAMPLE: Final = 1000
 """How many values of a column are tried under each writing before a person is asked."""

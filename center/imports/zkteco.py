@@ -16,12 +16,13 @@ import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from center.imports.cards import read_card
-from center.imports.codes import Note, Refusal, Skip
-from center.imports.model import About, Answers, Cell, Question, UnreadableList, When, Writing
+from center.imports.codes import Refusal, Skip
+from center.imports.model import About, Answers, Question, UnreadableList, When
 from center.imports.rows import Draft
 from center.imports.sheets import ROWS_MAX, too_large
 from center.imports.writings import card_questions
+from protocol.card_number import Writing, read_card
+from protocol.written import Cell, Note
 
 _SIZES: Final = (72, 28)
 _DISABLED: Final = 0b0000_0001

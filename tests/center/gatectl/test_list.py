@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from center import spelling
 from center.gatectl import asking
 from center.publish.opened import repository
-from center.spelling import SpellingError
+from protocol import spelling
+from protocol.spelling import SpellingError
 from tests.broker import Mosquitto
 from tests.center.gatectl.workplace import Workplace
 from tests.signers import line

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from center.imports import Note, Reason
 from center.imports.dates import read_date
-from center.imports.plates import read_plate, split_plates
 from protocol.credential import canonical
+from protocol.plate import read_plate, split_plates
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from center import imports
 from center.imports import Reason, Technology, Writing
-from center.imports.cards import LOSSY, read_card
 from center.imports.writings import fits, row_writing
+from protocol.card_number import LOSSY, read_card
 from protocol.credential import Credential, canonical
 from tests.center.imports.samples import FOLDER, TODAY, ZONE
 

@@ -1,7 +1,7 @@
 """Card numbers: one card has many writings, and the number alone seldom says which.
 
 A `Writing` is a way to write some of a card's bytes: in decimal or hex, in two parts, turned round, cut. Given the
-writing, `read_card` makes the credential; which writing a column has is the matter of `writings`.
+writing, `read_card` makes the credential; which writing a list has is asked where lists are read.
 
 - The canonical forms are those of `protocol.credential`.
 - The first byte of an EM4100 card (its version) is not on prints of ten digits: it is asked for.
@@ -10,12 +10,45 @@ writing, `read_card` makes the credential; which writing a column has is the mat
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
-from center.imports.codes import Note, Reason
-from center.imports.model import Cell, Reading, Trouble, Writing
-from center.imports.text import clean, meant
 from protocol.credential import Credential, CredentialError, canonical
+from protocol.written import Cell, Note, Reading, Reason, Trouble, clean, meant
+
+
+class Writing(StrEnum):
+    """How a column writes its cards.
+
+    Named by what the card is to its readers (an EM4100 card, the UID of an ISO 14443 card, the 26 or 34 bits of a
+    Wiegand frame), then by the digits; `turned` has the bytes in the other order, `low` only the last 24 bits count.
+    """
+
+    EM_HEX10 = "em-hex10"  # 0A004D7603, all five bytes
+    EM_DEC13 = "em-dec13"  # 0042954749443, the same in decimal
+    EM_DEC10 = "em-dec10"  # 0013961168 (8H10D), without the first byte, as the three below
+    EM_DEC10_TURNED = "em-dec10-turned"
+    EM_HEX8 = "em-hex8"  # 36363E0B
+    EM_HEX8_TURNED = "em-hex8-turned"  # 0B3E3636
+    UID_HEX = "uid-hex"  # 11223344, or 7 or 10 bytes
+    UID_HEX_TURNED = "uid-hex-turned"
+    UID_DEC = "uid-dec"  # 0287454020, the first byte most significant
+    UID_DEC_TURNED = "uid-dec-turned"  # 3536403172 for E43AC9D2
+    W26_DEC = "w26-dec"  # 03407871 (ABA6H), 24 bits as one number
+    W26_HEX6 = "w26-hex6"  # 33FFFF
+    W26_PAIR = "w26-pair"  # 213,02000 (3+5)
+    W26_JOINED = "w26-joined"  # 21302000, FC*100000+CN
+    W26_LOW = "w26-low"  # 0013961168 on a card whose readers pass on 24 bits; so the three below
+    W26_LOW_TURNED = "w26-low-turned"
+    W26_HEX8_LOW = "w26-hex8-low"
+    W26_HEX8_LOW_TURNED = "w26-hex8-low-turned"
+    W34_DEC = "w34-dec"  # 1429471231
+    W34_DEC_TURNED = "w34-dec-turned"
+    W34_HEX8 = "w34-hex8"  # 5533FFFF
+    W34_HEX8_TURNED = "w34-hex8-turned"
+    W34_PAIR = "w34-pair"  # 21811,65535 (5+5)
+    EPC = "epc"  # E2801160600002000000ABCD, whole 16-bit words
+    EPC_WITH_WORD = "epc-with-word"  # 3000E28011…, the protocol word before it
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,8 @@
 import re
 from typing import Final
 
-from center.imports.codes import Note, Reason
-from center.imports.model import Cell, Reading, Trouble
-from center.imports.text import clean, meant
 from protocol.credential import Credential, CredentialError, canonical
+from protocol.written import Cell, Note, Reading, Reason, Trouble, clean, meant
 
 PROVINCES: Final = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
 

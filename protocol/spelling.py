@@ -2,7 +2,7 @@
 
 - With its scheme, small letters, spaces, dashes and leading zeros do not matter: `em:0a 00 a1 b2 c3`.
 - Without one, or in the writing of a print on the card, it is looked for among what is listed, under every writing that
-  `center.imports` knows: one that fits is meant, several are ambiguous.
+  `protocol.card_number` knows: one that fits is meant, several are ambiguous.
 - For what is new nothing is looked up: only a number plate is clear without its scheme.
 """
 
@@ -12,11 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from center.imports.cards import LOSSY, NEED_VERSION, read_card
-from center.imports.model import Writing
-from center.imports.plates import read_plate
-from center.imports.text import fold
+from protocol.card_number import LOSSY, NEED_VERSION, Writing, read_card
 from protocol.credential import SCHEMES, Credential, CredentialError, canonical
+from protocol.plate import read_plate
+from protocol.written import fold
 
 _HEX_SCHEMES: Final = frozenset({"em", "uid", "epc", "obu", "eid"})
 _BETWEEN: Final = re.compile(r"[\s:._-]")
