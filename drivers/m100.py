@@ -1,7 +1,8 @@
 """UHF modules of the M100 family (`protocol.m100`), polling by themselves all the time.
 
 - At connect a poll that still runs is stopped (28) and the module is asked what it is (03): the answer makes it online.
-  Region and power are asked for and set before that, where they are configured and differ.
+  Region and power are asked for, set where they are configured and differ, and then asked for again: a module may take
+  what it cannot do without a word. What is only asked to be told (`about`) is not asked twice.
 - Then it polls by itself (27) and tells of each round: its tags, or that there was none. After `RESTART_S` without a
   word the poll has come to its end, or never begun: it is stopped and begun anew.
 - A module that sleeps loses the first byte of what wakes it, and so the command. What is not answered within `ANSWER_S`
@@ -17,7 +18,7 @@
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from pydantic import Field
@@ -26,7 +27,7 @@ from drivers.chips import Chips, Wanted
 from drivers.link import STEP_S, Link, LinkLost, keep
 from drivers.opener import opener
 from drivers.options import PortOptions
-from drivers.port import Condition, Quiet
+from drivers.port import About, Condition, Quiet
 from drivers.probe import Found, Probe
 from drivers.registry import Driver, Ports, Role
 from protocol.gen2 import credential
@@ -46,6 +47,7 @@ from protocol.m100 import (
     is_tag,
     multi_poll,
     power_data,
+    power_of,
     read_tid,
     select,
 )
@@ -68,6 +70,7 @@ _REGIONS: Final = {
     "eu": Region.EU,
     "korea": Region.KOREA,
 }
+_NAMES: Final = {int(code): name for name, code in _REGIONS.items()}
 _FAILED_TAGS: Final = (
     "tags are near, but what is read of them fails its check: look for interference, and at the antenna"
 )
@@ -106,12 +109,15 @@ class Conversation:
     def __init__(self, options: Options, timing: Timing, now: float) -> None:
         self._options = options
         self._timing = timing
-        self._steps = deque([command(Cmd.STOP), command(Cmd.INFO, b"\0")])
+        self.about = About()
+        self._wanted: dict[int, Frame] = {}  # what sets it, by what asks for it; each is set once
         if options.region is not None:
-            self._steps.append(command(Cmd.REGION))
+            self._wanted[Cmd.REGION] = command(Cmd.SET_REGION, bytes([_REGIONS[options.region]]))
         if options.antenna_power is not None:
-            self._steps.append(command(Cmd.POWER))
-        self._steps.append(multi_poll())
+            self._wanted[Cmd.POWER] = command(Cmd.SET_POWER, power_data(options.antenna_power))
+        identity = [command(Cmd.INFO, bytes([what])) for what in (Info.HARDWARE, Info.SOFTWARE)]
+        settings = [command(Cmd.REGION), command(Cmd.POWER)]
+        self._steps = deque([command(Cmd.STOP), *identity, *settings, multi_poll()])
         self._asked = False
         self._due = now  # when the next command goes out, or what was asked counts as lost, or the poll as ended
         self._heard_at = now
@@ -144,7 +150,7 @@ class Conversation:
             self._steps.extend((command(Cmd.STOP), multi_poll()))
             self._reads = 0
             self._read_next(chip)
-        elif self._asked and self._steps[0].command == Cmd.STOP:
+        elif self._asked and (self._steps[0].command == Cmd.STOP or self._is_extra(self._steps[0])):
             self._steps.popleft()  # nothing ran, or it does not answer to that: what comes next will show
         elif self._asked and self._steps[0].command in _OF_CHIPS:
             self._leave_chip(now)
@@ -213,14 +219,8 @@ class Conversation:
         self._steps.popleft()
         well = frame.error is None
         match asked.command:
-            case Cmd.REGION:
-                wanted = bytes([_REGIONS[self._options.region or ""]])
-                if not (well and frame.parameters == wanted):
-                    self._steps.appendleft(command(Cmd.SET_REGION, wanted))
-            case Cmd.POWER:
-                wanted = power_data(self._options.antenna_power or 0)
-                if not (well and frame.parameters == wanted):
-                    self._steps.appendleft(command(Cmd.SET_POWER, wanted))
+            case Cmd.INFO | Cmd.REGION | Cmd.POWER:
+                self._told(asked, frame.parameters if well else b"", info(frame))
             case Cmd.SET_REGION | Cmd.SET_POWER if not well or any(frame.parameters):
                 what = "region" if asked.command == Cmd.SET_REGION else "antenna_power"
                 code = frame.error if frame.error is not None else frame.parameters[0]
@@ -228,6 +228,26 @@ class Conversation:
                 raise LinkLost(
                     f"{self._options.port}: the module refuses {said} (code {code:02X}); take another, or none"
                 )
+
+    def _is_extra(self, step: Frame) -> bool:
+        """Whether it is only asked for so that it can be told."""
+        if step.command == Cmd.INFO:
+            return step.parameters != bytes([Info.HARDWARE])
+        return step.command in (Cmd.REGION, Cmd.POWER) and step.command not in self._wanted
+
+    def _told(self, asked: Frame, data: bytes, said: tuple[int, str] | None) -> None:
+        """Note what it says, and set what is configured otherwise."""
+        if said is not None:
+            kind, text = said
+            firmware = kind == Info.SOFTWARE
+            self.about = replace(self.about, firmware=text) if firmware else replace(self.about, model=text)
+        elif asked.command == Cmd.REGION and data:
+            self.about = replace(self.about, region=_NAMES.get(data[0], f"code {data[0]:02X}"))
+        elif asked.command == Cmd.POWER and data:
+            self.about = replace(self.about, power_dbm=power_of(data))
+        setting = self._wanted.pop(asked.command, None)
+        if setting is not None and data != setting.parameters:
+            self._steps.extendleft((asked, setting))
 
     def _read_next(self, chip: Wanted | None) -> None:
         """Let this chip be read before the poll goes on."""
@@ -269,6 +289,7 @@ class M100Reader:
 
     def __init__(self, name: str, options: Options, rand: Callable[[], float], timing: Timing | None = None) -> None:
         self.last_heard: float | None = None
+        self.about = About()
         self._name = name
         self._options = options
         self._timing = timing or Timing()
@@ -301,6 +322,7 @@ class M100Reader:
             for sighting in talk.chips.take(time.monotonic()):
                 yield sighting
             if talk.ready:
+                self.about = talk.about
                 yield Condition(not talk.trouble, talk.trouble and f"{link.port}: {talk.trouble}")
             yield Quiet()
 

@@ -54,6 +54,29 @@ class Reader(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a device has said of itself; "" and None are what it does not tell.
+
+    `region` is the band that it transmits in, by the names of `drivers.bands`, or in its own words. `clock_off_s` is
+    how far its clock was ahead of the box's. `complaint` is what is wrong by its own word.
+    """
+
+    model: str = ""
+    firmware: str = ""
+    region: str = ""
+    power_dbm: float | None = None
+    clock_off_s: float | None = None
+    complaint: str = ""
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """What a reader has besides that asks its device at connect what it is. It says what was so then."""
+
+    about: About
+
+
 class Colour(StrEnum):
     """What a lamp can show."""
 

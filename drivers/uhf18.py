@@ -4,7 +4,8 @@
 - One command at a time: what is sent while the reader works is lost. A command without an answer is sent again after
   the reader's scan time and `ANSWER_S`.
 - At connect the reader is asked what it is (21): the answer makes it online. Power and scan time are set before that
-  where they are configured and differ (the reader writes them to its own memory, which wears). Scan times are kept: a
+  where they are configured and differ (the reader writes them to its own memory, which wears), and it is asked again:
+  what it says then is told, whether it is what was asked for or not. Scan times are kept: a
   reader set to seconds also answers an empty field only after seconds.
 - With `tid` chips are read (02) between inventories, at most `READS_MAX` before the next one (`drivers.chips`). An
   answer does not say whose chip it is: after one that did not come an inventory is asked for, so that no late one is
@@ -25,16 +26,22 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
+from drivers import bands
 from drivers.chips import Chips, Wanted
 from drivers.link import STEP_S, Link, LinkLost, keep
 from drivers.opener import opener
 from drivers.options import PortOptions
-from drivers.port import Condition, Quiet
+from drivers.port import About, Condition, Quiet
 from drivers.probe import Found, Probe
 from drivers.registry import Driver, Ports, Role
 from protocol.gen2 import credential
 from protocol.sighting import Sighting
 from protocol.uhf18 import (
+    BAND_CHINA_840,
+    BAND_CHINA_920,
+    BAND_EU,
+    BAND_KOREA,
+    BAND_US,
     BROADCAST,
     GAP_S,
     Cmd,
@@ -113,6 +120,7 @@ class Conversation:
 
     def __init__(self, options: Options, timing: Timing, now: float) -> None:
         self.ready = False
+        self.about = About()
         self._options = options
         self._timing = timing
         self._scan_s = options.scan_time or 0.0
@@ -195,7 +203,9 @@ class Conversation:
         info = Info.from_reply(reply)
         if info is not None:
             self._scan_s = max(self._scan_s, info.scan_s)
-            self._setup.extend(self._differences(info))
+            first, self.about = not self.about.model, about(info)
+            commands = self._differences(info) if first else []
+            self._setup.extend([*commands, asked] if commands else [])
         elif asked.command == Cmd.INFO:
             return  # it will be asked again
         elif reply.status != Status.OK:
@@ -221,6 +231,7 @@ class Uhf18Reader:
 
     def __init__(self, name: str, options: Options, rand: Callable[[], float], timing: Timing | None = None) -> None:
         self.last_heard: float | None = None
+        self.about = About()
         self._name = name
         self._options = options
         self._timing = timing or Timing()
@@ -245,6 +256,7 @@ class Uhf18Reader:
                 if isinstance(reply, Reply):
                     talk.heard(reply, link.read_at)
                     if talk.ready:
+                        self.about = talk.about
                         yield Condition(True)
                         for sighting in self._seen(reply, link.read_at, talk.chips):
                             yield sighting
@@ -302,6 +314,22 @@ def make(name: str, options: Options, ports: Ports) -> Uhf18Reader:
     return Uhf18Reader(name, options, ports.rand)
 
 
+_BANDS: Final = {
+    BAND_CHINA_920: bands.CHINA_920,
+    BAND_US: bands.US,
+    BAND_KOREA: bands.KOREA,
+    BAND_EU: bands.EU,
+    BAND_CHINA_840: bands.CHINA_840,
+}
+
+
+def about(info: Info) -> About:
+    """What a reader's info says, in our words."""
+    major, minor = info.firmware
+    model = f"UHFReader18, type {info.kind:02X}"
+    return About(model, f"{major}.{minor}", _BANDS.get(info.band, ""), float(info.power_dbm))
+
+
 def recognise(heard: Sequence[bytes]) -> list[Found]:
     """Readers in their answers to 21, and those that report tags unasked."""
     codec = ReplyCodec()
@@ -320,8 +348,9 @@ def _found(address: int, info: Info | None, *, active: bool) -> Found:
         options["address"] = address
     if info is None:
         return Found("UHFReader18", options=options)
-    major, minor = info.firmware
-    return Found(f"UHFReader18, type {info.kind:02X}", f"{major}.{minor}", options, f"set to {info.power_dbm} dBm")
+    told = about(info)
+    remark = f"set to {info.power_dbm} dBm" + (f" in the {told.region} band" if told.region else "")
+    return Found(told.model, told.firmware, options, remark)
 
 
 PROBE: Final = Probe(

@@ -262,3 +262,8 @@ class Memory:
 def power_data(dbm: float) -> bytes:
     """A power in the units of the module."""
     return round(dbm * _CENTI).to_bytes(2, "big", signed=True)
+
+
+def power_of(data: bytes) -> float:
+    """The power, in dBm, that the module tells in its units."""
+    return int.from_bytes(data, "big", signed=True) / _CENTI

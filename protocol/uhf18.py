@@ -45,6 +45,12 @@ _REPLY_DATA_AT: Final = 4
 _BEAT: Final = bytes.fromhex("560000000000")
 _BEAT_MARK_BYTES: Final = 4
 _INFO_BYTES: Final = 8
+_BAND_SHIFT: Final = 6
+BAND_CHINA_920: Final = 1  # this and the others: pedrozc90's driver for Chafon readers, ChafonFrequency
+BAND_US: Final = 2
+BAND_KOREA: Final = 3
+BAND_EU: Final = 4
+BAND_CHINA_840: Final = 8
 _SCAN_UNIT_S: Final = 0.1
 _READ_EPC_MAX_BYTES: Final = 28
 _PASSWORD_BYTES: Final = 4
@@ -149,6 +155,11 @@ class Info:
             return None
         kind, protocols, highest, lowest, power = data[2:7]
         return cls((data[0], data[1]), kind, protocols, highest, lowest, power, data[7] * _SCAN_UNIT_S)
+
+    @property
+    def band(self) -> int:
+        """Which band it is set to: the two top bits of both frequencies (`BAND_…`); below them are channels."""
+        return self.frequency_max >> _BAND_SHIFT << 2 | self.frequency_min >> _BAND_SHIFT
 
     def to_data(self) -> bytes:
         """The data of the reply."""

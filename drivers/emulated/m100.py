@@ -11,7 +11,7 @@ from protocol.m100 import Cmd, Error, Frame, Kind, M100Codec, Memory, Region, Ta
 ROUND_S: Final = 0.04
 
 _RSSI_DBM: Final = -55
-_VERSION: Final = b"\x00M100 26dBm V1.0"
+_VERSIONS: Final = {b"\0": b"M100 26dBm V1.0", b"\1": b"V2.3.5", b"\2": b"MagicRf"}
 _OK: Final = b"\x00"
 _POLL_BYTES: Final = 3
 _SELECT_HEAD_BYTES: Final = 7
@@ -23,7 +23,8 @@ class EmulatedM100:
     """A module with the tags of `field` (EPCs as hex) before its antenna. While `silent` it says nothing at all.
 
     While `asleep` it loses the first byte that it gets, and is awake. `error` is what it answers to each poll, where it
-    is not None. A tag enters as EPC, or as EPC/TID where its chip is another. While `deaf`, chips do not answer.
+    is not None. While `stubborn` it keeps its own power, whatever is set; while `terse` it does not say how it is set.
+    A tag enters as EPC, or as EPC/TID where its chip is another. While `deaf`, chips do not answer.
     """
 
     def __init__(self) -> None:
@@ -34,6 +35,8 @@ class EmulatedM100:
         self.reads: list[str] = []
         self.mask = b""
         self.asleep = False
+        self.stubborn = False
+        self.terse = False
         self.error: int | None = None
         self.region: int = Region.CHINA_920
         self.power = power_data(26)
@@ -86,19 +89,24 @@ class EmulatedM100:
             case (Cmd.SET_REGION, data) if len(data) == 1 and data[0] in tuple(Region):
                 self.region = data[0]
             case (Cmd.SET_POWER, data) if len(data) == len(self.power):
-                self.power = data
+                self.power = self.power if self.stubborn else data
             case (Cmd.STOP, b""):
                 self.left = 0
             case (Cmd.SELECT, data) if len(data) > _SELECT_HEAD_BYTES:
                 self.mask = data[_SELECT_HEAD_BYTES:]
             case (Cmd.READ, data) if len(data) == _READ_BYTES:
                 return self._read(data[4], int.from_bytes(data[5:7], "big"), int.from_bytes(data[7:], "big"))
-            case (Cmd.INFO | Cmd.REGION | Cmd.POWER, _):
-                told = {Cmd.INFO: _VERSION, Cmd.REGION: bytes([self.region]), Cmd.POWER: self.power}
-                return _reply(command.command, told[Cmd(command.command)])
+            case (Cmd.INFO | Cmd.REGION | Cmd.POWER, what):
+                return self._tell(command.command, what[:1])
             case _:
                 return _reply(Cmd.ERROR, bytes([Error.BAD_COMMAND]))
         return _reply(command.command, _OK)
+
+    def _tell(self, code: int, what: bytes) -> bytes:
+        """What it is, and how it is set."""
+        if code == Cmd.INFO:
+            return _reply(code, what + _VERSIONS.get(what, b""))
+        return b"" if self.terse else _reply(code, bytes([self.region]) if code == Cmd.REGION else self.power)
 
     def _read(self, bank: int, first: int, words: int) -> bytes:
         """Memory of the selected tag."""

@@ -26,7 +26,8 @@ _INFO: Final = Info((5, 2), 0x86, 0x02, 0x31, 0x80, 26, 0.3)
 class EmulatedUhf18:
     """A reader with the tags of `field` (EPCs as hex) before its antenna. While `silent` it says nothing at all.
 
-    A tag enters as EPC, or as EPC/TID where its chip is another. While `deaf`, chips do not answer.
+    While `stubborn` it takes another power, and keeps its own. A tag enters as EPC, or as EPC/TID where its chip is
+    another. While `deaf`, chips do not answer.
     """
 
     def __init__(self, address: int = 0, mode: Literal["answer", "active"] = "answer") -> None:
@@ -37,6 +38,7 @@ class EmulatedUhf18:
         self.chips = EmulatedChips()
         self.reads: list[str] = []
         self.info = _INFO
+        self.stubborn = False
         self._address = address
         self._codec = CommandCodec()
 
@@ -71,7 +73,8 @@ class EmulatedUhf18:
             case (Cmd.INFO, b""):
                 return self._reply(Cmd.INFO, Status.OK, self.info.to_data())
             case (Cmd.POWER, data) if len(data) == 1:
-                self.info = replace(self.info, power_dbm=data[0])
+                if not self.stubborn:
+                    self.info = replace(self.info, power_dbm=data[0])
                 return self._reply(Cmd.POWER, Status.OK)
             case (Cmd.SCAN_TIME, data) if len(data) == 1:
                 self.info = replace(self.info, scan_s=data[0] * _SCAN_UNIT_S)

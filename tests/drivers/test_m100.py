@@ -13,7 +13,7 @@ from drivers import m100
 from drivers.emulated.m100 import EmulatedM100
 from drivers.link import LinkLost
 from drivers.m100 import MANY, READS_MAX, Conversation, M100Reader, Options, Timing
-from drivers.port import Condition
+from drivers.port import About, Condition
 from protocol.gen2 import credential, pc_of
 from protocol.m100 import (
     Cmd,
@@ -56,7 +56,7 @@ def talking(**options: Any) -> Conversation:
 def polling(**options: Any) -> Conversation:
     """A conversation that has come to its poll at 0."""
     talk = talking(**options)
-    for answer in (STOPPED, INFO):
+    for answer in (STOPPED, INFO, BAD_COMMAND, BAD_COMMAND, BAD_COMMAND):
         talk.next(0.0)
         talk.heard(answer, 0.0)
     talk.next(0.0)
@@ -76,7 +76,7 @@ async def running(device: EmulatedM100, folder: Path, **options: Any) -> AsyncIt
 
 
 def test_one_command_at_a_time_and_each_again_until_it_is_answered() -> None:
-    """A poll that runs is stopped, the module is asked what it is, then it polls."""
+    """A poll that runs is stopped, the module is asked what it is and, once, how it is set; then it polls."""
     talk = talking()
     assert talk.next(0.0) == command(Cmd.STOP)
     assert talk.next(0.9) is None
@@ -86,11 +86,17 @@ def test_one_command_at_a_time_and_each_again_until_it_is_answered() -> None:
     assert talk.next(1.9) == command(Cmd.INFO, b"\0"), "the first woke it and was lost"
     assert not talk.ready
     talk.heard(INFO, 2.0)
+    assert talk.next(2.0) == command(Cmd.INFO, b"\1")
+    assert talk.next(3.0) == command(Cmd.REGION), "what is only to be told is not asked twice"
+    talk.heard(BAD_COMMAND, 3.0)
+    assert talk.next(3.0) == command(Cmd.POWER)
+    assert not talk.ready
+    assert talk.next(4.0) == multi_poll()
     assert talk.ready
-    assert talk.next(2.0) == multi_poll()
-    assert talk.next(3.0) == multi_poll(), "no round has come"
-    talk.heard(NO_TAG, 3.1)
-    assert talk.next(5.0) is None
+    assert talk.about == About("M100 26dBm V1.0")
+    assert talk.next(5.0) == multi_poll(), "no round has come"
+    talk.heard(NO_TAG, 5.1)
+    assert talk.next(7.0) is None
 
 
 def test_what_a_running_poll_says_answers_nothing() -> None:
@@ -120,21 +126,24 @@ def test_a_poll_that_ends_is_begun_again() -> None:
 
 
 def test_only_what_differs_is_set() -> None:
-    """Region and power are asked for first; what the module does not tell is set."""
+    """Region and power are asked for first; what the module does not tell is set, and asked for again."""
     talk = talking(region="china-840", antenna_power=20)
     told = (
         (Cmd.STOP, b"\0"),
         (Cmd.INFO, b"\0M100"),
+        (Cmd.INFO, b"\1V2.3.5"),
         (Cmd.REGION, bytes([Region.CHINA_920])),
         (Cmd.SET_REGION, b"\0"),
+        (Cmd.REGION, bytes([Region.CHINA_840])),
         (Cmd.POWER, power_data(20)),
     )
     asked = []
     for code, parameters in told:
         asked.append(talk.next(0.0))
         talk.heard(Frame(Kind.REPLY, code, parameters), 0.0)
-    assert asked[3] == command(Cmd.SET_REGION, bytes([Region.CHINA_840]))
+    assert asked[4] == command(Cmd.SET_REGION, bytes([Region.CHINA_840]))
     assert talk.ready
+    assert talk.about == About("M100", "V2.3.5", "china-840", 20.0)
     assert talk.next(0.0) == multi_poll()
 
 
@@ -142,7 +151,7 @@ def test_a_module_that_refuses_what_is_configured_says_so() -> None:
     """By an error reply, or by a status that is not 0."""
     for refusal in (BAD_COMMAND, Frame(Kind.REPLY, Cmd.SET_REGION, b"\x09")):
         talk = talking(region="korea")
-        for answer in (STOPPED, INFO, BAD_COMMAND):
+        for answer in (STOPPED, INFO, BAD_COMMAND, BAD_COMMAND):
             talk.next(0.0)
             talk.heard(answer, 0.0)
         assert talk.next(0.0) == command(Cmd.SET_REGION, bytes([Region.KOREA]))
@@ -216,6 +225,29 @@ async def test_region_and_power_are_set_at_connect(tmp_path: Path) -> None:
     async with running(device, tmp_path, region="us", antenna_power=18.5) as (_, watch):
         await watch.online()
         assert (device.region, device.power) == (Region.US, power_data(18.5))
+
+
+@pytest.mark.parametrize(("terse", "told"), [(False, ("china-920", 26.0)), (True, ("", None))])
+async def test_what_a_module_tells_of_itself(tmp_path: Path, told: tuple[str, float | None], *, terse: bool) -> None:
+    """Model, firmware, region and power, as it says them; one that does not tell all is online as well."""
+    device = EmulatedM100()
+    device.terse = terse
+    async with hosted("pty", device, tmp_path) as host:
+        reader = made(host.port, QUICK)
+        async with watching(reader) as watch:
+            await watch.online()
+    assert reader.about == About("M100 26dBm V1.0", "V2.3.5", *told)
+
+
+async def test_a_power_that_a_module_does_not_give_is_found_out(tmp_path: Path) -> None:
+    """It takes it without a word, and says something else when it is asked."""
+    device = EmulatedM100()
+    device.stubborn = True
+    async with hosted("pty", device, tmp_path) as host:
+        reader = made(host.port, QUICK, antenna_power=30)
+        async with watching(reader) as watch:
+            await watch.online()
+    assert reader.about.power_dbm == 26.0
 
 
 async def test_the_poll_is_kept_going(tmp_path: Path) -> None:

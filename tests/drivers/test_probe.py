@@ -40,6 +40,8 @@ ALLOWED = {
     "llrp": {"04010000000b0000000000", "040e0000000a00000000"},  # what it can do; close this connection
     "m100": {"bb0003000100047e", "bb0003000101057e", "bb0003000102067e"},
     "modbus": set(UNITS),
+    "osdp": {"53000900046100c066", "530109000461006023", "5302090004610080ed", "5303090004610020a8"},  # who it is
+    "osdp": {"53000900046100c066", "530109000461006023", "5302090004610080ed", "5303090004610020a8"},  # who are you
     "uhf18": {"04ff211995"},
 }
 """Every byte that may ever go to a port that nobody has configured. Whoever adds to it must have read what it does."""
@@ -78,7 +80,9 @@ def test_no_question_acts_on_another_family() -> None:
     assert {one.command for one in m100.feed(said) + m100.gap()} == {Cmd.INFO}
 
 
-@pytest.mark.parametrize("other", ["contact", "em4100", "lcus", "llrp", "m100", "modbus", "rsu", "uhf18", "wiegand"])
+@pytest.mark.parametrize(
+    "other", ["contact", "em4100", "lcus", "llrp", "m100", "modbus", "osdp", "rsu", "uhf18", "wiegand"]
+)
 def test_nobody_is_taken_for_another(other: str) -> None:
     """What one family answers to all questions is recognised by none but itself."""
     for known, probe in PROBES:
@@ -99,7 +103,7 @@ def test_uhf18() -> None:
     """Type, firmware and power; an address that is not 0 and a mode that is not asked are to be written."""
     probe = of("uhf18")
     assert found(probe, [EmulatedUhf18().receive(probe.asks[0])]) == Found(
-        "UHFReader18, type 86", "5.2", {}, "set to 26 dBm"
+        "UHFReader18, type 86", "5.2", {}, "set to 26 dBm in the us band"
     )
     device = EmulatedUhf18(address=7, mode="active")
     heard = device.receive(probe.asks[0]) + device.push("E20000172211010118905449")
@@ -111,7 +115,7 @@ def test_m100() -> None:
     """Hardware and firmware, from one that slept too; one that polls is known by its rounds."""
     probe, device = of("m100"), EmulatedM100()
     device.asleep = True
-    assert found(probe, [device.receive(ask) for ask in probe.asks]).model == "M100 26dBm V1.0"
+    assert found(probe, [device.receive(ask) for ask in probe.asks]) == Found("M100 26dBm V1.0", "V2.3.5")
     assert found(probe, [device.notice("E200001D7315016521408FC6")]) == Found()
 
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from drivers import uhf18
 from drivers.emulated.uhf18 import EmulatedUhf18
-from drivers.port import Condition
+from drivers.port import About, Condition
 from drivers.uhf18 import Conversation, Options, Timing, Uhf18Reader
 from protocol.credential import canonical
 from protocol.sighting import Sighting
@@ -57,7 +57,12 @@ def test_only_what_differs_is_set() -> None:
     assert not talk.ready
     assert talk.next(0.1) == Command(0, Cmd.POWER, b"\x1e")
     talk.heard(Reply(0, Cmd.POWER, Status.OK), 0.2)
+    assert not talk.ready
+    assert talk.next(0.2) == Command(0, Cmd.INFO), "what it says then is told"
+    talk.heard(reader_info(power=27), 0.3)
     assert talk.ready
+    assert talk.about.power_dbm == 27.0
+    assert talk.next(0.4) == Command(0, Cmd.INVENTORY), "it is not written to again"
 
 
 def test_a_slow_reader_has_its_scan_time() -> None:
@@ -74,6 +79,17 @@ def test_a_slow_reader_has_its_scan_time() -> None:
 def test_silence_is_noticed_within_three_seconds() -> None:
     """The limit in force where nobody sets another."""
     assert uhf18.SILENCE_S < 3
+
+
+async def test_what_a_reader_tells_of_itself(tmp_path: Path) -> None:
+    """Model, firmware, band and power, as it says them: one that keeps its own power is found out."""
+    device = EmulatedUhf18()
+    device.stubborn = True
+    async with hosted("pty", device, tmp_path) as host:
+        reader = made(host.port, antenna_power=30)
+        async with watching(reader) as watch:
+            await watch.online()
+    assert reader.about == About("UHFReader18, type 86", "5.2", "us", 26.0)
 
 
 async def test_a_half_open_connection_is_offline(tmp_path: Path) -> None:

@@ -319,7 +319,7 @@ def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place,) = json.loads(capsys.readouterr().out)["ports"]
     (device,) = place["devices"]
     assert device["table"] == {"driver": "m100", "port": port}
-    assert device["model"] == "M100 26dBm V1.0"
+    assert (device["model"], device["firmware"]) == ("M100 26dBm V1.0", "V2.3.5")
     assert device["line"].startswith("readers = [{ driver =")
 
 
