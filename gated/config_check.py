@@ -17,7 +17,7 @@ import zoneinfo
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -28,6 +28,9 @@ from gated.rights import Account
 from protocol.topics import NAME_PATTERN
 
 NO_TIMEZONE: Final = "UTC"
+if TYPE_CHECKING:
+    from drivers.registry import Advice
+
 _ROLES: Final = {"barrier": "output", "passed": "input", "button": "input", "lamp": "output"}
 OURS: Final[dict[str | int, frozenset[str]]] = {"barrier": frozenset({"pulse"})}
 _STATE: Final = "/var/lib/gated"
@@ -131,8 +134,6 @@ def _driver(name: str, role: str) -> Any:
 
 def _tables(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any], str]]:
     """Every device's table, with its path and role."""
-    if isinstance(document.get("fire"), dict):
-        yield ("fire",), document["fire"], "input"
     for name, lane in _lanes(document):
         readers = lane.get("readers")
         for number, table in enumerate(readers if isinstance(readers, list) else []):
@@ -162,6 +163,8 @@ def _placed(document: Mapping[str, Any]) -> Iterator[_Placed]:
         same = os.path.realpath(port) if port.startswith("/") and "\0" not in port else port
         try:
             accepted = options(rest, role)
+    if isinstance(document.get("fire"), dict):
+        yield ("fire",), document["fire"], "input"
         except ValidationError:
             yield _Placed(path, name, found.place, same)  # safe: the models report it
         else:
