@@ -1,7 +1,7 @@
-"""Puts an emulated device on a line: a new pty, or a TCP server on the loopback address.
+"""Puts an emulated device on a line: a new pty, a TCP server or a UDP port on the loopback address.
 
-Both can be unplugged and plugged in again. A pty then has another name, so a symlink may stand for it, as
-/dev/serial/by-id does for a real device; the TCP server keeps its port number.
+All can be unplugged and plugged in again. A pty then has another name, so a symlink may stand for it, as
+/dev/serial/by-id does for a real device; the TCP server and the UDP port keep their number.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import contextlib
 import os
 import tty
 from pathlib import Path
-from typing import Final, Protocol, Self, runtime_checkable
+from typing import Any, Final, Protocol, Self, cast, runtime_checkable
 
 _CHUNK_BYTES: Final = 4096
 
@@ -32,6 +32,14 @@ class Greeting(Protocol):
 
     def disconnected(self) -> None:
         """The host that stayed is gone."""
+        ...
+
+
+class Datagrams(Protocol):
+    """A device that is asked and answers by datagrams, without I/O."""
+
+    def datagram(self, data: bytes) -> bytes | None:
+        """Take the host's datagram; the answer, None for none."""
         ...
 
 
@@ -172,3 +180,55 @@ class _Line(asyncio.Protocol):
             self._lines.discard(self._transport)
             if isinstance(self._device, Greeting):
                 self._device.disconnected()
+
+
+class UdpHost:
+    """A device at a UDP port. `port` is what goes into the configuration; `number` 0 takes any free UDP port."""
+
+    def __init__(self, device: Datagrams, number: int = 0) -> None:
+        self.port = ""
+        self._device = device
+        self._number = number
+        self._transport: asyncio.DatagramTransport | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.plug()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.unplug()
+        await asyncio.sleep(0)  # as with TCP
+
+    async def plug(self) -> None:
+        """Listen, if it does not."""
+        if self._transport is None:
+            self._transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+                lambda: _Datagrams(self._device), ("127.0.0.1", self._number)
+            )
+            self._number = self._transport.get_extra_info("sockname")[1]
+            self.port = f"udp:127.0.0.1:{self._number}"
+
+    def unplug(self) -> None:
+        """Listen no more."""
+        if self._transport is not None:
+            self._transport.abort()
+            self._transport = None
+
+    def send(self, data: bytes) -> None:
+        """Nothing: such a device speaks only when it is asked."""
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    """The port of a UdpHost."""
+
+    def __init__(self, device: Datagrams) -> None:
+        self._device = device
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.DatagramTransport", transport)  # asyncio's own is none by its type
+
+    def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
+        answer = self._device.datagram(data)
+        if answer is not None and self._transport is not None:
+            self._transport.sendto(answer, addr)

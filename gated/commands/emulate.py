@@ -12,7 +12,9 @@ from gated.commands.options import Subparsers, command
 from gated.commands.output import Failure, Status, complain, say_now
 
 if TYPE_CHECKING:
-    from drivers.emulated.host import PtyHost, TcpHost
+    from drivers.emulated.host import PtyHost, TcpHost, UdpHost
+
+    Line = PtyHost | TcpHost | UdpHost
 
 FREE: Final = 0
 PORT_MAX: Final = 65_535
@@ -21,6 +23,7 @@ DEVICES: Final = {
     "em4100": "a tag's 10 hex digits: it is held before the reader for half a second",
     "llrp": "as uhf18, at antenna 1, or EPC@ANTENNA; always on TCP",
     "m100": "as uhf18",
+    "nfc": "as uhf18, a chip's UID or UID MESSAGE, both in hex (8 bytes: FeliCa); on UDP, with --link a PN532",
     "rsu": "an on-board unit's 8 hex digits and its plate: they stand before the antenna for two seconds",
     "uhf18": "+EPC enters the field, -EPC leaves it, EPC passes through it for two seconds",
     "wiegand": "a card as 26:FACILITY:NUMBER, 34:… or 37:…, or the bits as they come, such as 0011…",
@@ -29,6 +32,7 @@ DEVICES: Final = {
     "modbus": "+N closes input N of unit 1, -N opens it; each relay that moves is printed (RTU, or TCP with --tcp)",
 }
 _ON_TCP: Final = "llrp"
+_ON_UDP: Final = "nfc"
 _THROUGH_S: Final = 2.0
 
 
@@ -53,6 +57,9 @@ def add(subparsers: Subparsers) -> None:
         metavar="PORT",
         help="on this TCP port of this machine instead of a pty; without PORT, on a free one, which it prints",
     )
+    where.add_argument(
+        "--udp", nargs="?", type=_port, const=FREE, metavar="PORT", help="nfc: on this UDP port, or on a free one"
+    )
     where.add_argument("--link", type=Path, metavar="PATH", help="a symlink that stands for the pty")
     parser.add_argument("--file", type=Path, metavar="FILE", help="take the lines from here instead of the keyboard")
     parser.set_defaults(run=run)
@@ -64,6 +71,10 @@ def run(args: argparse.Namespace) -> int:
         raise Failure(f"{_ON_TCP} is on TCP only: leave out --link", Status.USAGE)
     if args.driver == _ON_TCP and args.tcp is None:
         args.tcp = FREE
+    if (args.driver == _ON_UDP) < (args.udp is not None) or (args.driver == _ON_UDP and args.tcp is not None):
+        raise Failure(f"{_ON_UDP} is on UDP, the others are not: --udp PORT is for it alone", Status.USAGE)
+    if args.driver == _ON_UDP and args.link is None and args.udp is None:
+        args.udp = FREE
     try:
         lines = args.file.open() if args.file is not None else sys.stdin
     except OSError as error:
@@ -79,20 +90,26 @@ async def _emulate(args: argparse.Namespace, source: int) -> None:
     import asyncio  # noqa: PLC0415 - not for --help
 
     from drivers.emulated import emulated  # noqa: PLC0415 - not for --help
-    from drivers.emulated.host import PtyHost, TcpHost  # noqa: PLC0415 - the same
+    from drivers.emulated.host import PtyHost, TcpHost, UdpHost  # noqa: PLC0415 - the same
     from drivers.emulated.lcus import EmulatedLcus  # noqa: PLC0415 - the same
     from drivers.emulated.llrp import EmulatedLlrp  # noqa: PLC0415 - the same
     from drivers.emulated.m100 import EmulatedM100  # noqa: PLC0415 - the same
     from drivers.emulated.modbus import EmulatedModbus  # noqa: PLC0415 - the same
+    from drivers.emulated.nfc import EmulatedNfc  # noqa: PLC0415 - the same
 
     device = emulated(args.driver)
     if isinstance(device, EmulatedLcus | EmulatedModbus):
         device.on_change = lambda channel, on: say_now(f"relay {channel} {'closed' if on else 'open'}")
-    host = PtyHost(device, args.link) if args.tcp is None else TcpHost(device, args.tcp)
+    host: Line
+    if args.udp is not None and isinstance(device, EmulatedNfc):
+        host = UdpHost(device, args.udp)
+    else:
+        host = PtyHost(device, args.link) if args.tcp is None else TcpHost(device, args.tcp)
     try:
         await host.plug()
     except OSError as error:
-        where = args.link if args.tcp is None else f"TCP port {args.tcp}"
+        ports = (("TCP", args.tcp), ("UDP", args.udp))
+        where = next((f"{kind} port {port}" for kind, port in ports if port is not None), args.link)
         why = os.strerror(error.errno or 0)
         raise Failure(f"{where or 'a pty'} cannot be had: {why}", Status.UNREACHABLE) from error
     async with host, asyncio.TaskGroup() as group:
@@ -113,7 +130,7 @@ def _port(text: str) -> int:
     )
 
 
-async def _feed(device: object, host: "PtyHost | TcpHost", line: str) -> None:
+async def _feed(device: object, host: "Line", line: str) -> None:
     import asyncio  # noqa: PLC0415 - not for --help
 
     from drivers.emulated.contact import EmulatedContact  # noqa: PLC0415 - the same
@@ -121,6 +138,7 @@ async def _feed(device: object, host: "PtyHost | TcpHost", line: str) -> None:
     from drivers.emulated.llrp import EmulatedLlrp  # noqa: PLC0415 - the same
     from drivers.emulated.m100 import EmulatedM100  # noqa: PLC0415 - the same
     from drivers.emulated.modbus import EmulatedModbus  # noqa: PLC0415 - the same
+    from drivers.emulated.nfc import EmulatedNfc  # noqa: PLC0415 - the same
     from drivers.emulated.rsu import EmulatedRsu  # noqa: PLC0415 - the same
     from drivers.emulated.uhf18 import EmulatedUhf18  # noqa: PLC0415 - the same
     from drivers.emulated.wiegand import EmulatedWiegand  # noqa: PLC0415 - the same
@@ -133,11 +151,11 @@ async def _feed(device: object, host: "PtyHost | TcpHost", line: str) -> None:
                 await device.present(host, line, _THROUGH_S)
             case EmulatedWiegand():
                 host.send(device.line(line))
-            case EmulatedUhf18() | EmulatedM100() | EmulatedLlrp() if line.startswith("+"):
+            case EmulatedUhf18() | EmulatedM100() | EmulatedLlrp() | EmulatedNfc() if line.startswith("+"):
                 device.enter(line[1:])
-            case EmulatedUhf18() | EmulatedM100() | EmulatedLlrp() if line.startswith("-"):
+            case EmulatedUhf18() | EmulatedM100() | EmulatedLlrp() | EmulatedNfc() if line.startswith("-"):
                 device.leave(line[1:])
-            case EmulatedUhf18() | EmulatedM100() | EmulatedLlrp():
+            case EmulatedUhf18() | EmulatedM100() | EmulatedLlrp() | EmulatedNfc():
                 device.enter(line)
                 await asyncio.sleep(_THROUGH_S)
                 device.leave(line)

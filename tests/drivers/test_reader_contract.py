@@ -12,11 +12,13 @@ import serial
 from drivers.emulated.em4100 import EmulatedEm4100
 from drivers.emulated.llrp import EmulatedLlrp
 from drivers.emulated.m100 import EmulatedM100
+from drivers.emulated.nfc import EmulatedNfc, Type2
 from drivers.emulated.rsu import EmulatedRsu
 from drivers.emulated.uhf18 import EmulatedUhf18
 from drivers.emulated.wiegand import EmulatedWiegand
 from drivers.port import Condition, Quiet
 from drivers.registry import Role
+from protocol.pn532 import Cmd, Frame, Kind
 from protocol.sighting import Sighting
 from tests.drivers.rig import Host, eventually, hosted, made, watching
 
@@ -40,6 +42,8 @@ class Case:
     """The line of the tests that want one of any kind."""
     nowhere: str = "/dev/serial/by-id/none"
     absent: str = "unplugged"
+    stale: Callable[[Any, Host], None] | None = None
+    """What may lie in the port of a reader that speaks only when it is asked; of the others, what is shown."""
 
     def make(self, port: str) -> Any:
         """The driver on this port."""
@@ -48,7 +52,14 @@ class Case:
 
 
 EM = Case("em4100", EmulatedEm4100, lambda device, host: host.send(device.frame(TAG) * 2), f"em:{TAG}")
-ANSWER = Case("uhf18", EmulatedUhf18, lambda device, _: device.enter(EPC), f"epc:{EPC}", "answer")
+ANSWER = Case(
+    "uhf18",
+    EmulatedUhf18,
+    lambda device, _: device.enter(EPC),
+    f"epc:{EPC}",
+    "answer",
+    stale=lambda device, host: host.send(device.push(EPC)),
+)
 ACTIVE = Case("uhf18", EmulatedUhf18, lambda device, host: host.send(device.push(EPC)), f"epc:{EPC}", "active")
 M100 = Case("m100", EmulatedM100, lambda device, host: host.send(device.notice(EPC)), f"epc:{EPC}")
 CAR = ("63FEFFD2", "沪A12345")
@@ -76,7 +87,24 @@ LLRP = Case(
     nowhere="socket://127.0.0.1:9",
     absent="refuses the connection",
 )
-CASES = [EM, ANSWER, ACTIVE, M100, WIEGAND, LLRP, *RSU]
+CHIP = Type2(bytes.fromhex("04A2B3C4D5E680"))
+NFC = Case(
+    "nfc",
+    EmulatedNfc,
+    lambda device, _: device.enter(CHIP),
+    "uid:04A2B3C4D5E680",
+    stale=lambda _, host: host.send(listing()),
+)
+
+
+def listing() -> bytes:
+    """What a PN532 says of a chip in its field."""
+    device = EmulatedNfc()
+    device.enter(CHIP)
+    return device.receive(Frame(Kind.COMMAND, bytes([Cmd.LIST_TARGETS, 1, 0])).to_bytes())
+
+
+CASES = [EM, ANSWER, ACTIVE, M100, NFC, WIEGAND, LLRP, *RSU]
 SERIAL = [case for case in CASES if case.kind == "pty"]
 LINES = [
     pytest.param(case, kind, id=f"{case.driver}-{case.mode}-{kind}")
@@ -85,6 +113,7 @@ LINES = [
         (ANSWER, ("pty", "tcp", "rfc2217", "listen")),
         (ACTIVE, ("pty", "tcp", "listen")),
         (M100, ("pty", "tcp", "rfc2217")),
+        (NFC, ("pty",)),
         (WIEGAND, ("pty", "tcp", "listen")),
         (LLRP, ("tcp", "listen")),
         *((case, ("pty", "tcp")) for case in RSU),
@@ -150,10 +179,7 @@ async def test_bytes_from_before_never_count(case: Case, tmp_path: Path, monkeyp
     monkeypatch.setattr("drivers.link._QUIET_PACE_S", 0.1)
     device = case.device()
     async with hosted(case.kind, device, tmp_path) as host:
-        if case is ANSWER:
-            host.send(EmulatedUhf18().push(EPC))
-        else:
-            case.show(device, host)
+        (case.stale or case.show)(device, host)
         async with watching(case.make(host.port)) as watch:
             await watch.online()
             await watch.until(lambda report: report == Quiet())

@@ -38,7 +38,7 @@ def test_each_driver_is_what_it_says(role: Role, name: str) -> None:
 def test_names_of_each_role() -> None:
     """What the configuration may say."""
     assert {role: names(role) for role in Role} == {
-        Role.READER: ("em4100", "llrp", "m100", "rsu", "uhf18", "wiegand"),
+        Role.READER: ("em4100", "llrp", "m100", "nfc", "rsu", "uhf18", "wiegand"),
         Role.OUTPUT: ("gpio", "lcus", "modbus"),
         Role.INPUT: ("contact", "gpio", "modbus"),
     }

@@ -1,0 +1,595 @@
+"""NFC readers: chips and their records, readers that hang, and threads that nobody waits for."""
+
+import asyncio
+import errno
+import os
+import random
+import socket
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from drivers import nfc as driver
+from drivers import nfc_frontend, nfc_lamp, nfc_usb
+from drivers.emulated.host import PtyHost, UdpHost
+from drivers.emulated.nfc import EmulatedNfc, Type2, Type3, Type4
+from drivers.link import LinkLost
+from drivers.nfc import FrontendLink, Options
+from drivers.port import Colour, Condition, Indicator, Signal
+from drivers.records import SHARED, Records
+from drivers.registry import Ports, Role
+from protocol import ndef
+from protocol.credential import Credential
+from protocol.ndef import EXTERNAL, Record
+from protocol.sighting import Proved, Sighting, SignedCard
+from tests.drivers.rig import Watch, eventually, made, watching
+
+UID = bytes.fromhex("04A2B3C4D5E680")
+PLAIN = Sighting("lane.reader", Credential("uid:04A2B3C4D5E680"), 0)
+MESSAGE = ndef.encode([Record(EXTERNAL, b"gated:eid", bytes(range(256)) + bytes(80))])
+CARD = SignedCard("ab" * 32, 1000.0)
+SIGNED = replace(PLAIN, credential=Credential("eid:0123456789ABCDEF"), also=(PLAIN.credential,), card=CARD)
+
+
+def is_sighting(report: object) -> bool:
+    """Whether a chip was read."""
+    return isinstance(report, Sighting)
+
+
+def seen(watch: Watch) -> set[Sighting]:
+    """What was seen, whenever that was."""
+    return {replace(sighting, at=0) for sighting in watch.of(Sighting)}
+
+
+class Desk:
+    """Who says whose card a record proves: MESSAGE is that of one card. `asked` holds all that were asked about."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[bytes, bytes]] = []
+
+    def prove(self, message: bytes, uid: bytes) -> Proved | None:
+        """See Prove."""
+        self.asked.append((message, uid))
+        return Proved(SIGNED.credential, CARD) if message == MESSAGE else None
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The field is looked at more often than gates need."""
+    monkeypatch.setattr(nfc_frontend, "LOOK_S", 0.01)
+    monkeypatch.setattr(nfc_frontend, "PRESENT_S", 0.02)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    """One."""
+    return Desk()
+
+
+@pytest.fixture
+def device() -> EmulatedNfc:
+    """A reader's field."""
+    return EmulatedNfc()
+
+
+@asynccontextmanager
+async def reading(device: EmulatedNfc, desk: Desk) -> AsyncIterator[Watch]:
+    """A reader of this field, on nfcpy's UDP path, as long as the block lasts."""
+    async with UdpHost(device) as host:
+        ports = Ports(lambda: 0.0)
+        ports.shared(SHARED, Records, lambda: Records(lambda: desk.prove))
+        async with watching(made(Role.READER, "nfc", host.port, ports)) as watch:
+            await watch.online()
+            yield watch
+
+
+async def came(device: EmulatedNfc, watch: Watch, chip: Any, number: int = 1) -> Any:
+    """The chip enters the field; the sighting of this number."""
+    start = watch.here
+    device.enter(chip)
+    await watch.until(lambda _: len([r for r in watch.reports[start:] if is_sighting(r)]) >= number, start)
+    return [replace(r, at=0) for r in watch.reports[start:] if isinstance(r, Sighting)][number - 1]
+
+
+@pytest.mark.parametrize(
+    ("chip", "named"),
+    [
+        (Type2(UID), "uid:04A2B3C4D5E680"),
+        (Type2(bytes.fromhex("5A2B3C4D")), "uid:5A2B3C4D"),
+        (Type2(bytes.fromhex("0411223344556677AABB")), "uid:0411223344556677AABB"),
+        (Type4(UID), "uid:04A2B3C4D5E680"),
+        (Type3(bytes.fromhex("03FE010203040506")), "uid:03FE010203040506"),
+    ],
+    ids=["ntag", "4", "10", "type-4", "felica"],
+)
+async def test_chips_without_a_record(device: EmulatedNfc, desk: Desk, chip: Any, named: str) -> None:
+    """What counts is the UID, again and again while the chip stays, and it is found again when it comes back."""
+    async with reading(device, desk) as watch:
+        assert await came(device, watch, chip, 3) == replace(PLAIN, credential=Credential(named))
+        assert not desk.asked
+
+
+@pytest.mark.parametrize(
+    "chip",
+    [Type2(UID, MESSAGE), Type4(UID, MESSAGE), Type3(bytes.fromhex("03FE010203040506"), MESSAGE)],
+    ids=["ntag", "type-4", "felica"],
+)
+async def test_a_record_is_read_once(device: EmulatedNfc, desk: Desk, chip: Any) -> None:
+    """It is asked whose card that is; while the chip stays it is seen as that card, and its record is left alone."""
+    wanted = replace(SIGNED, also=(Credential(f"uid:{chip.uid.hex().upper()}"),))
+    async with reading(device, desk) as watch:
+        assert await came(device, watch, chip, 4) == wanted
+        assert desk.asked == [(MESSAGE, chip.uid)]
+        assert chip.reads == 1
+    assert seen(watch) == {wanted}
+
+
+async def test_a_chip_that_comes_again_is_read_again(
+    device: EmulatedNfc, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each coming counts: a chip that counts its reads would else be taken for its own copy, or for present."""
+    monkeypatch.setattr(nfc_frontend, "AGAIN_S", 0.0)
+    chip = Type2(UID, MESSAGE)
+    async with reading(device, desk) as watch:
+        await came(device, watch, chip)
+        device.leave(UID)
+        device.enter(other := Type2(UID[::-1]))
+        await watch.until(lambda report: is_sighting(report) and report.credential != SIGNED.credential)
+        device.leave(other.uid)
+        assert await came(device, watch, chip) == SIGNED
+        assert chip.reads == 2
+
+
+async def test_a_chip_that_shakes_has_not_been_away(device: EmulatedNfc, desk: Desk) -> None:
+    """Lost for a moment it is the same coming: its record is not read again."""
+    chip = Type2(UID, MESSAGE)
+    async with reading(device, desk) as watch:
+        await came(device, watch, chip)
+        device.leave(UID)
+        assert await came(device, watch, chip, 2) == SIGNED
+        assert chip.reads == 1
+
+
+async def test_a_record_that_proves_nothing(device: EmulatedNfc, desk: Desk) -> None:
+    """The chip is what its UID says."""
+    async with reading(device, desk) as watch:
+        assert await came(device, watch, Type2(UID, b"\xd0\x00\x00"), 2) == PLAIN
+        assert len(desk.asked) == 1
+
+
+class BreaksOff(Type2):
+    """A chip whose record cannot be read to its end, for the first `times`; `at` is called when it breaks off."""
+
+    def __init__(self, times: int, at: Callable[[], None] = lambda: None) -> None:
+        super().__init__(UID, MESSAGE)
+        self._times = times
+        self._at = at
+
+    def command(self, frame: bytes) -> bytes | None:
+        """See Chip."""
+        if frame == b"\x30\x10" and self._times:
+            self._times -= 1
+            self._at()
+            return None
+        return super().command(frame)
+
+
+async def test_a_record_that_breaks_off_is_read_again(device: EmulatedNfc, desk: Desk) -> None:
+    """Before it is read to its end, or was tried in vain, nothing counts: least of all the bare UID."""
+    async with reading(device, desk) as watch:
+        assert await came(device, watch, BreaksOff(nfc_frontend.READS - 1), 2) == SIGNED
+        assert seen(watch) == {SIGNED}
+
+
+async def test_a_record_that_always_breaks_off(device: EmulatedNfc, desk: Desk) -> None:
+    """At last the UID counts, and the record is left alone."""
+    chip = BreaksOff(99)
+    async with reading(device, desk) as watch:
+        assert await came(device, watch, chip, 3) == PLAIN
+        assert chip.reads == nfc_frontend.READS
+        assert not desk.asked
+
+
+async def test_a_chip_that_leaves_while_it_is_read(device: EmulatedNfc, desk: Desk) -> None:
+    """It was never there; pulled out again and again it never becomes its bare UID, and once held still it counts."""
+    away = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def leave() -> None:
+        device.leave(UID)
+        loop.call_soon(away.set)
+
+    async with reading(device, desk) as watch:
+        for _ in range(nfc_frontend.READS + 1):
+            away.clear()
+            device.enter(BreaksOff(1, leave))
+            await away.wait()
+            start = watch.reports.count(Condition(True)), watch.here
+            other = Type3(bytes.fromhex("03FE010203040506"))
+            await came(device, watch, other)  # the field has been looked at since
+            device.leave(other.uid)
+            assert start[0] == 1
+        assert await came(device, watch, Type2(UID, MESSAGE)) == SIGNED
+    assert PLAIN not in seen(watch)
+
+
+async def test_a_uid_drawn_by_lot_is_no_credential(device: EmulatedNfc, desk: Desk) -> None:
+    """A phone is nobody by its UID; what its record proves counts, and its UID is not beside it."""
+    phone = bytes.fromhex("08A1B2C3")
+    async with reading(device, desk) as watch:
+        device.enter(silent := Type4(phone, b"\xd0\x00\x00"))
+        await eventually(lambda: len(desk.asked) == 1)
+        await eventually(lambda: silent.reads == 1)
+        device.leave(phone)
+        assert await came(device, watch, Type2(UID)) == PLAIN
+        device.leave(UID)
+        assert await came(device, watch, Type4(phone, MESSAGE)) == replace(SIGNED, also=())
+    assert seen(watch) == {PLAIN, replace(SIGNED, also=())}
+
+
+async def test_a_mifare_classic(device: EmulatedNfc, desk: Desk) -> None:
+    """Its memory is never asked for."""
+    chip = Type2(bytes.fromhex("5A2B3C4D"), MESSAGE)
+    chip.sel = b"\x08"
+    async with reading(device, desk) as watch:
+        assert await came(device, watch, chip, 3) == replace(PLAIN, credential=Credential("uid:5A2B3C4D"))
+        assert chip.reads == 0
+
+
+class Rogue(Type4):
+    """A chip that answers what it likes."""
+
+    def __init__(self, answer: Callable[[bytes], bytes | None]) -> None:
+        super().__init__(UID)
+        self._answer = answer
+
+    def command(self, frame: bytes) -> bytes | None:
+        """See Chip."""
+        return self._answer(frame)
+
+
+DICE = random.Random(5)
+ROGUES = {
+    "more time, for ever": lambda frame: bytes.fromhex("067577810280") if frame[0] == 0xE0 else b"\xf2\x3b",
+    "half an answer to select": lambda _: b"\x01",
+    "nothing": lambda _: b"",
+    "mute": lambda _: None,
+    "dice": lambda _: DICE.randbytes(DICE.randrange(40)),
+    "dice later": lambda frame: bytes.fromhex("067577810280") if frame[0] == 0xE0 else DICE.randbytes(9),
+}
+
+
+@pytest.mark.parametrize("rogue", ROGUES)
+async def test_no_chip_ends_or_holds_a_reader(
+    device: EmulatedNfc, desk: Desk, monkeypatch: pytest.MonkeyPatch, rogue: str
+) -> None:
+    """Whatever a chip answers, it is its UID, the reader stays online, and the next chip is read."""
+    monkeypatch.setattr(nfc_frontend, "RECORD_S", 0.05)
+    async with reading(device, desk) as watch:
+        assert await came(device, watch, Rogue(ROGUES[rogue])) == PLAIN
+        device.leave(UID)
+        assert await came(device, watch, Type2(UID[::-1])) == replace(
+            PLAIN, credential=Credential("uid:80E6D5C4B3A204")
+        )
+        assert watch.conditions == [Condition(True)]
+
+
+@pytest.mark.parametrize("kind", ["felica", "ntag"])
+async def test_a_chip_that_nfcpy_plays(desk: Desk, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes over nfcpy's own UDP path: the chip comes, its process is killed, another takes its place."""
+    # An unanswered look costs a second there, and such a chip answers none but its own.
+    monkeypatch.setattr(nfc_frontend, "_TECHNOLOGIES", ("212F",) if kind == "felica" else ("106A",))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    uid = bytes.fromhex("03FE010203040506" if kind == "felica" else "5A2B3C4D")
+    wanted = replace(SIGNED, also=(Credential(f"uid:{uid.hex().upper()}"),))
+    ports = Ports(lambda: 0.0)
+    ports.shared(SHARED, Records, lambda: Records(lambda: desk.prove))
+    script = Path(__file__).with_name("nfc_tag.py")
+    async with watching(made(Role.READER, "nfc", f"udp:127.0.0.1:{port}", ports)) as watch:
+        for _ in range(2):
+            start = watch.here
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, script, kind, str(port), uid.hex(), MESSAGE.hex()),
+                env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            )
+            try:
+                await watch.until(is_sighting, start)
+            finally:
+                process.kill()
+                await process.wait()
+    assert seen(watch) == {wanted}
+
+
+async def test_an_emulated_field_in_another_process(desk: Desk) -> None:
+    """`gated emulate nfc`: a chip there, gone and back, its process killed and back."""
+    port = "0"
+    words: list[str] = ["--udp"]
+    ports = Ports(lambda: 0.0)
+    ports.shared(SHARED, Records, lambda: Records(lambda: desk.prove))
+    for life in range(2):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gated", "emulate", "nfc", *words),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        said = (await process.stdout.readline()).decode()
+        port = said.split('"')[3].rpartition(":")[2]
+        words = ["--udp", port]
+        if life == 0:
+            watching_it = watching(made(Role.READER, "nfc", f"udp:127.0.0.1:{port}", ports))
+            watch = await watching_it.__aenter__()
+        start = watch.here
+        process.stdin.write(f"+{UID.hex()} {MESSAGE.hex()}\n".encode())
+        await watch.until(is_sighting, start)
+        process.stdin.write(f"-{UID.hex()}\n+03FE010203040506\n".encode())
+        await watch.until(lambda report: is_sighting(report) and report.credential.startswith("uid:03"), start)
+        process.kill()
+        await process.wait()
+    await watching_it.__aexit__(None, None, None)
+    assert seen(watch) == {SIGNED, replace(PLAIN, credential=Credential("uid:03FE010203040506"))}
+
+
+async def test_a_reader_pulled_while_a_chip_is_read(device: EmulatedNfc, desk: Desk, tmp_path: Path) -> None:
+    """It is offline, nothing half read counts, and when it is back the chip is read from the beginning."""
+    ports = Ports(lambda: 0.0)
+    ports.shared(SHARED, Records, lambda: Records(lambda: desk.prove))
+    async with PtyHost(device, tmp_path / "by-id") as host:
+        device.enter(BreaksOff(1, host.unplug))
+        async with watching(made(Role.READER, "nfc", host.port, ports)) as watch:
+            await watch.offline()
+            assert not watch.of(Sighting)
+            here = watch.here
+            await host.plug()
+            await watch.until(is_sighting, here)
+    assert seen(watch) == {SIGNED}
+
+
+async def test_a_flood_wakes_the_loop_once() -> None:
+    """However much a thread tells while nobody hears, it is one wake-up, and a bounded heap."""
+    done = threading.Event()
+
+    def serve(link: FrontendLink) -> None:
+        for _ in range(10_000):
+            link.tell(PLAIN)
+        done.set()
+
+    loop, woken = asyncio.get_running_loop(), []
+    call = loop.call_soon_threadsafe
+    loop.call_soon_threadsafe = lambda *words: (woken.append(words), call(*words))[1]  # type: ignore[method-assign]
+    link = FrontendLink("udp:127.0.0.1:9", serve)
+    assert done.wait(10)
+    assert len(woken) == 1
+    assert len(await link.taken(1)) == driver.REPORTS_MAX
+    await link.gone.wait()
+
+
+class Stuck:
+    """What a reader's thread does where the reader answers no more, the first time; then it is well."""
+
+    def __init__(self) -> None:
+        self.release = threading.Event()
+        self.lives = 0
+
+    def serve(self, link: FrontendLink, *_: object) -> None:
+        """In the thread."""
+        self.lives += 1
+        link.ready()
+        if self.lives == 1:
+            self.release.wait(20)
+        while not link.ending:
+            link.beat()
+            link.pause(0.01)
+
+
+async def test_a_reader_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is offline, never opened by a second thread beside the first, and online again when that one is gone."""
+    stuck = Stuck()
+    monkeypatch.setattr(nfc_frontend, "serve", stuck.serve)
+    monkeypatch.setattr(driver, "SILENCE_S", 0.1)
+    monkeypatch.setattr("drivers.link._QUIET_PACE_S", 0.1)
+    async with watching(made(Role.READER, "nfc", "/dev/none")) as watch:
+        await watch.online()
+        assert "does not answer" in await watch.offline()
+        await watch.until(lambda _: watch.here > 4)
+        assert stuck.lives == 1
+        stuck.release.set()
+        await watch.online(2)
+    assert stuck.lives == 2
+
+
+async def test_nobody_waits_for_a_thread_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaving goes on without it: the daemon ends in time."""
+    stuck = Stuck()
+    monkeypatch.setattr(nfc_frontend, "serve", stuck.serve)
+    monkeypatch.setattr(driver, "END_S", 0.01)
+    async with watching(made(Role.READER, "nfc", "/dev/none")) as watch:
+        await watch.online()
+    assert any(thread.name == "nfc[/dev/none]" and thread.daemon for thread in threading.enumerate())
+    stuck.release.set()
+
+
+async def test_a_fault_of_ours_is_none_of_the_reader(device: EmulatedNfc, desk: Desk) -> None:
+    """It ends the daemon, which is started anew; it is not told as a broken reader."""
+
+    def prove(*_: object) -> None:
+        raise KeyError("a fault")
+
+    desk.prove = prove  # type: ignore[method-assign]
+    device.enter(Type2(UID, MESSAGE))
+
+    async def read() -> None:
+        async with reading(device, desk) as watch:
+            await watch.until(is_sighting)
+
+    with pytest.raises(KeyError, match="a fault"):
+        await read()
+
+
+async def test_the_library_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The extra to install is named."""
+    monkeypatch.delitem(sys.modules, "drivers.nfc_frontend")
+    monkeypatch.setitem(sys.modules, "nfc", None)
+    async with watching(made(Role.READER, "nfc", "usb:072f:2200")) as watch:
+        assert 'pip install "gated[nfc]"' in await watch.offline()
+
+
+@pytest.mark.parametrize(
+    "port",
+    [
+        "tty:USB0:pn532",
+        "tty:AMA0:arygon",
+        "usb:072f:2200",
+        "usb:1-1.4",
+        "udp:localhost:54321",
+        "/dev/serial/by-id/usb-A_1",
+    ],
+)
+def test_ports(port: str) -> None:
+    """The ways to write one."""
+    assert Options(port=port).port == port
+
+
+@pytest.mark.parametrize(
+    "port", ["", "usb", "usb:072f", "tty:USB0", "tty:USB0:acr122", "/dev/a b", "/dev/a;reboot", "socket://a:1", "udp:a"]
+)
+def test_what_is_no_port(port: str) -> None:
+    """It is said what would be right."""
+    with pytest.raises(ValidationError, match="would be right"):
+        Options(port=port)
+
+
+def plugged(root: Path, name: str, vendor: str = "072f", product: str = "2200", holder: str = "") -> None:
+    """A device in a socket, as /sys shows it."""
+    folder = root / name
+    (folder / f"{name}:1.0").mkdir(parents=True)
+    for key, value in {"idVendor": vendor, "idProduct": product, "busnum": "1", "devnum": "23"}.items():
+        (folder / key).write_text(value + "\n")
+    if holder:
+        (folder / f"{name}:1.0" / "driver").symlink_to(f"../../../bus/usb/drivers/{holder}")
+
+
+def test_where_a_usb_reader_is(tmp_path: Path) -> None:
+    """By maker and model, or by its socket; not there, there twice, and held by the kernel are said."""
+    plugged(tmp_path, "1-1.2", holder="usbfs")
+    plugged(tmp_path, "1-1.3", "1d6b", "0002")
+    (tmp_path / "usb1").mkdir()
+    assert nfc_usb.place("usb:072F:2200", tmp_path) == nfc_usb.place("usb:1-1.2", tmp_path)
+    assert nfc_usb.place("usb:1-1.2", tmp_path).node == Path("/dev/bus/usb/001/023")
+    with pytest.raises(LinkLost, match="unplugged"):
+        nfc_usb.place("usb:1-1.4", tmp_path)
+    plugged(tmp_path, "1-1.4", holder="pn533_usb")
+    with pytest.raises(LinkLost, match=r"usb:1-1\.2, usb:1-1\.4; write one"):
+        nfc_usb.place("usb:072f:2200", tmp_path)
+    with pytest.raises(LinkLost, match="modprobe -r pn533_usb"):
+        nfc_usb.place("usb:1-1.4", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("number", "allowed", "said"),
+    [
+        (errno.EBUSY, True, "pcscd"),
+        (errno.EACCES, True, "70-gated.rules"),
+        (errno.ENODEV, False, "70-gated.rules"),
+        (errno.EIO, True, "plug it in again"),
+    ],
+)
+def test_why_a_usb_reader_does_not_open(number: int, allowed: bool, said: str) -> None:  # noqa: FBT001 - a case's
+    """Another program, missing rights, or a reader that is stuck: each with what to do."""
+    where = nfc_usb.Place("1-1.2", 1, 23)
+    assert said in nfc_usb.refused("usb:1-1.2", where, OSError(number, "no"), lambda *_: allowed)
+
+
+async def test_no_library_for_usb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's package is named."""
+    plugged(tmp_path, "1-1.2")
+    monkeypatch.setattr(nfc_usb.place, "__defaults__", (tmp_path,))
+
+    def missing(*_: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, "cannot find a suitable libusb-1.0")
+
+    monkeypatch.setattr(nfc_frontend.nfc, "ContactlessFrontend", missing)
+    async with watching(made(Role.READER, "nfc", "usb:1-1.2")) as watch:
+        assert "libusb-1.0-0" in await watch.offline()
+
+
+class Acr122u:
+    """An ACR122U on USB (CCID), the PN532 in it, and its lamp: what it was told."""
+
+    TYPE = "USB"
+    manufacturer_name = "ACS"
+    product_name = "ACR122U PICC Interface"
+
+    def __init__(self, device: EmulatedNfc) -> None:
+        self.told: list[bytes] = []
+        self.closed = False
+        self._device = device
+        self._answer = b""
+
+    def write(self, frame: bytearray, _timeout: int = 0) -> None:
+        """A block to the reader."""
+        data = bytes(frame[10:])
+        match data[:3]:
+            case b"\xff\x00\x48":
+                said = b"ACR122U207"
+            case b"\xff\x00\x00":
+                said = b"\xd5" + self._device.command(data[6:]) + b"\x90\x00"
+            case b"\xff\x00\x40":
+                self.told.append(data)
+                said = b"\x90\x02"
+            case _:
+                said = b"\x90\x00"
+        self._answer = b"\x80" + len(said).to_bytes(4, "little") + bytes(5) + said
+
+    def read(self, _timeout: int = 0) -> bytearray:
+        """Its answer."""
+        return bytearray(self._answer)
+
+    def close(self) -> None:
+        """Let go."""
+        self.closed = True
+
+
+async def test_the_lamp_of_an_acr122u(device: EmulatedNfc, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It shows what it is told, then it is dark again; it reads cards meanwhile, and is closed at the end."""
+    reader = Acr122u(device)
+
+    def opened(_: str) -> Any:
+        acr122 = nfc_frontend.importlib.import_module("nfc.clf.acr122")
+        frontend = nfc_frontend.nfc.ContactlessFrontend()
+        frontend.device = acr122.init(reader)
+        return frontend
+
+    monkeypatch.setattr(nfc_frontend, "_on_usb", opened)
+    made_reader = made(Role.READER, "nfc", "usb:072f:2200")
+    assert isinstance(made_reader, Indicator)
+    go, dark = Signal(Colour.GREEN, beeps=2, seconds=0.02), nfc_lamp.command(nfc_lamp.IDLE)
+    made_reader.show(go)  # there is no reader yet: lost
+    async with watching(made_reader) as watch:
+        await watch.online()
+        assert reader.told[-1] == dark
+        made_reader.show(go)
+        await eventually(lambda: reader.told[-2:] == [nfc_lamp.command(go), dark])
+        assert await came(device, watch, Type2(UID, MESSAGE)) == PLAIN
+    assert reader.told.count(nfc_lamp.command(go)) == 1
+    await eventually(lambda: reader.closed)
+
+
+def test_what_a_lamp_is_told() -> None:
+    """The command's bits, by the maker's table."""
+    assert nfc_lamp.command(Signal(Colour.GREEN)).hex() == "ff00400e0400000000"
+    assert nfc_lamp.command(Signal(Colour.RED)).hex() == "ff00400d0400000000"
+    assert nfc_lamp.command(Signal(Colour.AMBER, beeps=1)).hex() == "ff00400f0401010101"
+    assert nfc_lamp.command(Signal(Colour.RED, blink=True, beeps=2)).hex() == "ff00404d0401010201"
+    assert nfc_lamp.command(Signal(Colour.RED, blink=True)).hex() == "ff00404d0401010300"
+    assert nfc_lamp.seconds(Signal(Colour.RED, beeps=99)) <= 1
