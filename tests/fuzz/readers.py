@@ -1,6 +1,6 @@
 """Targets of what stands at a lane: readers, relays, inputs. Mostly streams; see `tests.fuzz.streams`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Final
 
@@ -11,53 +11,61 @@ from protocol.wiegand import Card, Fault, Format
 from tests.fuzz.streams import Side, target
 from tests.fuzz.target import Target, cut, frames, streams, vectors
 
-_PN532_START: Final = b"\x00\x00\xff"
-
 
 def _em4100() -> Target:
-    good = [frame for frame in frames("em4100") if any(frame[1:11].strip(b"0"))]
-
     def side(framing: em4100.Framing | None) -> Side[em4100.Frame]:
-        fits = [frame for frame in good if em4100.Em4100Codec(framing).feed(frame)]
+        def of(content: bytes) -> em4100.Frame:
+            which, tag = cut(content)
+            every = tuple(em4100.Framing)
+            return em4100.Frame(tag[:5].ljust(5, b"\x02"), framing or every[which % len(every)])
+
         return Side(
             lambda: em4100.Em4100Codec(framing),
             em4100.Frame.to_bytes,
             em4100.BUFFER_MAX_BYTES,
-            fits,
+            of,
             lambda frame: canonical(em4100.credential(frame.tag)),
+            lambda frame: any(frame.tag),
         )
 
     return target([side(framing) for framing in (None, *em4100.Framing)], lambda: streams("em4100"), 256)
 
 
 def _uhf18() -> Target:
+    def reply(content: bytes) -> uhf18.Reply | uhf18.Heartbeat:
+        command, address, status = content[:3].ljust(3, b"\x01")
+        return uhf18.Reply(address, command or uhf18.Cmd.REPORT, status, content[3:250])  # none is to command 00
+
+    def command(content: bytes) -> uhf18.Command:
+        code, address = content[:2].ljust(2, b"\x01")
+        return uhf18.Command(address, code, content[2:250])
+
     def look(frame: uhf18.Reply | uhf18.Heartbeat) -> None:
         if isinstance(frame, uhf18.Reply):
-            assert all(canonical(gen2.credential(epc)) for epc in uhf18.epcs(frame))
+            found = uhf18.epcs(frame)
+            assert all(canonical(gen2.credential(epc)) for epc in found)
+            assert sum(map(len, found)) <= len(frame.data)
             info = uhf18.Info.from_reply(frame)
             assert info is None or info.to_data() == frame.data[:8]
             uhf18.read_beyond(frame)
             gen2.tid(frame.data)
 
+    bound = uhf18.BUFFER_MAX_BYTES
     sides: list[Side[uhf18.Reply | uhf18.Heartbeat] | Side[uhf18.Command]] = [
-        Side(
-            uhf18.ReplyCodec,
-            lambda frame: frame.to_bytes(),
-            uhf18.BUFFER_MAX_BYTES,
-            frames("uhf18", "reader_to_host"),
-            look,
-        ),
-        Side(
-            uhf18.CommandCodec,
-            uhf18.Command.to_bytes,
-            uhf18.BUFFER_MAX_BYTES,
-            frames("uhf18", "host_to_reader"),
-        ),
+        Side(uhf18.ReplyCodec, lambda frame: frame.to_bytes(), bound, reply, look),
+        Side(uhf18.CommandCodec, uhf18.Command.to_bytes, bound, command),
     ]
     return target(sides, lambda: streams("uhf18"), 800)
 
 
 def _m100() -> Target:
+    def of(content: bytes) -> m100.Frame:
+        which, rest = cut(content)
+        if which % 4 == 0:  # a tag that is sound
+            return m100.Tag.of(rest[: len(rest) // 2 % 32 * 2] or bytes(2), which // 2 - 64).to_frame()
+        code, parameters = cut(rest)
+        return m100.Frame(m100.Kind(which % 3), code, parameters[:250])
+
     def counts(frame: m100.Frame) -> bool:
         return not m100.is_tag(frame) or m100.Tag.from_frame(frame) is not None
 
@@ -69,7 +77,7 @@ def _m100() -> Target:
         memory = m100.Memory.from_frame(frame)
         assert memory is None or (memory.to_frame() == frame and canonical(gen2.credential(memory.epc)))
 
-    side = Side(m100.M100Codec, m100.Frame.to_bytes, m100.BUFFER_MAX_BYTES, frames("m100"), look, counts)
+    side = Side(m100.M100Codec, m100.Frame.to_bytes, m100.BUFFER_MAX_BYTES, of, look, counts)
     return target([side], lambda: streams("m100"), 800)
 
 
@@ -79,10 +87,16 @@ def _llrp() -> Target:
         yield llrp_requests.set_config(1000).to_bytes()
         yield llrp_requests.add_rospec((llrp_requests.Antenna(1, 2, (1, 0, 81)),)).to_bytes()
 
-    good = [frame for frame in frames("llrp") if len(llrp.LlrpCodec().feed(frame)) == 1]
+    def of(content: bytes) -> llrp.Message:
+        which, value = cut(content)
+        parameter = llrp.Parameter((llrp.Param.TAG_REPORT_DATA, llrp.Param.LLRP_STATUS, 128 + which)[which % 3], value)
+        kinds = (llrp.Kind.RO_ACCESS_REPORT, llrp.Kind.ADD_ROSPEC_RESPONSE, llrp.Kind.READER_EVENT_NOTIFICATION)
+        return llrp.Message(kinds[which % len(kinds)], which, parameter.to_bytes())
+
     unknown = llrp.Parameter(1000, bytes(8000)).to_bytes()
     long = llrp.Message(llrp.Kind.GET_READER_CONFIG_RESPONSE, body=unknown).to_bytes()
-    side = Side(llrp.LlrpCodec, llrp.Message.to_bytes, llrp.MESSAGE_MAX_BYTES - 1, good, _read_llrp, long=long)
+    bound = llrp.MESSAGE_MAX_BYTES - 1
+    side = Side(llrp.LlrpCodec, llrp.Message.to_bytes, bound, of, _read_llrp, long=long)
     return target([side], lambda: [*streams("llrp"), *ours()], 2048)
 
 
@@ -119,30 +133,38 @@ def _llrp_replies() -> Target:
 
 
 def _modbus() -> Target:
-    requests = [modbus.RtuCodec(requests=True).feed(frame)[0] for frame in frames("modbus", "host_to_reader")]
-    replies = [*(_answer(one) for one in requests), modbus.Message(1, 0x85, b"\x02")]
+    reads = sorted(modbus.READS)
 
-    def sides(messages: Sequence[modbus.Message], *, asked: bool) -> Iterator[Side[modbus.Message]]:
-        rtu, tcp = [one.to_rtu() for one in messages], [one.to_tcp() for one in messages]
+    def request(content: bytes) -> modbus.Message:
+        which, unit, first, count = content[:4].ljust(4, b"\x01")
+        bits = [bool(byte & 1) for byte in content[4:]]
+        if which % 3 == 0:
+            return modbus.put_coils(unit, first, bits)
+        if which % 3 == 1:
+            return modbus.put_coil(unit, first << 8 | count, on=which > 127)
+        return modbus.read(unit, modbus.Function(reads[which % len(reads)]), first << 8 | count, len(content))
+
+    def reply(content: bytes) -> modbus.Message:
+        which, unit, code = content[:3].ljust(3, b"\x01")
+        if which % 3 == 0:
+            return modbus.Message(unit, which // 3 % 6 + 1 | 0x80, bytes([code]))
+        if which % 3 == 1:
+            return modbus.put_coil(unit, code, on=True)
+        data = content[3:240]
+        return modbus.Message(unit, reads[which % len(reads)], bytes([len(data)]) + data)
+
+    def sides(of: Callable[[bytes], modbus.Message], *, asked: bool) -> Iterator[Side[modbus.Message]]:
         bound = modbus.FRAME_MAX_BYTES - 1
-        yield Side(lambda: modbus.RtuCodec(requests=asked), modbus.Message.to_rtu, bound, rtu, _read_modbus)
-        yield Side(lambda: modbus.TcpCodec(requests=asked), modbus.Message.to_tcp, bound, tcp, _read_modbus)
+        yield Side(lambda: modbus.RtuCodec(requests=asked), modbus.Message.to_rtu, bound, of, _read_modbus)
+        yield Side(lambda: modbus.TcpCodec(requests=asked), modbus.Message.to_tcp, bound, of, _read_modbus)
 
     def seeds() -> Iterator[bytes]:
         yield from streams("modbus")
-        for message in (*requests, *replies):
+        for message in (request(b"\x00abcdefg"), reply(b"\x02abcdefg"), reply(b"\x00ab"), request(b"\x02")):
             yield message.to_rtu()
             yield message.to_tcp()
 
-    return target([*sides(requests, asked=True), *sides(replies, asked=False)], seeds, 800)
-
-
-def _answer(request: modbus.Message) -> modbus.Message:
-    """What a unit answers where all is off."""
-    if request.function not in modbus.READS:
-        return modbus.Message(request.unit, request.function, request.data[:4])
-    size = (request.value + 7) // 8 if request.function in modbus.BITS else 2 * request.value
-    return modbus.Message(request.unit, request.function, bytes([size]) + bytes(size))
+    return target([*sides(request, asked=True), *sides(reply, asked=False)], seeds, 800)
 
 
 def _read_modbus(message: modbus.Message) -> None:
@@ -170,24 +192,40 @@ def _osdp() -> Target:
             assert again is not None
             assert again.bits == read.bits
 
-    good = [frame.removeprefix(osdp.MARK) for frame in frames("osdp") if osdp.OsdpCodec().feed(frame)]
+    def of(content: bytes) -> osdp.Frame:
+        which, address, code = content[:3].ljust(3, b"\x01")
+        kind = 0x11 + which // 32
+        block = b"" if which % 4 else bytes([2, kind])
+        mac = bytes(4) if block and kind >= 0x15 else b""
+        reply = bool(which & 16)
+        return osdp.Frame(address & 0x7F, code, content[3:], reply, which % 4, bool(which & 8), block, mac)
+
     long = osdp.Frame(1, osdp.Reply.ACK, bytes(1000), reply=True).to_bytes()
     side = Side(
-        osdp.OsdpCodec, osdp.Frame.to_bytes, osdp.BUFFER_MAX_BYTES, good, look, long=long, exact=False
+        osdp.OsdpCodec, osdp.Frame.to_bytes, osdp.BUFFER_MAX_BYTES, of, look, long=long, exact=False
     )  # bits of the control byte that mean nothing are not kept
     return target([side], lambda: streams("osdp"), 800)
 
 
 def _pn532() -> Target:
-    good = [_PN532_START + frame.split(_PN532_START, 1)[1] for frame in frames("pn532") if _PN532_START in frame]
+    def of(content: bytes) -> pn532.Frame:
+        which, data = cut(content)
+        kind = tuple(pn532.Kind)[which % len(pn532.Kind)]
+        told = kind in (pn532.Kind.COMMAND, pn532.Kind.REPLY)
+        return pn532.Frame(kind, data * (1 + which // 128) if told and len(data) < 130 else b"")
+
     side = Side(
-        pn532.Pn532Codec, pn532.Frame.to_bytes, pn532.BUFFER_MAX_BYTES, good, exact=False
+        pn532.Pn532Codec, pn532.Frame.to_bytes, pn532.BUFFER_MAX_BYTES, of, exact=False
     )  # a short frame may be written as a long one
     return target([side], lambda: streams("pn532"), 800)
 
 
 def _lcus() -> Target:
-    side = Side(lcus.LcusCodec, lambda command: command.to_bytes(), lcus.BUFFER_MAX_BYTES, frames("lcus"))
+    def of(content: bytes) -> lcus.Switch | lcus.Query:
+        which, _ = cut(content)
+        return lcus.Switch(1 + which % lcus.CHANNELS, on=which > 127)
+
+    side = Side(lcus.LcusCodec, lambda command: command.to_bytes(), lcus.BUFFER_MAX_BYTES, of)
     return target([side], lambda: streams("lcus"), 128)
 
 
@@ -220,15 +258,19 @@ def _wiegand() -> Target:
 
 def _wiegand_serial() -> Target:
     def side(expected: serial.Expected) -> Side[Card | Fault | serial.Note]:
-        forms = [expected.wide] if expected.wide else [Format.H10301, Format.H10306]
-        lines = [serial.line_of(expected.framing, Card(form, 7, 12345)) for form in forms if form is not Format.H10302]
-        lines += [serial.line_of(expected.framing, Card(form, 0, 12345)) for form in forms]
-        good = [line for line in lines if isinstance(serial.WiegandCodec(expected).feed(line)[0], Card)]
+        forms = [form for form in Format if _told(expected, Card(form, 0, 1))]
+
+        def of(content: bytes) -> Card | Fault | serial.Note:
+            which, number = cut(content)
+            form = forms[which % len(forms)]
+            room = 2 ** (Card(form, 0, 0).length - 2)
+            return Card.of_data(form, int.from_bytes(number[:5]) % room) or Fault.LENGTH
+
         return Side(
             lambda: serial.WiegandCodec(expected),
             lambda card: serial.line_of(expected.framing, card) if isinstance(card, Card) else b"",
             serial.BUFFER_MAX_BYTES,
-            good,
+            of,
             lambda said: isinstance(said, Card) and canonical(said.credential),
             lambda said: isinstance(said, Card),
             lost=1,
@@ -240,7 +282,7 @@ def _wiegand_serial() -> Target:
             serial.Framing, [(None, None), (26, None), (34, None), (None, Format.H10302), (37, Format.H10304)]
         )
     ]
-    sides = [one for one in map(side, every) if one.good]
+    sides = [side(one) for one in every if any(_told(one, Card(form, 0, 1)) for form in Format)]
 
     def seeds() -> Iterator[bytes]:
         yield from streams("wiegand_serial")
@@ -249,6 +291,11 @@ def _wiegand_serial() -> Target:
         yield b"CONNECTED\r\nDISCONNECTED\r\nCard readed: 4bits / 05\r\n"
 
     return target(sides, seeds, 600)
+
+
+def _told(expected: serial.Expected, card: Card) -> bool:
+    """Whether such a converter tells such a card."""
+    return serial.WiegandCodec(expected).feed(serial.line_of(expected.framing, card)) == [card]
 
 
 READERS: Final = {

@@ -8,9 +8,21 @@ from protocol.credential import canonical
 from protocol.rsu import Frame, Framing
 from protocol.rsu_dialogue import UNREAD_MAX, VEHICLES_MAX, Dialogue, Seen, Setup, Timing, Wall
 from protocol.rsu_file import TablesError
-from protocol.rsu_tables import AUTO, BUILT_IN, READ, SWITCHES, Reading, Tables, Vehicle, plate, plate_text
-from tests.fuzz.streams import Side, pieces, target
-from tests.fuzz.target import Target, frames, streams
+from protocol.rsu_tables import (
+    AUTO,
+    BUILT_IN,
+    GANTRY,
+    JILIN,
+    READ,
+    SWITCHES,
+    Reading,
+    Tables,
+    Vehicle,
+    plate,
+    plate_text,
+)
+from tests.fuzz.streams import Side, target
+from tests.fuzz.target import Target, cut, halves, pair, streams
 
 _READING: Final = Reading(AUTO)
 _NUMBERS: Final = {Framing.BCC: 0x18, Framing.CRC16: 0x01, Framing.PARK: 0}
@@ -53,8 +65,22 @@ def _whole() -> Iterator[bytes]:
 
 def _frames() -> Target:
     long = Frame(Framing.PARK, 0, 0xB9, bytes(1000)).to_bytes()
-    side = Side(rsu.RsuCodec, Frame.to_bytes, rsu.BUFFER_MAX_BYTES, frames("rsu"), _read, long=long)
+    side = Side(rsu.RsuCodec, Frame.to_bytes, rsu.BUFFER_MAX_BYTES, _frame, _read, long=long)
     return target([side], _whole, 1200)
+
+
+def _frame(content: bytes) -> Frame:
+    """A frame of any content, as long as one of the tables' where it can be."""
+    which, command, seq = content[:3].ljust(3, b"\x18")
+    framing, heads, data = tuple(Framing)[which % 3], 2, content[3:]
+    if framing is Framing.BCC:
+        heads, seq = 1 + which // 3 % 2, max(0x08, min(seq, 0xFD))
+    code = (*READ, rsu.Cmd.STATE, command or 1)[which // 6 % 5]
+    lengths = [layout.length for region in AUTO for layout in region.frames if layout.command == code]
+    if lengths and which >= 128:
+        length = lengths[seq % len(lengths)]
+        data = data[:length].ljust(length, b"\0")
+    return Frame(framing, 0 if framing is Framing.PARK else seq, code, data, heads)
 
 
 def _read(frame: Frame) -> None:
@@ -91,16 +117,16 @@ def _dialogue() -> Target:
     """Whatever a unit sends, and whenever: what is said is bounded and takes no money, each vehicle is a credential."""
 
     def check(data: bytes) -> None:
-        number, parts = pieces(data)
+        number, rest = cut(data)
         region = (*BUILT_IN.values(), None)[number % (len(BUILT_IN) + 1)]
         reading = _READING if region is None else Reading((region,))
-        now, codec = 0.0, rsu.RsuCodec()
+        now = 0.0
         talk = Dialogue(reading, Setup(3, None, 10, 1), _TIMING, reading.tables[0].framing, lambda: _WALL, now)
-        for part in parts:
-            now += len(part.data) % 16 / 10
-            found = codec.feed(part.data) + (codec.gap() if part.silent else [])
-            for frame in found:
-                _bounded(talk.heard(frame, now), now, most=3)
+        while rest:
+            tenths, rest = cut(rest)
+            now += tenths / 10
+            content, rest = halves(rest)
+            _bounded(talk.heard(_frame(content), now), now, most=3)
             _bounded(talk.tick(now), now, most=2 * VEHICLES_MAX + 1)
             assert talk.wait(now) >= 0
             assert len(talk.unread) <= UNREAD_MAX
@@ -108,14 +134,21 @@ def _dialogue() -> Target:
             talk.silent(now)
 
     def seeds() -> Iterator[bytes]:
-        for number, region in enumerate(BUILT_IN.values()):
-            stream = b"".join(frame.to_bytes() for frame in _told(region))
-            state = len(next(_told(region)).to_bytes()) - 1
-            yield bytes([number, 1, state]) + stream * 2
-            yield bytes([number, 0]) + stream
-            yield bytes([number, 2, 40, 130]) + stream * 3
+        for number, region in enumerate((*BUILT_IN.values(), GANTRY)):
+            for tenths in (0, 1, 60):
+                told = b"".join(bytes([tenths]) + pair(_content(frame), b"") for frame in _told(region))
+                yield bytes([number]) + told * 2
+        many = (_content(Frame(Framing.BCC, 0x18, rsu.Cmd.OBU, bytes([one]) * 44)) for one in range(VEHICLES_MAX + 8))
+        yield b"\x04\x00" + pair(_content(next(_told(JILIN))), b"") + b"".join(b"\0" + pair(one, b"") for one in many)
 
-    return Target(check, seeds, 1200)
+    return Target(check, seeds, 2400)
+
+
+def _content(frame: Frame) -> bytes:
+    """What `_frame` makes this frame of."""
+    codes = (*READ, rsu.Cmd.STATE)
+    which = tuple(Framing).index(frame.framing) + 6 * (codes.index(rsu.Cmd(frame.command)))
+    return bytes([which + (3 if frame.framing is Framing.BCC else 0), 0, frame.seq]) + frame.data
 
 
 def _bounded(acts: list[Frame | Seen], now: float, most: int) -> None:

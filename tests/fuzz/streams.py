@@ -1,7 +1,10 @@
 """What must hold of a codec that is fed bytes as they come, whatever they are and wherever they are cut.
 
-An input is `side | cuts | that many steps | stream`: `side` chooses the codec and the good frame, each step is the
-length of a piece, and behind a step of 128 or more the line is silent. So the fuzzer chooses where bytes are cut.
+An input is `side | cuts | that many steps | length | so much content | stream`. `side` chooses the codec, each step is
+the length of a piece, and behind a step of 128 or more the line is silent: so the fuzzer chooses where bytes are cut.
+Since it seldom finds a check sum, a good frame is made of the content.
+
+- A good frame is written and read again as the same.
 
 - Nothing raises. The same bytes, silent at the same places, give the same frames and counts however they are cut.
 - No more than `bound` bytes are held back, and each byte is in a frame, counted as dropped, or held back: once.
@@ -16,7 +19,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from protocol.codec import Codec, Dropped
 from protocol.framer import Framer
-from tests.fuzz.target import Target
+from tests.fuzz.target import Target, cut
 
 F = TypeVar("F")
 _CUTS_MAX: Final = 16
@@ -35,7 +38,7 @@ def _whole(_: Any) -> bool:
 
 @dataclass(frozen=True)
 class Side(Generic[F]):
-    """One codec in one direction. `good` are frames of it; `look` is what is asked of each frame that was found.
+    """One codec in one direction. `of` makes a good frame of any bytes; `look` is what is asked of each frame.
 
     `counts` says which frames were one that is not given (a tag that fails its own check). `plain` codecs are no
     Framer: a good frame is found behind `lost` others at most. `long` is a good frame by which many bytes come soon.
@@ -45,7 +48,7 @@ class Side(Generic[F]):
     make: Callable[[], Codec[F]]
     write: Callable[[F], bytes]
     bound: int
-    good: Sequence[bytes]
+    of: Callable[[bytes], F]
     look: Callable[[F], object] = _nothing
     counts: Callable[[F], bool] = _whole
     lost: int = 0
@@ -114,18 +117,34 @@ class Run(Generic[F]):
         codec._at = watched  # type: ignore[method-assign]
 
 
-def pieces(data: bytes) -> tuple[int, list[Piece]]:
-    """Which side, and the stream as it comes."""
-    side, count = (*data[:2], 0, 0)[:2]
-    count %= _CUTS_MAX
-    steps, stream = data[2 : 2 + count], data[2 + count :]
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What a target is given: which side, the content of a good frame, and the stream as it comes."""
+
+    side: int
+    content: bytes
+    pieces: list[Piece]
+
+    @classmethod
+    def of(cls, data: bytes) -> "Input":
+        """The input in these bytes."""
+        side, rest = cut(data)
+        count, rest = cut(rest)
+        count %= _CUTS_MAX
+        steps, rest = rest[:count], rest[count:]
+        length, rest = cut(rest)
+        return cls(side, rest[:length], _cut(steps, rest[length:]))
+
+
+def _cut(steps: bytes, stream: bytes) -> list[Piece]:
+    count = len(steps)
     found, at, number = [], 0, 0
     while at < len(stream):
         step = steps[number % count] if count else len(stream)
         end = at + 1 + step % _SILENT if count else len(stream)
         found.append(Piece(stream[at:end], silent=bool(count) and step >= _SILENT))
         at, number = end, number + 1
-    return side, found
+    return found
 
 
 def joined(found: Iterable[Piece]) -> Iterator[Piece]:
@@ -144,35 +163,36 @@ def target(sides: Sequence[Side[Any]], streams: Callable[[], Iterable[bytes]], m
     """The target of these codecs; what `streams` gives goes to each of them, cut in some ways."""
 
     def check(data: bytes) -> None:
-        number, found = pieces(data)
-        side = sides[number % len(sides)]
-        _check(side, found, number // len(sides))
+        given = Input.of(data)
+        _check(sides[given.side % len(sides)], given, given.side // len(sides))
 
     def seeds() -> Iterator[bytes]:
         for stream in streams():
             for number in range(len(sides)):
                 for steps in _STEPS:
-                    yield bytes([number, len(steps), *steps]) + stream
+                    yield bytes([number, len(steps), *steps, 12]) + stream[:12] + stream
 
     return Target(check, seeds, max_bytes)
 
 
-def _check(side: Side[F], found: Sequence[Piece], number: int) -> None:
+def _check(side: Side[F], given: Input, number: int) -> None:
     run, other = Run(side), Run(side)
-    run.feed(found)
-    other.feed(joined(found))
+    run.feed(given.pieces)
+    other.feed(joined(given.pieces))
     assert run.frames == other.frames
     assert (run.dropped, run.held) == (other.dropped, other.held)
     _written_as_read(run)
-    for frame in run.frames:
-        side.look(frame)
-    good = side.good[number % len(side.good)]
+    frame = side.of(given.content)
+    good = side.write(frame)
+    assert side.make().feed(good) == ([frame] if side.counts(frame) else [])
+    for one in (*run.frames, *([frame] if side.counts(frame) else [])):
+        side.look(one)
     if isinstance(run._codec, Framer):
         _found_by_silence(run, good)
         if number % _MORE == 0:
             _found_by_more(other, side.long or good)
     else:
-        _found(run, good)
+        _found(run, frame)
 
 
 def _written_as_read(run: Run[F]) -> None:
@@ -219,7 +239,6 @@ def _stood(run: Run[F], at: int, length: int) -> bool:
     return any(start < at + length and at < start + size for start, size, _ in run.taken)
 
 
-def _found(run: Run[F], good: bytes) -> None:
-    (frame,) = run.side.make().feed(good)
-    run.feed([Piece(good)] * (run.side.lost + 1))
+def _found(run: Run[F], frame: F) -> None:
+    run.feed([Piece(run.side.write(frame))] * (run.side.lost + 1))
     assert run.frames[-1] == frame
