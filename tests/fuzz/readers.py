@@ -11,6 +11,9 @@ from protocol.wiegand import Card, Fault, Format
 from tests.fuzz.streams import Side, target
 from tests.fuzz.target import Target, cut, frames, streams, vectors
 
+_PARAMS: Final = sorted(llrp.Param)
+_DEPTH: Final = 4
+
 
 def _em4100() -> Target:
     def side(framing: em4100.Framing | None) -> Side[em4100.Frame]:
@@ -104,6 +107,8 @@ def _read_llrp(message: llrp.Message) -> None:
     """What is asked of a message, whatever it says."""
     assert all(canonical(gen2.credential(tag.epc)) for tag in llrp_replies.tags(message))
     found = llrp_replies.status(message)
+    body = message.body[llrp.FIXED_BYTES.get(message.kind, 0) :]
+    assert found is None or llrp.having(body, llrp.Param.LLRP_STATUS, 4)
     assert found is None or (found.words and (found.words.isprintable()))
     llrp_replies.event(message)
     capabilities, settings = llrp_replies.capabilities(message), llrp_replies.settings(message)
@@ -112,24 +117,51 @@ def _read_llrp(message: llrp.Message) -> None:
 
 
 def _llrp_replies() -> Target:
+    """Any body of each message, and one of parameters that add up."""
     kinds = sorted(llrp.Kind)
 
     def check(data: bytes) -> None:
-        kind, body = cut(data)
-        message = llrp.Message(kinds[kind % len(kinds)], 7, body)
-        _read_llrp(message)
-        found = llrp.parameters(body)
+        which, rest = cut(data)
+        kind = kinds[which % len(kinds)]
+        made = _parameters(rest, _DEPTH)
+        body = b"".join(one.to_bytes() for one in made)
+        assert llrp.parameters(body) == made
+        fixed = bytes(llrp.FIXED_BYTES.get(kind, 0))
+        for one in (rest, body, fixed + body):
+            _read_llrp(llrp.Message(kind, 7, one))
+        found = llrp.parameters(rest)
         if found is not None:
             whole = b"".join(one.to_bytes() for one in found)
             assert llrp.parameters(whole) == found
-            assert len(whole) <= len(body)
+            assert len(whole) <= len(rest)
 
     def seeds() -> Iterator[bytes]:
         for data in frames("llrp"):
             (message, *_) = llrp.LlrpCodec().feed(data)
             yield bytes([kinds.index(llrp.Kind(message.kind))]) + message.body
+        for kind in (llrp.Kind.RO_ACCESS_REPORT, llrp.Kind.READER_EVENT_NOTIFICATION, llrp.Kind.ADD_ROSPEC_RESPONSE):
+            for which in range(len(llrp.Param)):
+                inner = bytes([which, 24]) + bytes(24)
+                yield bytes([kinds.index(kind)]) + b"".join(bytes([at, len(inner)]) + inner for at in (64, 96, 160))
 
-    return Target(check, seeds, 2048)
+    return Target(check, seeds, 800)
+
+
+def _parameters(data: bytes, depth: int) -> tuple[llrp.Parameter, ...]:
+    """Parameters that these bytes tell of: `type | length | value`; from 64 on others are in it, behind some bytes."""
+    found = []
+    while data:
+        which, rest = cut(data)
+        size, rest = cut(rest)
+        value, data = rest[:size], rest[size:]
+        kind = _PARAMS[which % 64 % len(_PARAMS)]
+        if kind in llrp._TV_BYTES:
+            value = value[: llrp._TV_BYTES[kind]].ljust(llrp._TV_BYTES[kind], b"\0")
+        elif depth and which >= 64:
+            front = size % 8
+            value = value[:front] + b"".join(one.to_bytes() for one in _parameters(value[front:], depth - 1))
+        found.append(llrp.Parameter(kind, value))
+    return tuple(found)
 
 
 def _modbus() -> Target:
