@@ -1,0 +1,1 @@
+"""Acme ProxLine readers for gated: the codec in `lines`, the driver in `reader`."""
