@@ -4,6 +4,9 @@
 - A tag goes to the lane that has its antenna. A lane that names no antenna has them all.
 - The reader sends a keepalive each second. Silence for `SILENCE_S` is the end of the link, also where the line was cut
   without a word: closed and opened anew.
+- A question that is not answered for `ANSWER_S` ends the link as well: keepalives that a reader still sends from before
+  say nothing of whether it does what it is asked.
+- With `tid` a lane's sightings wait a moment for what the reports tell of their chips (`drivers.chips`).
 - One lane's mistake (an antenna that is not there, a power that it does not give) puts that lane offline, no other.
 - At the end our inventory is deleted and the connection closed by the rules, so that the reader takes the next client
   at once and does not transmit for nobody.
@@ -17,24 +20,27 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Final
 
+from drivers.chips import Chips, Wanted
 from drivers.link import STEP_S, Link, LinkLost, keep
 from drivers.llrp_talk import ATTEMPTS, Conversation, Options, model
 from drivers.opener import opener
 from drivers.port import Condition, DriverError, Quiet
 from drivers.probe import Found, Probe
 from drivers.registry import Driver, Ports, Role
-from protocol.gen2 import credential
+from protocol.gen2 import TID_WORDS, credential
 from protocol.llrp import GAP_S, Kind, LlrpCodec, Message
 from protocol.llrp_replies import SUCCESS, Attempt, Tag, capabilities, event, status
 from protocol.llrp_requests import get_capabilities
 from protocol.sighting import Sighting
 
 SILENCE_S: Final = 2.8
+ANSWER_S: Final = 10.0  # readers take seconds to take an inventory
 LEAVE_S: Final = 0.5
 WAITING_MAX: Final = 256
 """So many sightings wait for a lane at most; a tag that stays is told again."""
 
 _NO_BAUD: Final = 0  # there is no serial line
+_STUCK: Final = "the reader lives, and does not answer what it is asked; restart it"
 _SILENT: Final = "the reader is silent; check its power and its cable, and that LLRP is on and its port 5084"
 
 
@@ -43,6 +49,7 @@ class Timing:
     """The time limits, so that tests need not wait for them."""
 
     silence_s: float = SILENCE_S
+    answer_s: float = ANSWER_S
     leave_s: float = LEAVE_S
 
 
@@ -57,6 +64,7 @@ class Station:
         self._watched: set[LlrpReader] = set()
         self._link: Link | None = None
         self._task: asyncio.Task[None] | None = None
+        self._chips: dict[LlrpReader, Chips] = {}
 
     def add(self, lane: "LlrpReader") -> None:
         """One lane more. Its antennas are part of the inventory, so that one which runs is begun anew."""
@@ -113,22 +121,38 @@ class Station:
     async def _serve(self, link: Link) -> AsyncGenerator[Condition | Quiet, None]:
         codec, talk = LlrpCodec(), Conversation(link.port, [lane.options for lane in self._lanes])
         heard_at, silent = time.monotonic(), False
+        answered_at, left = heard_at, talk.left
         self._link = link
+        self._chips = {lane: Chips() for lane in self._lanes if lane.options.tid}
         try:
             while True:
-                wait = GAP_S if codec.pending else STEP_S
-                data = await link.read_within(min(wait, max(0.0, heard_at + self._timing.silence_s - time.monotonic())))
+                data = await link.read_within(self._wait(codec, heard_at))
                 for message in codec.feed(data) if data else codec.gap():
                     heard_at = link.read_at
                     self._heard(message, talk, link)
-                if time.monotonic() - heard_at >= self._timing.silence_s:
+                now = time.monotonic()
+                if now - heard_at >= self._timing.silence_s:
                     silent = True
                     raise LinkLost(f"{link.port}: {_SILENT}")
+                if talk.running or talk.left < left:
+                    answered_at, left = now, talk.left
+                elif now - answered_at >= self._timing.answer_s:
+                    raise LinkLost(f"{link.port}: {_STUCK}")
+                for lane, chips in self._chips.items():
+                    for sighting in chips.take(now):
+                        lane.say(sighting)
                 yield Condition(True) if talk.running else Quiet()
         finally:
             self._link = None
             if not silent:
                 await self._leave(link, codec, talk)
+
+    def _wait(self, codec: LlrpCodec, heard_at: float) -> float:
+        """How long there is nothing to do but listen."""
+        now = time.monotonic()
+        waits = [chips.wait(now) for chips in self._chips.values()]
+        wait = GAP_S if codec.pending else STEP_S
+        return min(wait, max(0.0, heard_at + self._timing.silence_s - now), *waits)
 
     def _heard(self, message: Message, talk: Conversation, link: Link) -> None:
         """Answer a message, and tell each lane what of it is its own."""
@@ -142,7 +166,18 @@ class Station:
                 lane.say(Condition(not fault, fault and f"{link.port}: {fault}"))
             for tag in seen:
                 if self._is_of(tag, lane):
-                    lane.say(Sighting(lane.name, credential(tag.epc), link.read_at, signal=_signal(tag)))
+                    self._see(lane, tag, link.read_at)
+
+    def _see(self, lane: "LlrpReader", tag: Tag, at: float) -> None:
+        """Report a tag to its lane, or let it wait for its chip."""
+        sighting = Sighting(lane.name, credential(tag.epc), at, signal=_signal(tag))
+        chips = self._chips.get(lane)
+        if chips is None:
+            lane.say(sighting)
+            return
+        chips.see(tag.epc, sighting)
+        if tag.chip is not None:
+            chips.read(Wanted(tag.epc, TID_WORDS), tag.chip, at)
 
     def _is_of(self, tag: Tag, lane: "LlrpReader") -> bool:
         """Whether the lane has the tag's antenna; where the reader names none, only one that is alone can tell."""

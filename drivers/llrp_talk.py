@@ -3,7 +3,8 @@
 - The reader speaks first, and says whether it takes us: it takes one client at a time.
 - Then, each answered before the next: what it can do; our inventory, should it still be there, is deleted; keepalives
   and events; how its antennas are set; our inventory is added, enabled and started. A refusal ends the connection.
-- Reports count from the start on: what the reader still had from before is none.
+- With `tid` at one lane the reading of chips is added and enabled as well, before the inventory is.
+- Reports count from the start on: what the reader still had from before is none, nor what another's inventory has seen.
 - A keepalive is acknowledged at once. An inventory that ends by itself, or for another's, ends the connection: on the
   next one it is started anew.
 """
@@ -35,9 +36,11 @@ from protocol.llrp_requests import (
     ALL_ANTENNAS,
     ROSPEC_ID,
     Antenna,
+    add_accessspec,
     add_rospec,
     get_capabilities,
     get_config,
+    of_accessspec,
     of_rospec,
     set_config,
 )
@@ -48,18 +51,26 @@ _ANTENNA_MAX: Final = 255
 _RESPONSE: Final = 10  # more than its request's type
 _STEPS: Final = (
     Kind.GET_READER_CAPABILITIES,
+    Kind.DELETE_ACCESSSPEC,
     Kind.DELETE_ROSPEC,
     Kind.SET_READER_CONFIG,
     Kind.GET_READER_CONFIG,
     Kind.ADD_ROSPEC,
+    Kind.ADD_ACCESSSPEC,
+    Kind.ENABLE_ACCESSSPEC,
     Kind.ENABLE_ROSPEC,
     Kind.START_ROSPEC,
 )
-_MAY_FAIL: Final = frozenset((Kind.DELETE_ROSPEC, Kind.GET_READER_CONFIG))  # there is none; it does not tell
+_OF_CHIPS: Final = frozenset((Kind.DELETE_ACCESSSPEC, Kind.ADD_ACCESSSPEC, Kind.ENABLE_ACCESSSPEC))
+_MAY_FAIL: Final = frozenset(  # there is none; it does not tell
+    (Kind.DELETE_ACCESSSPEC, Kind.DELETE_ROSPEC, Kind.GET_READER_CONFIG)
+)
 _REFUSED: Final = {
     Kind.GET_READER_CAPABILITIES: "to say what it can do",
     Kind.SET_READER_CONFIG: "to send keepalives and events",
     Kind.ADD_ROSPEC: "the inventory as configured (antennas, antenna_power or power_index, session)",
+    Kind.ADD_ACCESSSPEC: "to read chips; leave out tid",
+    Kind.ENABLE_ACCESSSPEC: "to read chips; leave out tid",
     Kind.ENABLE_ROSPEC: "to enable the inventory; another program's may be on it: delete that, or restart the reader",
     Kind.START_ROSPEC: "to start the inventory; another program's may run: stop that, or restart the reader",
 }
@@ -112,6 +123,9 @@ class Options(PortOptions):
     session: int = Field(
         default=0, ge=0, le=3, description="Gen2 session; above 0 a tag that stays is silent for a while"
     )
+    tid: bool = Field(
+        default=False, description="read each tag's chip, so that a copy of a tag shows; it costs air time"
+    )
 
     @model_validator(mode="after")
     def _one_power(self) -> Self:
@@ -128,7 +142,8 @@ class Conversation:
         self.faults = [""] * len(lanes)
         self._port = port
         self._lanes = lanes
-        self._steps = list(_STEPS)
+        self._chips = any(lane.tid for lane in lanes)
+        self._steps = [step for step in _STEPS if self._chips or step not in _OF_CHIPS]
         self._number = 0
         self._can = Capabilities()
         self._set = Settings({}, {})
@@ -139,6 +154,11 @@ class Conversation:
         """Whether the inventory runs."""
         return not self._steps
 
+    @property
+    def left(self) -> int:
+        """How many questions are still to be answered before the inventory runs, the greeting among them."""
+        return len(self._steps) + (not self.greeted)
+
     def heard(self, message: Message) -> list[Message]:
         """Take a message; what to send for it. Raises LinkLost where this connection will come to nothing."""
         match message.kind:
@@ -146,6 +166,8 @@ class Conversation:
                 return [Message(Kind.KEEPALIVE_ACK, message.number)]
             case Kind.READER_EVENT_NOTIFICATION:
                 return self._told(event(message))
+            case Kind.ERROR_MESSAGE if self.greeted and self._steps and self._steps[0] in _MAY_FAIL:
+                return self._answered(message)
             case Kind.ERROR_MESSAGE if (said := status(message)) is not None and said.code != SUCCESS:
                 raise LinkLost(f"{self._port}: the reader cannot make sense of what it is sent: {said.words}")
             case kind if self.greeted and self._steps and kind == self._steps[0] + _RESPONSE:
@@ -154,9 +176,9 @@ class Conversation:
 
     def tags(self, message: Message) -> tuple[Tag, ...]:
         """The tags that are seen now."""
-        found = tags(message) if self.running else ()
+        found = [tag for tag in tags(message) if tag.rospec in (None, ROSPEC_ID)] if self.running else []
         self._plugged.update((tag.antenna, True) for tag in found if tag.antenna is not None)
-        return found
+        return tuple(found)
 
     def fault(self, lane: int) -> str:
         """Why the lane of this number cannot read; "" where it can."""
@@ -164,7 +186,8 @@ class Conversation:
 
     def leave(self) -> list[Message]:
         """What to send at the end."""
-        farewell = [of_rospec(Kind.DELETE_ROSPEC), Message(Kind.CLOSE_CONNECTION)]
+        farewell = [of_accessspec(Kind.DELETE_ACCESSSPEC)] if self._chips else []
+        farewell += [of_rospec(Kind.DELETE_ROSPEC), Message(Kind.CLOSE_CONNECTION)]
         return [self._numbered(message) for message in farewell] if self.greeted else []
 
     def _told(self, news: Event) -> list[Message]:
@@ -204,6 +227,10 @@ class Conversation:
                 asked = get_config()
             case Kind.ADD_ROSPEC:
                 asked = add_rospec(self._plan())
+            case Kind.ADD_ACCESSSPEC:
+                asked = add_accessspec()
+            case Kind.DELETE_ACCESSSPEC | Kind.ENABLE_ACCESSSPEC:
+                asked = of_accessspec(step)
             case _:
                 asked = of_rospec(step)
         return self._numbered(asked)

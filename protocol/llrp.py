@@ -5,9 +5,10 @@
     TV        1 bit 1 | 7 bits type | value                             its length goes by its type
 
 - All numbers are big endian. There is neither a checksum nor an escape: that a message is one shows by a type that
-  there is, a length within the bound, and parameters that fill it to its end. `protocol.framer` says how it is found.
-  Garbage that by chance is the head of a message without content takes what follows for its end; only then is a good
-  message lost to it.
+  there is, a length that this type can have, and parameters that fill it to its end. `protocol.framer` says how it is
+  found. The first parameters are looked at as they come, so that garbage which by chance is a head seldom holds up
+  anything: only what by chance goes on like a message waits for its end, and only then is a good one lost to it.
+- A maker's own message says nothing of what is in it. It has a maker that there can be, and at most `MAKERS_MAX_BYTES`.
 - Parameters that nobody here knows are skipped. A TV of an unknown type tells no length: what stands behind it in the
   same parameter is skipped with it.
 - What readers say is in `protocol.llrp_replies`, what is asked of them in `protocol.llrp_requests`.
@@ -20,6 +21,9 @@ from typing import Final
 from protocol.framer import Framer
 
 MESSAGE_MAX_BYTES: Final = 64 * 1024
+MAKERS_MAX_BYTES: Final = 4 * 1024  # none is asked for; what makers send unasked is far below
+OPERATION_ID: Final = 26465
+"""By this number our own reading of chips is known in reports."""
 GAP_S: Final = 0.2  # a silence after which a message that claims more is doubted; TCP's own pauses do no harm
 
 _HEADER_BYTES: Final = 10
@@ -93,7 +97,16 @@ FIXED_BYTES: Final[dict[int, int]] = {  # in front of the parameters; 0 where no
     Kind.SET_PROTOCOL_VERSION: 1,
     Kind.GET_SUPPORTED_VERSION_RESPONSE: 2,
 }
+_BARE: Final = frozenset(  # what has no parameters: fixed fields, and nothing else
+    (
+        *(Kind.CLOSE_CONNECTION, Kind.GET_ROSPECS, Kind.GET_ACCESSSPECS, Kind.GET_SUPPORTED_VERSION, Kind.GET_REPORT),
+        *(Kind.KEEPALIVE, Kind.KEEPALIVE_ACK, Kind.ENABLE_EVENTS_AND_REPORTS, Kind.SET_PROTOCOL_VERSION),
+        *(Kind.DELETE_ROSPEC, Kind.START_ROSPEC, Kind.STOP_ROSPEC, Kind.ENABLE_ROSPEC, Kind.DISABLE_ROSPEC),
+        *(Kind.DELETE_ACCESSSPEC, Kind.ENABLE_ACCESSSPEC, Kind.DISABLE_ACCESSSPEC),
+    )
+)
 _MAKERS_BYTES: Final = 5  # of a CUSTOM_MESSAGE: maker and subtype; what follows is the maker's affair
+_LOOKED_AT: Final = 8  # parameters of a message that has not come to its end
 
 
 class Param(IntEnum):
@@ -103,6 +116,7 @@ class Param(IntEnum):
     FIRST_SEEN_UTC = 2
     PEAK_RSSI = 6
     TAG_SEEN_COUNT = 8
+    ROSPEC_ID = 9
     EPC_96 = 13
     UTC_TIMESTAMP = 128
     GENERAL_DEVICE_CAPABILITIES = 137
@@ -116,6 +130,9 @@ class Param(IntEnum):
     AISPEC = 183
     AISPEC_STOP_TRIGGER = 184
     INVENTORY_PARAMETER_SPEC = 186
+    ACCESSSPEC = 207
+    ACCESSSPEC_STOP_TRIGGER = 208
+    ACCESS_COMMAND = 209
     KEEPALIVE_SPEC = 220
     ANTENNA_PROPERTIES = 221
     ANTENNA_CONFIGURATION = 222
@@ -123,6 +140,7 @@ class Param(IntEnum):
     EVENTS_AND_REPORTS = 226
     RO_REPORT_SPEC = 237
     TAG_REPORT_CONTENT_SELECTOR = 238
+    ACCESS_REPORT_SPEC = 239
     TAG_REPORT_DATA = 240
     EPC_DATA = 241
     READER_EVENT_NOTIFICATION_SPEC = 244
@@ -137,6 +155,10 @@ class Param(IntEnum):
     PARAMETER_ERROR = 289
     C1G2_INVENTORY_COMMAND = 330
     C1G2_SINGULATION_CONTROL = 336
+    C1G2_TAG_SPEC = 338
+    C1G2_TARGET_TAG = 339
+    C1G2_READ = 341
+    C1G2_READ_RESULT = 349
 
 
 _TV_BYTES: Final = {  # of the values: LLRP 1.0.1, 16.2; 19 and 20 came with 1.1
@@ -234,8 +256,29 @@ class LlrpCodec(Framer[Message]):
             return 0
         if len(head) < _HEADER_BYTES:
             return _HEADER_BYTES
-        length = uint(head[2:6])
-        return length if _HEADER_BYTES <= length <= MESSAGE_MAX_BYTES else 0
+        kind, length = uint(head[:2]) & _TYPE_MASK, uint(head[2:6])
+        longest = MAKERS_MAX_BYTES if kind == Kind.CUSTOM_MESSAGE else MESSAGE_MAX_BYTES
+        least = _HEADER_BYTES + FIXED_BYTES.get(kind, 0)
+        if not least <= length <= (least if kind in _BARE else longest):
+            return 0
+        return length if self._goes_on(start, kind, length) else 0
+
+    def _goes_on(self, start: int, kind: int, length: int) -> bool:
+        """Whether what has come behind a head can be what it tells of."""
+        if kind == Kind.CUSTOM_MESSAGE:  # the numbers of makers are far below three bytes
+            first = self._buffer[start + _HEADER_BYTES : start + _HEADER_BYTES + 1]
+            return length >= _HEADER_BYTES + _MAKERS_BYTES and not any(first)
+        at = _HEADER_BYTES + FIXED_BYTES.get(kind, 0)
+        for _ in range(_LOOKED_AT):
+            head = self._buffer[start + at : start + min(at + _TLV_HEADER_BYTES, length)]
+            if not head:
+                return True
+            size = uint(head[2:]) if len(head) == _TLV_HEADER_BYTES else _TLV_HEADER_BYTES
+            short = len(head) > 1 and uint(head[:2]) < _TLV_MIN
+            if head[0] & ~(_TYPE_MASK >> 8) or short or not _TLV_HEADER_BYTES <= size <= length - at:
+                return False
+            at += size
+        return True
 
     def _at(self, start: int, length: int) -> Message | None:
         message = Message.from_bytes(bytes(self._buffer[start : start + length]))

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from protocol.gen2 import is_epc
-from protocol.llrp import FIXED_BYTES, Kind, Message, Param, having, parameters, uint
+from protocol.gen2 import WORD_BYTES, is_epc
+from protocol.llrp import FIXED_BYTES, OPERATION_ID, Kind, Message, Param, having, parameters, uint
 
 SUCCESS: Final = 0
 
@@ -28,16 +28,23 @@ _NAMES: Final[dict[int, str]] = {  # as makers' manuals write them
     Param.AISPEC: "AISpec",
     Param.AISPEC_STOP_TRIGGER: "AISpecStopTrigger",
     Param.INVENTORY_PARAMETER_SPEC: "InventoryParameterSpec",
+    Param.ACCESSSPEC: "AccessSpec",
+    Param.ACCESSSPEC_STOP_TRIGGER: "AccessSpecStopTrigger",
+    Param.ACCESS_COMMAND: "AccessCommand",
     Param.KEEPALIVE_SPEC: "KeepaliveSpec",
     Param.ANTENNA_CONFIGURATION: "AntennaConfiguration",
     Param.RF_TRANSMITTER: "RFTransmitter",
     Param.EVENTS_AND_REPORTS: "EventsAndReports",
     Param.RO_REPORT_SPEC: "ROReportSpec",
     Param.TAG_REPORT_CONTENT_SELECTOR: "TagReportContentSelector",
+    Param.ACCESS_REPORT_SPEC: "AccessReportSpec",
     Param.READER_EVENT_NOTIFICATION_SPEC: "ReaderEventNotificationSpec",
     Param.EVENT_NOTIFICATION_STATE: "EventNotificationState",
     Param.C1G2_INVENTORY_COMMAND: "C1G2InventoryCommand",
     Param.C1G2_SINGULATION_CONTROL: "C1G2SingulationControl",
+    Param.C1G2_TAG_SPEC: "C1G2TagSpec",
+    Param.C1G2_TARGET_TAG: "C1G2TargetTag",
+    Param.C1G2_READ: "C1G2Read",
 }
 _WRONG: Final = (  # 100 to 108 of a message, 200 to 208 of a parameter
     "a parameter is wrong",
@@ -55,6 +62,7 @@ _CODES: Final = {
     109: "it does not support this message",
     110: "it does not speak LLRP 1.0.1",
     111: "it does not support a parameter",
+    112: "it does not expect this message now",
     209: "it does not support a parameter",
     300: "not valid",
     301: "out of range",
@@ -82,13 +90,18 @@ class RoSpecEvent(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """One report of a tag; None is what was not told. `rssi` is dBm, `first_seen_us` UTC by the reader's own clock."""
+    """One report of a tag; None is what was not told. `rssi` is dBm, `first_seen_us` UTC by the reader's own clock.
+
+    `rospec` is the inventory that saw it, `chip` what our own operation has read of its chip.
+    """
 
     epc: bytes
     antenna: int | None = None
     rssi: int | None = None
     first_seen_us: int | None = None
     count: int | None = None
+    rospec: int | None = None
+    chip: bytes | None = None
 
 
 def tags(message: Message) -> tuple[Tag, ...]:
@@ -102,17 +115,34 @@ def tags(message: Message) -> tuple[Tag, ...]:
 def _tag(report: bytes) -> Tag | None:
     told: dict[int, int] = {}
     epcs: list[bytes] = []
+    chip: bytes | None = None
     for one in parameters(report) or ():
         if one.kind == Param.EPC_96:
             epcs.append(one.value)
         elif one.kind == Param.EPC_DATA:
             epcs.append(_of_bits(one.value))
+        elif one.kind == Param.C1G2_READ_RESULT:
+            chip = chip or _read(one.value)
         else:
             told.setdefault(one.kind, int.from_bytes(one.value, "big", signed=one.kind == Param.PEAK_RSSI))
     if len(epcs) != 1 or not is_epc(epcs[0]):
         return None
-    asked = (Param.ANTENNA_ID, Param.PEAK_RSSI, Param.FIRST_SEEN_UTC, Param.TAG_SEEN_COUNT)
-    return Tag(epcs[0], *(told.get(kind) for kind in asked))
+    return Tag(
+        epcs[0],
+        told.get(Param.ANTENNA_ID) or None,  # they are numbered from 1: with 0 a reader tells of none
+        told.get(Param.PEAK_RSSI),
+        told.get(Param.FIRST_SEEN_UTC),
+        told.get(Param.TAG_SEEN_COUNT),
+        told.get(Param.ROSPEC_ID),
+        chip,
+    )
+
+
+def _read(value: bytes) -> bytes | None:
+    """What our operation has read; None where it has not, and where another's has: result, operation, words, data."""
+    result, operation, words, data = value[:1], uint(value[1:3]), uint(value[3:5]), value[5:]
+    good = result == b"\0" and operation == OPERATION_ID and words * WORD_BYTES == len(data)
+    return data if good and data else None
 
 
 def _of_bits(value: bytes) -> bytes:

@@ -3,6 +3,7 @@
 - The inventory has an id of its own, so that what other programs have left on the reader is neither ours nor touched.
 - It begins when it is told to and ends when it is deleted; the reader repeats it without a pause. Each single tag is a
   report, with antenna, signal, when it was first seen and how often.
+- Chips are read for the reports of our inventory alone: six words of the TID bank of each tag, each time it is seen.
 - Hop table and channel of an antenna are said again as the reader has them: it wants them beside the power, and which
   are right depends on its region.
 """
@@ -10,9 +11,11 @@
 from dataclasses import dataclass
 from typing import Final
 
-from protocol.llrp import Kind, Message, Param, Parameter
+from protocol.gen2 import TID_BANK, TID_WORDS
+from protocol.llrp import OPERATION_ID, Kind, Message, Param, Parameter
 
 ROSPEC_ID: Final = 26465
+ACCESSSPEC_ID: Final = 26465
 ALL_ANTENNAS: Final = 0
 
 _C1G2: Final = 1
@@ -24,7 +27,10 @@ _TAGS_AT_ONCE: Final = 8  # what the reader may reckon with in the field of a ga
 _TRANSIT: Final = bytes(4)
 _SESSION_SHIFT: Final = 6
 _UPON_N_TAGS: Final = b"\2"  # or at the end of the ROSpec
-_CONTENT: Final = 0x1000 | 0x0400 | 0x0200 | 0x0080  # antenna, peak RSSI, first seen, count
+_CONTENT: Final = 0x8000 | 0x1000 | 0x0400 | 0x0200 | 0x0080  # inventory, antenna, peak RSSI, first seen, count
+_NO_COUNT: Final = b"\0\0"  # as long as it is enabled
+_ANY_TAG: Final = b"\x60"  # the EPC bank, and it is to match: an empty mask
+_BANK_SHIFT: Final = 6
 _ROSPEC_EVENTS: Final = 2
 _ANTENNA_EVENTS: Final = 8
 _ON: Final = b"\x80"
@@ -93,6 +99,38 @@ def add_rospec(antennas: tuple[Antenna, ...]) -> Message:
             ),
         ),
     )
+
+
+def add_accessspec() -> Message:
+    """Have the chip of each tag read that our inventory sees, at all antennas. It does not run yet."""
+    target = _tlv(Param.C1G2_TARGET_TAG, _ANY_TAG, *(_u16(number) for number in (0, 0, 0)))
+    read = _tlv(
+        Param.C1G2_READ,
+        _u16(OPERATION_ID),
+        bytes(4),  # no password
+        bytes([TID_BANK << _BANK_SHIFT]),
+        _u16(0),
+        _u16(TID_WORDS),
+    )
+    return Message(
+        Kind.ADD_ACCESSSPEC,
+        body=_tlv(
+            Param.ACCESSSPEC,
+            ACCESSSPEC_ID.to_bytes(4, "big"),
+            _u16(ALL_ANTENNAS),
+            bytes([_C1G2]),
+            _NULL,  # disabled
+            ROSPEC_ID.to_bytes(4, "big"),
+            _tlv(Param.ACCESSSPEC_STOP_TRIGGER, _NULL, _NO_COUNT),
+            _tlv(Param.ACCESS_COMMAND, _tlv(Param.C1G2_TAG_SPEC, target), read),
+            _tlv(Param.ACCESS_REPORT_SPEC, _NULL),  # with the inventory's own reports
+        ),
+    )
+
+
+def of_accessspec(kind: Kind) -> Message:
+    """Delete or enable our reading of chips."""
+    return Message(kind, body=ACCESSSPEC_ID.to_bytes(4, "big"))
 
 
 def of_rospec(kind: Kind) -> Message:

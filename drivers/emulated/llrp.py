@@ -3,14 +3,17 @@
 import asyncio
 from typing import Final
 
+from drivers.emulated.chips import EmulatedChips
 from drivers.emulated.host import Host
-from protocol.gen2 import is_epc
-from protocol.llrp import FIXED_BYTES, Kind, LlrpCodec, Message, Param, Parameter, having, uint
+from protocol.gen2 import TID_WORDS, is_epc
+from protocol.llrp import FIXED_BYTES, OPERATION_ID, Kind, LlrpCodec, Message, Param, Parameter, having, uint
 from protocol.llrp_replies import SUCCESS, Attempt
 
 ROUND_S: Final = 0.05
 ANTENNAS: Final = 4
 
+_OF_ACCESS: Final = frozenset((Kind.ADD_ACCESSSPEC, Kind.ENABLE_ACCESSSPEC, Kind.DELETE_ACCESSSPEC))
+_OF_SPECS: Final = _OF_ACCESS | {Kind.ADD_ROSPEC, Kind.ENABLE_ROSPEC, Kind.START_ROSPEC, Kind.DELETE_ROSPEC}
 _RECEIVE_SENSITIVITY: Final = 139
 _PER_ANTENNA_AIR_PROTOCOL: Final = 140
 _GPIO_CAPABILITIES: Final = 141
@@ -26,6 +29,8 @@ _INVALID: Final = 300
 _PLUGGED: Final = b"\x80"
 _PERIODIC: Final = 1
 _MS: Final = 1000
+_US: Final = 1_000_000
+_UPTIME: Final = 129
 
 
 class EmulatedLlrp:
@@ -48,13 +53,21 @@ class EmulatedLlrp:
         self.heard: list[Message] = []
         self.rospecs: dict[int, Message] = {}
         self.running: set[int] = set()
+        self.accessspecs: dict[int, Message] = {}
+        self.reading: set[int] = set()
+        self.chips = EmulatedChips()
+        self.deaf = False
+        self.mute: set[int] = set()
         self.keepalive_s: float | None = None
         self.unacknowledged = 0
         self._codec = LlrpCodec()
         self._number = 0
 
     def enter(self, tag: str) -> None:
-        """A tag comes into the field: EPC, or EPC@ANTENNA; antenna 1 by default. Raises ValueError for what is none."""
+        """A tag comes into the field: EPC, or EPC/TID where its chip is another; @ANTENNA behind it, by default 1.
+
+        Raises ValueError for what is none.
+        """
         self.field.add(self._placed(tag))
 
     def leave(self, tag: str) -> None:
@@ -80,8 +93,8 @@ class EmulatedLlrp:
 
     def report(self) -> bytes:
         """One round of the inventory: a report for each tag at an antenna that it reads; nothing where none runs."""
-        seen = [tag for tag in sorted(self.field) if not self.silent and self._reads(tag[0])]
-        return b"".join(self._own(Kind.RO_ACCESS_REPORT, _tag(antenna, epc)) for antenna, epc in seen)
+        seen = [tag for tag in sorted(self.field) if not self.silent and self._inventory(tag[0])]
+        return b"".join(self._own(Kind.RO_ACCESS_REPORT, self._tag(*tag)) for tag in seen)
 
     def keepalive(self) -> bytes:
         """Ask whether the client lives; nothing where it has not asked for that."""
@@ -105,24 +118,35 @@ class EmulatedLlrp:
                 host.send(self.keepalive())
             await asyncio.sleep(every)
 
-    def _reads(self, antenna: int) -> bool:
-        """Whether an inventory that runs has this antenna."""
-        return any(
-            antenna in _antennas(self.rospecs[number]) or 0 in _antennas(self.rospecs[number])
-            for number in self.running
+    def _inventory(self, antenna: int) -> int | None:
+        """The inventory that runs and has this antenna; the latest of several."""
+        found = [spec for spec in self.running if {antenna, 0} & {*_antennas(self.rospecs[spec])}]
+        return max(found, default=None)
+
+    def _tag(self, antenna: int, epc: str) -> bytes:
+        """What is reported of one tag; with its chip where that is to be read."""
+        read = None if self.deaf else self.chips.read(epc, TID_WORDS)
+        result = b"\2" + _u16(OPERATION_ID) + _u16(0)
+        if read is not None:
+            result = b"\0" + _u16(OPERATION_ID) + _u16(TID_WORDS) + read
+        return _tag(
+            self._inventory(antenna) or 0, antenna, epc, _tlv(Param.C1G2_READ_RESULT, result) if self.reading else b""
         )
 
     def _placed(self, tag: str) -> tuple[int, str]:
-        epc, _, antenna = tag.partition("@")
+        text, _, antenna = tag.partition("@")
+        epc = self.chips.tag(text)
         if not is_epc(bytes.fromhex(epc)):
             raise ValueError("an EPC has 4 to 124 hex digits, four to a word")
         if not 0 < int(antenna or 1) <= self.antennas:
             raise ValueError(f"its antennas are 1 to {self.antennas}")
-        return int(antenna or 1), epc.upper()
+        return int(antenna or 1), epc
 
     def _answer(self, message: Message) -> bytes:
         if message.kind == Kind.KEEPALIVE_ACK:
             self.unacknowledged = 0
+            return b""
+        if message.kind in self.mute:
             return b""
         answer = Kind.CLOSE_CONNECTION_RESPONSE if message.kind == Kind.CLOSE_CONNECTION else message.kind + _RESPONSE
         status = self.refuse.get(message.kind)
@@ -134,7 +158,7 @@ class EmulatedLlrp:
 
     def _do(self, message: Message) -> tuple[int, bytes]:
         """Do as told; the code of the status, and what is told beside it."""
-        parameters, number = message.body[FIXED_BYTES.get(message.kind, 0) :], uint(message.body[:4])
+        parameters = message.body[FIXED_BYTES.get(message.kind, 0) :]
         told = b""
         match message.kind:
             case Kind.GET_READER_CAPABILITIES:
@@ -144,20 +168,31 @@ class EmulatedLlrp:
             case Kind.SET_READER_CONFIG:
                 for spec in having(parameters, Param.KEEPALIVE_SPEC, 5):
                     self.keepalive_s = uint(spec.value[1:5]) / _MS if spec.value[0] == _PERIODIC else None
-            case Kind.ADD_ROSPEC if specs := having(parameters, Param.ROSPEC, 6):
-                self.rospecs[uint(specs[0].value[:4])] = message
-            case Kind.DELETE_ROSPEC if number in self.rospecs:
-                self.running.discard(number)
-                del self.rospecs[number]
-            case Kind.START_ROSPEC if number in self.rospecs:
-                self.running.add(number)
-            case Kind.ENABLE_ROSPEC if number in self.rospecs:
-                pass
+            case kind if kind in _OF_SPECS:
+                return (SUCCESS if self._of_specs(message) else _INVALID), b""
             case Kind.CLOSE_CONNECTION:
                 pass
             case _:
                 return _INVALID, b""
         return SUCCESS, told
+
+    def _of_specs(self, message: Message) -> bool:
+        """Add, delete or begin an inventory or a reading of chips; whether there is one of that number."""
+        access = message.kind in _OF_ACCESS
+        specs, begun = (self.accessspecs, self.reading) if access else (self.rospecs, self.running)
+        number = uint(message.body[:4])
+        if message.kind in (Kind.ADD_ROSPEC, Kind.ADD_ACCESSSPEC):
+            found = having(message.body, Param.ACCESSSPEC if access else Param.ROSPEC, 6)
+            specs.update((uint(spec.value[:4]), message) for spec in found)
+            return bool(found)
+        if number not in specs:
+            return False
+        if message.kind in (Kind.DELETE_ROSPEC, Kind.DELETE_ACCESSSPEC):
+            begun.discard(number)
+            del specs[number]
+        elif message.kind in (Kind.START_ROSPEC, Kind.ENABLE_ACCESSSPEC):
+            begun.add(number)
+        return True
 
     def _capabilities(self) -> bytes:
         """All that the standard wants in it, though only antennas and powers say something."""
@@ -208,7 +243,7 @@ def _attempt(attempt: Attempt) -> bytes:
     return _tlv(Param.CONNECTION_ATTEMPT_EVENT, _u16(attempt))
 
 
-def _tag(antenna: int, epc: str) -> bytes:
+def _tag(rospec: int, antenna: int, epc: str, besides: bytes) -> bytes:
     """What is reported of one tag."""
     data = bytes.fromhex(epc)
     kind, value = Param.EPC_DATA, _u16(8 * len(data)) + data
@@ -217,10 +252,12 @@ def _tag(antenna: int, epc: str) -> bytes:
     return _tlv(
         Param.TAG_REPORT_DATA,
         _tlv(kind, value),
+        _tlv(Param.ROSPEC_ID, rospec.to_bytes(4, "big")),
         _tlv(Param.ANTENNA_ID, _u16(antenna)),
         _tlv(Param.PEAK_RSSI, _RSSI_DBM.to_bytes(1, "big", signed=True)),
         _tlv(Param.FIRST_SEEN_UTC, bytes(8)),
         _tlv(Param.TAG_SEEN_COUNT, _u16(1)),
+        besides,
     )
 
 

@@ -25,7 +25,7 @@ DEVICES: Final = {
     "m100": "as uhf18",
     "nfc": "as uhf18, a chip's UID or UID MESSAGE, both in hex (8 bytes: FeliCa); on UDP, with --link a PN532",
     "rsu": "an on-board unit's 8 hex digits and its plate: they stand before the antenna for two seconds",
-    "uhf18": "+EPC enters the field, -EPC leaves it, EPC passes through it for two seconds",
+    "uhf18": "+EPC enters the field, -EPC leaves it, EPC passes through it for two seconds; EPC/TID is a copy of it",
     "wiegand": "a card as 26:FACILITY:NUMBER, 34:… or 37:…, or the bits as they come, such as 0011…",
     "lcus": "nothing; each relay that moves is printed",
     "contact": "1 closes the contact, 0 opens it",

@@ -16,7 +16,7 @@ from drivers.port import Condition, Quiet
 from drivers.registry import Ports, Role
 from protocol.credential import Credential
 from protocol.llrp import Kind, Message, Param, Parameter
-from protocol.llrp_requests import ROSPEC_ID, Antenna, add_rospec
+from protocol.llrp_requests import ACCESSSPEC_ID, ROSPEC_ID, Antenna, add_rospec
 from protocol.sighting import Sighting
 from tests.drivers.rig import Watch, eventually, made, watching
 
@@ -32,6 +32,14 @@ SETUP = [
     Kind.ADD_ROSPEC,
     Kind.ENABLE_ROSPEC,
     Kind.START_ROSPEC,
+]
+SETUP_OF_CHIPS = [
+    Kind.GET_READER_CAPABILITIES,
+    Kind.DELETE_ACCESSSPEC,
+    *SETUP[1:5],
+    Kind.ADD_ACCESSSPEC,
+    Kind.ENABLE_ACCESSSPEC,
+    *SETUP[5:],
 ]
 
 
@@ -447,6 +455,87 @@ async def test_what_waits_for_a_lane_is_bounded() -> None:
     assert len(lane.waiting) == WAITING_MAX
     lane.say(Condition(False, "gone"))
     assert list(lane.waiting) == [Condition(True), Condition(False, "gone")]
+
+
+async def test_each_tag_has_the_number_of_its_chip() -> None:
+    """At the lane that wants it, and with all sightings; a clone has another."""
+    device = EmulatedLlrp()
+    device.enter(f"{EPC}@1")
+    device.enter(f"{LONG}/E2003412AAAABBBBCCCCDDDD@1")
+    device.enter(f"{EPC}@2")
+    async with running(device, {"antennas": [1], "tid": True}, {"antennas": [2]}) as (_, (one, two)):
+        await eventually(lambda: len(one.of(Sighting)) >= 10)
+        await sighting(two)
+        assert device.accessspecs.keys() == device.reading == {ACCESSSPEC_ID}
+    assert {(seen.credential, seen.tid) for seen in one.of(Sighting)} == {
+        (f"epc:{EPC}", device.chips.tid(EPC)),
+        (f"epc:{LONG}", "E2003412AAAABBBBCCCCDDDD"),
+    }
+    assert {seen.tid for seen in two.of(Sighting)} == {None}
+    setup = [message.kind for message in device.heard if message.kind != Kind.KEEPALIVE_ACK]
+    assert setup[: len(SETUP_OF_CHIPS)] == SETUP_OF_CHIPS
+    assert setup[-3:] == [Kind.DELETE_ACCESSSPEC, Kind.DELETE_ROSPEC, Kind.CLOSE_CONNECTION]
+    assert not device.accessspecs
+
+
+async def test_a_chip_that_does_not_answer_holds_nobody_up() -> None:
+    """Its sightings go without, and with its number once it has answered."""
+    device = EmulatedLlrp()
+    device.deaf = True
+    device.enter(EPC)
+    async with running(device, {"tid": True}) as (_, (watch,)):
+        assert (await sighting(watch)).tid is None
+        device.deaf = False
+        await watch.until(lambda report: isinstance(report, Sighting) and report.tid == device.chips.tid(EPC))
+
+
+async def test_a_reader_that_cannot_read_chips_says_so() -> None:
+    """With what to do."""
+    device = EmulatedLlrp()
+    device.refuse[Kind.ADD_ACCESSSPEC] = b"\0\x6d\0\0"
+    async with running(device, {"tid": True}, online=False) as (_, (watch,)):
+        assert "refuses to read chips; leave out tid: it does not support this message" in await watch.offline()
+
+
+async def test_what_another_inventory_sees_is_not_ours() -> None:
+    """It may be old, or at an antenna that reads for somebody else: each report says whose it is."""
+    device = EmulatedLlrp()
+    device.rospecs[1] = add_rospec((Antenna(2, 0),))
+    device.running.add(1)
+    device.enter(f"{LONG}@2")
+    async with running(device, {"antennas": [1]}, {"antennas": [2], "power_index": 82}, online=False) as (
+        _,
+        (one, two),
+    ):
+        await one.online()
+        await two.offline()
+        device.enter(f"{EPC}@1")
+        await sighting(one)
+        await eventually(lambda: len(one.of(Sighting)) > 2)
+        assert not two.of(Sighting)
+
+
+async def test_a_reader_that_lives_and_does_not_answer_is_connected_anew() -> None:
+    """Its keepalives, still asked for by an earlier connection, do not keep us waiting for ever."""
+    device = EmulatedLlrp()
+    device.keepalive_s, device.mute = 1.0, {Kind.ADD_ROSPEC}
+    timing = Timing(silence_s=60, answer_s=0.2, leave_s=0.1)
+    async with alive(device) as host, watching(lanes(host.port, {}, timing=timing)[0]) as watch:
+        assert "does not answer what it is asked" in await watch.offline()
+        device.mute = set()
+        await watch.online()
+
+
+async def test_a_reader_that_makes_nothing_of_what_may_fail() -> None:
+    """An ERROR_MESSAGE in place of an answer is a refusal like any other."""
+    device = EmulatedLlrp()
+    device.mute = {Kind.GET_READER_CONFIG}
+    error = Message(Kind.ERROR_MESSAGE, 4, tlv(Param.LLRP_STATUS, b"\0\x6d\0\0")).to_bytes()
+    async with TcpHost(device) as host, watching(lanes(host.port, {})[0]) as watch:
+        await eventually(lambda: bool(asked(device, Kind.GET_READER_CONFIG)))
+        host.send(error)
+        await watch.online()
+        assert watch.conditions == [Condition(True)]
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,30 @@ from hypothesis import strategies as st
 
 from protocol.credential import canonical
 from protocol.gen2 import credential
-from protocol.llrp import MESSAGE_MAX_BYTES, Kind, LlrpCodec, Message, Param, Parameter, parameters
+from protocol.llrp import (
+    MAKERS_MAX_BYTES,
+    MESSAGE_MAX_BYTES,
+    OPERATION_ID,
+    Kind,
+    LlrpCodec,
+    Message,
+    Param,
+    Parameter,
+    parameters,
+)
 from protocol.llrp_replies import Attempt, Event, Tag, capabilities, event, settings, status, tags
-from protocol.llrp_requests import ROSPEC_ID, Antenna, add_rospec, get_capabilities, get_config, of_rospec, set_config
+from protocol.llrp_requests import (
+    ACCESSSPEC_ID,
+    ROSPEC_ID,
+    Antenna,
+    add_accessspec,
+    add_rospec,
+    get_capabilities,
+    get_config,
+    of_accessspec,
+    of_rospec,
+    set_config,
+)
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "llrp.json").read_text())
 EPC = bytes.fromhex("3005fb63ac1f3841ec880467")
@@ -168,10 +189,112 @@ def test_a_message_beyond_the_bound_holds_nothing_up() -> None:
     """It is given up at its head; one that just fits is read."""
     good = Message(Kind.KEEPALIVE, 5)
     for claimed, found in ((MESSAGE_MAX_BYTES + 1, [good]), (MESSAGE_MAX_BYTES, [])):
-        head = b"\x04\x3d" + claimed.to_bytes(4, "big") + bytes(4)
+        head = b"\x04\x3d" + claimed.to_bytes(4, "big") + bytes(4) + tlv(0x3FE, bytes(1000))[:4]
         assert LlrpCodec().feed(head + good.to_bytes()) == found
     longest = Message(Kind.RO_ACCESS_REPORT, 1, tlv(0x3FE, bytes(MESSAGE_MAX_BYTES - 14)))
     assert LlrpCodec().feed(longest.to_bytes()) == [longest]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "07ff0000ffff00000000",  # a maker's message of 64 KiB
+        "07ff0000100000000000" + "81",  # one of 4 KiB, of a maker whose number nobody can have
+        "043d0000ffff00000000" + "8d",  # a report that begins with a parameter that stands in none
+        "043d0000ffff00000000" + "fc",  # one with bits that are never set
+        "043d0000ffff00000000" + "0001",  # a type that is never written so long
+        "043d0000ffff00000000" + "00f00003",  # a parameter shorter than its own head
+        "043d0000020000000000" + "00f00300",  # one longer than its message
+        "043d0000020000000000" + "00f0000400f001f9",  # the second, by one byte
+        "043d0000001200000000" + "00f00005",  # three bytes are left, and no parameter is so short
+        "043e0000ffff00000000",  # what has no content does not claim any
+        "04150000ffff00000000",  # nor what has an id alone
+        "044a0000ffff00000000",
+    ],
+)
+def test_garbage_that_looks_like_a_head_holds_up_nothing(head: str) -> None:
+    """It is known at once for what it is, long before its end: the good one behind it is given with its last byte."""
+    good = Message(Kind.KEEPALIVE, 5)
+    assert LlrpCodec().feed(bytes.fromhex(head) + good.to_bytes()) == [good]
+
+
+def test_a_makers_own_message_is_read() -> None:
+    """Of any content, up to a length that is far above what there is."""
+    maker = (25882).to_bytes(4, "big") + b"\x15"
+    for size in (0, 1, MAKERS_MAX_BYTES - 15):
+        own = Message(Kind.CUSTOM_MESSAGE, 1, maker + b"\xff" * size)
+        assert LlrpCodec().feed(own.to_bytes()) == [own]
+    long = Message(Kind.CUSTOM_MESSAGE, 1, maker + b"\xff" * (MAKERS_MAX_BYTES - 14))
+    assert LlrpCodec().feed(long.to_bytes() + Message(Kind.KEEPALIVE, 5).to_bytes()) == [Message(Kind.KEEPALIVE, 5)]
+
+
+def test_what_was_read_of_a_chip() -> None:
+    """By our own operation, and whole; that of a sight in which it failed, or another's, is none."""
+    # the values of a report that a Speedway gave for an Alien chip, in a log (github.com/sllurp/sllurp, issue 134)
+    tid = bytes.fromhex("E20034120137F8000C1A8D57")
+    ours, others = OPERATION_ID.to_bytes(2, "big"), b"\0\0"
+
+    def seen(*results: bytes) -> bytes | None:
+        inside = b"".join(tlv(Param.C1G2_READ_RESULT, result) for result in results)
+        body = tlv(Param.TAG_REPORT_DATA, told(Tag(EPC)), b"\x90\0\0\0\1", inside)
+        (tag,) = tags(Message(Kind.RO_ACCESS_REPORT, 0, body))
+        return tag.chip
+
+    assert seen(b"\0" + ours + b"\0\6" + tid) == tid
+    assert seen(b"\0" + others + b"\0\6" + tid[::-1], b"\0" + ours + b"\0\6" + tid) == tid
+    for bad in (b"\2" + ours + b"\0\0", b"\0" + ours + b"\0\5" + tid, b"\0" + ours + b"\0\0", b"", b"\0"):
+        assert seen(bad) is None
+
+
+def test_the_reading_of_chips_as_the_standard_writes_it() -> None:
+    """For want of a published frame: for our inventory, of any tag, six words of bank 2, told in its reports."""
+    target = tlv(Param.C1G2_TARGET_TAG, bytes.fromhex("60000000000000"))
+    read = tlv(
+        Param.C1G2_READ, OPERATION_ID.to_bytes(2, "big"), bytes.fromhex("0000000080") + bytes.fromhex("00000006")
+    )
+    own = ACCESSSPEC_ID.to_bytes(4, "big") + bytes.fromhex("00000100") + ROSPEC_ID.to_bytes(4, "big")
+    assert add_accessspec().body == tlv(
+        Param.ACCESSSPEC,
+        own,
+        tlv(Param.ACCESSSPEC_STOP_TRIGGER, bytes(3)),
+        tlv(Param.ACCESS_COMMAND, tlv(Param.C1G2_TAG_SPEC, target), read),
+        tlv(Param.ACCESS_REPORT_SPEC, b"\0"),
+    )
+
+
+def test_antenna_nought_is_no_antenna() -> None:
+    """They are numbered from 1: a reader that writes 0 does not tell."""
+    body = tlv(Param.TAG_REPORT_DATA, told(Tag(EPC)), tlv(Param.ANTENNA_ID, b"\0\0"))
+    assert tags(Message(Kind.RO_ACCESS_REPORT, 0, body)) == (Tag(EPC),)
+
+
+def test_what_readers_tell_besides_is_passed_over() -> None:
+    """All TVs of the standard with their lengths, times of both kinds, and makers' parameters within."""
+    sizes = {
+        2: 8,
+        3: 8,
+        4: 8,
+        5: 8,
+        7: 2,
+        8: 2,
+        9: 4,
+        10: 2,
+        11: 2,
+        12: 2,
+        14: 2,
+        15: 2,
+        16: 4,
+        17: 2,
+        18: 4,
+        19: 2,
+        20: 2,
+    }
+    besides = b"".join(bytes([0x80 | kind]) + bytes([kind]) * size for kind, size in sizes.items())
+    makers = tlv(0x3FF, (25882).to_bytes(4, "big"), (55).to_bytes(4, "big"), tlv(0x3FF, b"within"))
+    body = tlv(Param.TAG_REPORT_DATA, tlv(Param.EPC_96, EPC), besides, makers, b"\x81\0\3\x86\xce")
+    (tag,) = tags(Message(Kind.RO_ACCESS_REPORT, 0, body))
+    assert (tag.antenna, tag.rssi, tag.count, tag.rospec) == (3, -50, 0x0808, 0x09090909)
+    assert tag.first_seen_us == 0x0202020202020202
 
 
 def test_refusals_name_where_it_is() -> None:
@@ -251,13 +374,14 @@ def test_the_inventory_is_as_the_known_one_but_for_what_is_configured() -> None:
     assert own[4:8] == ROSPEC_ID.to_bytes(4, "big")
     assert tlv(Param.RF_TRANSMITTER, b"\0\1\0\7\0\x51") in own
     assert tlv(Param.C1G2_SINGULATION_CONTROL, b"\x80\0\x08", bytes(4)) in own
-    assert tlv(Param.RO_REPORT_SPEC, b"\2\0\1", tlv(Param.TAG_REPORT_CONTENT_SELECTOR, b"\x16\x80")) in own
+    assert tlv(Param.RO_REPORT_SPEC, b"\2\0\1", tlv(Param.TAG_REPORT_CONTENT_SELECTOR, b"\x96\x80")) in own
 
 
 def test_requests_read_as_they_were_written() -> None:
     """Each is a message by the codec's own rules, alone and glued to others."""
     asked = [get_capabilities(), get_config(), set_config(1000), add_rospec((Antenna(0, 0),))]
     asked += [of_rospec(kind) for kind in (Kind.DELETE_ROSPEC, Kind.ENABLE_ROSPEC, Kind.START_ROSPEC)]
+    asked += [add_accessspec(), of_accessspec(Kind.ENABLE_ACCESSSPEC), of_accessspec(Kind.DELETE_ACCESSSPEC)]
     assert LlrpCodec().feed(b"".join(message.to_bytes() for message in asked)) == asked
 
 
