@@ -24,7 +24,7 @@ from drivers.chips import Chips, Wanted
 from drivers.link import STEP_S, Link, LinkLost, keep
 from drivers.llrp_talk import ATTEMPTS, Conversation, Options, model
 from drivers.opener import opener
-from drivers.port import Condition, DriverError, Quiet
+from drivers.port import About, Condition, DriverError, Quiet
 from drivers.probe import Found, Probe
 from drivers.registry import Driver, Ports, Role
 from protocol.gen2 import TID_WORDS, credential
@@ -39,6 +39,7 @@ LEAVE_S: Final = 0.5
 WAITING_MAX: Final = 256
 """So many sightings wait for a lane at most; a tag that stays is told again."""
 
+_US: Final = 1_000_000
 _NO_BAUD: Final = 0  # there is no serial line
 _STUCK: Final = "the reader lives, and does not answer what it is asked; restart it"
 _SILENT: Final = "the reader is silent; check its power and its cable, and that LLRP is on and its port 5084"
@@ -63,6 +64,7 @@ class Station:
         self._lanes: list[LlrpReader] = []
         self._watched: set[LlrpReader] = set()
         self._link: Link | None = None
+        self._clock_off_s: float | None = None
         self._task: asyncio.Task[None] | None = None
         self._chips: dict[LlrpReader, Chips] = {}
 
@@ -156,8 +158,11 @@ class Station:
 
     def _heard(self, message: Message, talk: Conversation, link: Link) -> None:
         """Answer a message, and tell each lane what of it is its own."""
+        was_running = talk.running
         for answer in talk.heard(message):
             link.write(answer.to_bytes())
+        if message.kind == Kind.READER_EVENT_NOTIFICATION or talk.running is not was_running:
+            self._learn(message, talk)
         seen = talk.tags(message)
         for number, lane in enumerate(self._lanes):
             lane.last_heard = link.read_at
@@ -185,6 +190,15 @@ class Station:
             return len(self._lanes) == 1
         return not lane.options.antennas or tag.antenna in lane.options.antennas
 
+    def _learn(self, message: Message, talk: Conversation) -> None:
+        """Note what the reader tells of itself: how its clock is, at each event."""
+        utc_us = event(message).utc_us
+        if utc_us is not None:
+            self._clock_off_s = round(utc_us / _US - time.time(), 1)
+        for number, lane in enumerate(self._lanes):
+            if talk.running and not talk.faults[number]:
+                lane.about = talk.about(number, self._clock_off_s)
+
     async def _leave(self, link: Link, codec: LlrpCodec, talk: Conversation) -> None:
         """Close by the rules, if the reader still listens; it has a moment to say so."""
         until = time.monotonic() + self._timing.leave_s
@@ -202,6 +216,7 @@ class LlrpReader:
 
     def __init__(self, name: str, options: Options, station: Station) -> None:
         self.last_heard: float | None = None
+        self.about = About()
         self.name = name
         self.options = options
         self.news = asyncio.Event()

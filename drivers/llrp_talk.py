@@ -14,9 +14,11 @@ from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from drivers import bands
 from drivers.link import LinkLost
 from drivers.opener import checked
 from drivers.options import PortOptions
+from drivers.port import About
 from protocol.llrp import Kind, Message
 from protocol.llrp_replies import (
     SUCCESS,
@@ -84,6 +86,15 @@ _FAILED: Final = "the reader takes no connection now; restart it if that lasts"
 _DEFAULT_BAND: Final = (1, 1)  # of a reader that does not tell; where one of both counts, 1 is there
 _CLOSES: Final = "the reader has closed the connection by itself: it restarts, or somebody has set it anew"
 _ENDED: Final = "the reader's inventory has ended by itself: another program has stopped it, or put its own before it"
+_BANDS: Final = {  # LLRP 1.1, CommunicationsStandard; 1.0.1 ends at 9, and has none for China
+    1: bands.US,
+    2: bands.EU,
+    3: bands.EU,
+    9: bands.KOREA,
+    11: bands.EU,
+    13: bands.CHINA_840,
+    14: bands.CHINA_920,
+}
 _MAKERS: Final = {161: "Motorola", 25882: "Impinj"}  # IANA, private enterprise numbers
 
 
@@ -147,6 +158,7 @@ class Conversation:
         self._number = 0
         self._can = Capabilities()
         self._set = Settings({}, {})
+        self._complaint = ""
         self._plugged: dict[int, bool] = {}
 
     @property
@@ -184,6 +196,18 @@ class Conversation:
         """Why the lane of this number cannot read; "" where it can."""
         return self.faults[lane] or self._unplugged(self._lanes[lane].antennas)
 
+    def about(self, lane: int, clock_off_s: float | None) -> About:
+        """What the reader says of itself, with the power of the strongest of the lane's antennas."""
+        options, can = self._lanes[lane], self._can
+        levels = [self._antenna(options, antenna).power for antenna in options.antennas or (ALL_ANTENNAS,)]
+        own = [self._set.levels.get(antenna) for antenna in options.antennas or self._set.levels]
+        indices = [level[2] for level in levels if level is not None] or own
+        powers = [dbm for index, dbm in can.powers if index in indices]
+        region = _BANDS.get(can.standard, f"standard {can.standard}" if can.standard else "")
+        return About(
+            model(can), can.firmware, region, max(powers, default=None), clock_off_s, complaint=self._complaint
+        )
+
     def leave(self) -> list[Message]:
         """What to send at the end."""
         farewell = [of_accessspec(Kind.DELETE_ACCESSSPEC)] if self._chips else []
@@ -196,6 +220,7 @@ class Conversation:
         if self.running and any(what != RoSpecEvent.BEGUN and number == ROSPEC_ID for what, number in news.rospecs):
             raise LinkLost(f"{self._port}: {_ENDED}")
         self._plugged.update(news.antennas)
+        self._complaint = news.complaint or self._complaint
         if self.greeted or news.attempt is None:
             return []
         if news.attempt != Attempt.SUCCESS:

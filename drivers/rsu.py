@@ -21,10 +21,10 @@ from pydantic import Field, field_validator, model_validator
 from drivers.link import STEP_S, Link, LinkLost, keep
 from drivers.opener import opener
 from drivers.options import PortOptions
-from drivers.port import Condition, Quiet
+from drivers.port import About, Condition, Quiet
 from drivers.probe import Found, Probe
 from drivers.registry import Driver, Ports, Role
-from protocol.rsu import GAP_S, Cmd, Frame, Framing, RsuCodec
+from protocol.rsu import GAP_S, Cmd, Frame, Framing, Identity, RsuCodec
 from protocol.rsu_dialogue import UNREAD_MAX, Counts, Dialogue, Seen, Setup, Timing, Wall
 from protocol.rsu_file import FILE_MAX_BYTES, TablesError, tables
 from protocol.rsu_tables import AUTO, BUILT_IN, Reading, Tables
@@ -107,6 +107,7 @@ class RsuReader:
 
     def __init__(self, name: str, options: Options, rand: Callable[[], float], timing: Timing | None = None) -> None:
         self.last_heard: float | None = None
+        self.about = About()
         self.counts = Counts()
         self._name = name
         self._options = options
@@ -154,6 +155,8 @@ class RsuReader:
         frames = codec.feed(data) if data else codec.gap()
         if frames:
             self.last_heard = link.read_at
+        for who in filter(None, map(Identity.from_frame, frames)):
+            self.about = About(f"maker {who.maker}, unit {who.number}", who.version)
         return frames
 
     def _remember(self, framing: Framing) -> None:

@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
@@ -191,12 +191,17 @@ def _details(data: bytes, depth: int) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What a reader tells of itself: a connection, inventories by id, antennas and whether they are plugged in."""
+    """What a reader tells of itself: a connection, inventories by id, antennas and whether they are plugged in.
+
+    `utc_us` is its clock, None where it has none; `complaint` what is wrong with it, in its own words.
+    """
 
     attempt: int | None = None
     closing: bool = False
     rospecs: tuple[tuple[int, int], ...] = ()
     antennas: tuple[tuple[int, bool], ...] = ()
+    utc_us: int | None = None
+    complaint: str = ""
 
 
 def event(message: Message) -> Event:
@@ -210,14 +215,22 @@ def event(message: Message) -> Event:
         bool(having(inside, Param.CONNECTION_CLOSE_EVENT)),
         tuple((one.value[0], uint(one.value[1:5])) for one in having(inside, Param.ROSPEC_EVENT, 9)),
         tuple((uint(one.value[1:3]), one.value[0] != 0) for one in having(inside, Param.ANTENNA_EVENT, 3)),
+        next((uint(one.value) for one in having(inside, Param.UTC_TIMESTAMP, 8)), 0) or None,
+        "; ".join(_exception(one.value) for one in having(inside, Param.READER_EXCEPTION_EVENT, 2)),
     )
+
+
+def _exception(value: bytes) -> str:
+    """The words of a ReaderExceptionEvent: their length, and they."""
+    return shown(value[2 : 2 + uint(value[:2])]) or "it does not say what"
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """How many antennas a reader has, 0 where it does not tell, and its power levels: index and dBm.
 
-    `maker` is a number (IANA's of private enterprises), `model` the maker's own; 0 where they are not told.
+    `maker` is a number (IANA's of private enterprises), `model` the maker's own, `standard` that of the rules which it
+    transmits by (LLRP 1.1, CommunicationsStandard); 0 where they are not told.
     """
 
     antennas: int = 0
@@ -225,6 +238,7 @@ class Capabilities:
     maker: int = 0
     model: int = 0
     firmware: str = ""
+    standard: int = 0
 
 
 def capabilities(message: Message) -> Capabilities:
@@ -236,7 +250,8 @@ def capabilities(message: Message) -> Capabilities:
     powers = tuple((uint(value[:2]), int.from_bytes(value[2:4], "big", signed=True) / 100) for value in levels)
     told = general[0].value if general else b""
     firmware = told[_FIRMWARE_AT : _FIRMWARE_AT + uint(told[_FIRMWARE_AT - 2 : _FIRMWARE_AT])]
-    return Capabilities(uint(told[:2]), powers, uint(told[4:8]), uint(told[8:12]), shown(firmware))
+    standard = uint(regulatory[0].value[2:4]) if regulatory else 0
+    return Capabilities(uint(told[:2]), powers, uint(told[4:8]), uint(told[8:12]), shown(firmware), standard)
 
 
 def shown(text: bytes) -> str:
@@ -247,18 +262,26 @@ def shown(text: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a reader's antennas are: hop table and channel of each that told, and which are plugged in and which not."""
+    """How a reader's antennas are: hop table and channel of each that told, and which are plugged in and which not.
+
+    `levels` are their power levels, by index.
+    """
 
     bands: dict[int, tuple[int, int]]
     plugged: dict[int, bool]
+    levels: dict[int, int] = field(default_factory=dict)
 
 
 def settings(message: Message) -> Settings:
     """What a GET_READER_CONFIG_RESPONSE tells of the antennas."""
-    bands = {
-        uint(one.value[:2]): (uint(sender.value[:2]), uint(sender.value[2:4]))
+    senders = {
+        uint(one.value[:2]): tuple(uint(sender.value[at : at + 2]) for at in (0, 2, 4))
         for one in having(message.body, Param.ANTENNA_CONFIGURATION, 2)
         for sender in having(one.value[2:], Param.RF_TRANSMITTER, 6)
     }
     properties = having(message.body, Param.ANTENNA_PROPERTIES, 5)
-    return Settings(bands, {uint(one.value[1:3]): bool(one.value[0] & _PLUGGED) for one in properties})
+    return Settings(
+        {antenna: (table, channel) for antenna, (table, channel, _) in senders.items()},
+        {uint(one.value[1:3]): bool(one.value[0] & _PLUGGED) for one in properties},
+        {antenna: level for antenna, (_, _, level) in senders.items()},
+    )

@@ -11,6 +11,8 @@
   whoever reads a frame checks its length.
 - LEN counts CMD and data. CRC16 is X-25 over all between the head and itself, high byte first.
 - The answer to a frame bears its RSCTL or SEQ with the nibbles swapped.
+- B0 in BCC: status, terminal 6, algorithm, maker, the unit's number 3, its program's version 2, and five reserved bytes
+  (ETCParseB0 of a lane program in Go). Other framings lay it out otherwise, and tell nothing that is read here.
 
 Telling them apart
 - Behind the head, RSCTL is 08 or more; VER, and the high byte of a LEN below 2048, are less.
@@ -43,6 +45,7 @@ _BCC_MIN_BYTES: Final = 3  # RSCTL, CMD, BCC
 _CRC_BYTES: Final = 2
 _CRC16_HEAD_BYTES: Final = 8  # FF FF VER SEQ LEN LEN LEN LEN
 _PARK_HEAD_BYTES: Final = 4  # FF FF LEN LEN
+_STATE_BYTES: Final = 19  # of B0, behind CMD
 _TELLING_BYTES: Final = 5  # FF FF and three more tell CRC16 from PARK
 
 
@@ -94,6 +97,23 @@ class Frame:
         """The answer to this frame, wrapped as it is."""
         swapped = (self.seq & 0x0F) << 4 | self.seq >> 4
         return Frame(self.framing, swapped, command, data, self.heads)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a unit is: its maker's code, its own number and the version of its program, each in hex."""
+
+    maker: str
+    number: str
+    version: str
+
+    @classmethod
+    def from_frame(cls, frame: Frame) -> "Identity | None":
+        """What B0 tells of it; None of all else, and of a B0 that is not laid out like that, or tells nothing."""
+        data = frame.data
+        if frame.framing is not Framing.BCC or frame.command != Cmd.STATE or len(data) != _STATE_BYTES:
+            return None
+        return cls(data[8:9].hex(), data[9:12].hex(), data[12:14].hex()) if any(data[8:14]) else None
 
 
 class RsuCodec(Framer[Frame]):

@@ -1,6 +1,7 @@
 """The other side of `drivers.llrp`."""
 
 import asyncio
+import time
 from typing import Final
 
 from drivers.emulated.chips import EmulatedChips
@@ -38,7 +39,9 @@ class EmulatedLlrp:
 
     While `silent` it says nothing at all, though connections stay. `busy`: a client has it. `refuse` has the whole
     LLRPStatus that a request of this type is answered with. `unplugged` are antennas without a cable, `levels` its
-    powers (index, hundredths of dBm), `band` is what it tells of hop table and channel.
+    powers (index, hundredths of dBm), `band` is what it tells of hop table and channel, `level` of an antenna's power,
+    `standard` of its region, `clock_off_s` of its clock; None: it has none. While `deaf`, chips do not answer. `mute`
+    are requests that it does not answer.
     """
 
     def __init__(self) -> None:
@@ -50,6 +53,10 @@ class EmulatedLlrp:
         self.antennas = ANTENNAS
         self.levels: tuple[tuple[int, int], ...] = _LEVELS
         self.band = (1, 1)
+        self.level = 1
+        self.standard = 14
+        self.maker, self.model, self.firmware = 25882, 2001002, "8.2.1"
+        self.clock_off_s: float | None = 0.0
         self.heard: list[Message] = []
         self.rospecs: dict[int, Message] = {}
         self.running: set[int] = set()
@@ -202,7 +209,11 @@ class EmulatedLlrp:
         general = _tlv(
             Param.GENERAL_DEVICE_CAPABILITIES,
             _u16(self.antennas),
-            bytes(12),  # flags, maker, model, and a firmware without a name
+            b"\xc0\0",  # it can be told how its antennas are, and has a clock
+            self.maker.to_bytes(4, "big"),
+            self.model.to_bytes(4, "big"),
+            _u16(len(self.firmware)),
+            self.firmware.encode(),
             _tlv(_RECEIVE_SENSITIVITY, _u16(1), _u16(0)),
             _tlv(_GPIO_CAPABILITIES, bytes(4)),
             *protocols,
@@ -210,18 +221,20 @@ class EmulatedLlrp:
         levels = [_tlv(Param.TRANSMIT_POWER_LEVEL, _u16(index), _u16(power)) for index, power in self.levels]
         mode = _tlv(_RF_MODE_TABLE, _tlv(_RF_MODE, bytes(28)))
         bands = _tlv(Param.UHF_BAND_CAPABILITIES, *levels, _tlv(_FREQUENCIES, b"\0"), mode)
-        return general + _tlv(Param.REGULATORY_CAPABILITIES, bytes(4), bands)
+        return general + _tlv(Param.REGULATORY_CAPABILITIES, _u16(0), _u16(self.standard), bands)
 
     def _set(self, antenna: int) -> bytes:
         """How one antenna is set."""
-        sender = _tlv(Param.RF_TRANSMITTER, *map(_u16, (*self.band, 1)))
+        sender = _tlv(Param.RF_TRANSMITTER, *map(_u16, (*self.band, self.level)))
         plugged = b"\0" if antenna in self.unplugged else _PLUGGED
         return _tlv(Param.ANTENNA_PROPERTIES, plugged, _u16(antenna), bytes(2)) + _tlv(
             Param.ANTENNA_CONFIGURATION, _u16(antenna), sender
         )
 
     def _event(self, inside: bytes) -> bytes:
-        stamp = _tlv(Param.UTC_TIMESTAMP, bytes(8))
+        stamp = _tlv(_UPTIME, bytes(8))
+        if self.clock_off_s is not None:
+            stamp = _tlv(Param.UTC_TIMESTAMP, round((time.time() + self.clock_off_s) * _US).to_bytes(8, "big"))
         return self._own(Kind.READER_EVENT_NOTIFICATION, _tlv(Param.READER_EVENT_NOTIFICATION_DATA, stamp, inside))
 
     def _own(self, kind: Kind, body: bytes) -> bytes:

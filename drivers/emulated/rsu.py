@@ -23,7 +23,8 @@ class EmulatedRsu:
     """A unit with the vehicles of `field` before its antenna, by id. `commands` is what it was told, CMD by CMD.
 
     It speaks as `region` has it; without one it speaks the framing in which it is first spoken to: as car-park,
-    Beijing's or gantry units do. While `silent` it says nothing at all. `withheld` are the frames it leaves out.
+    Beijing's or gantry units do. `identity` is what its B0 says behind the status. While `silent` it says nothing.
+    `withheld` are the frames it leaves out.
     """
 
     def __init__(self, region: Tables | None = None, heads: int = 2) -> None:
@@ -31,6 +32,7 @@ class EmulatedRsu:
         self.heads = heads
         self.silent = False
         self.status = 0
+        self.identity = b""
         self.field: dict[bytes, Vehicle] = {}
         self.withheld: set[int] = set()
         self.errors: dict[int, int] = {}  # by CMD, the ErrorCode that its frames bear
@@ -108,7 +110,7 @@ class EmulatedRsu:
         return self._said(command, layout.data(replace(vehicle, error=self.errors.get(command, 0))))
 
     def _state(self) -> bytes:
-        return bytes([self.status]).ljust(_STATE_BYTES[(self.region or PARKING).framing], b"\0")
+        return (bytes([self.status]) + self.identity).ljust(_STATE_BYTES[(self.region or PARKING).framing], b"\0")
 
     def _said(self, command: int, data: bytes) -> bytes:
         return b"" if self.silent else self._frame(command, data).to_bytes()

@@ -111,8 +111,8 @@ def test_a_stream_of_real_reports() -> None:
 
 def test_what_real_readers_say_of_themselves() -> None:
     """A connection that is taken, one that ends, and words of their own."""
-    assert event(vector("reader_event_conn_ok")[0]) == Event(Attempt.SUCCESS)
-    assert event(vector("edgex_ReaderEventNotification-000")[0]) == Event(closing=True)
+    assert event(vector("reader_event_conn_ok")[0]) == Event(Attempt.SUCCESS, utc_us=1_398_936_810_740_479)
+    assert event(vector("edgex_ReaderEventNotification-000")[0]) == Event(closing=True, utc_us=1_596_721_689_842_138)
     said = status(vector("error_message_boom")[0])
     assert said is not None
     assert (said.code, said.text) == (0, "boom")
