@@ -53,13 +53,23 @@ class Ports:
 
 
 @dataclass(frozen=True, slots=True)
+class Advice:
+    """What of a device's options is not wrong but must not stay so, and what to do."""
+
+    said: str
+    do: str
+
+
+@dataclass(frozen=True, slots=True)
 class Driver:
     """A driver as the configuration sees it.
 
     `options` are all keys but `driver`; `make(name, options, ports)` makes the device of a lane; `address(options)`
     names the address on a shared port ("channel 1"), or several, None where the device takes the whole port. `place` is
     the option that says where the device is, and `common` are those that all devices of one place must agree on.
-    `probes` are the ways to find its devices where nothing is configured yet (`gated detect`).
+    `secrets` are the options that say where a secret stands (`drivers.secret`); `warning(options)` says what is not
+    wrong but must not stay so. `probes` are the ways to find its devices where nothing is configured
+    yet (`gated detect`).
     """
 
     name: str
@@ -69,6 +79,8 @@ class Driver:
     address: Callable[[Any], str | tuple[str, ...] | None] = lambda _: None
     place: str = "port"
     common: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    warning: Callable[[Any], Advice | None] = lambda _: None
     probes: tuple[Probe, ...] = ()
 
 
@@ -80,6 +92,7 @@ _BUILT_IN: Final = {
         "m100": "drivers.m100",
         "llrp": "drivers.llrp",
         "nfc": "drivers.nfc",
+        "osdp": "drivers.osdp",
         "wiegand": "drivers.wiegand",
     },
     Role.OUTPUT: {

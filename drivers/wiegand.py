@@ -7,7 +7,8 @@
   nobody has named and a wrong framing are said within a few reads, and noise is not.
 """
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from enum import StrEnum
 from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
@@ -30,7 +31,7 @@ _SILENT_OF_LENGTH: Final = ("decimal", "promag")
 _NAME_IT: Final = (
     'say format = "H10302" (a number only) or "H10304" (facility and number): bits alone do not tell them apart'
 )
-_MANY: Final[dict[Fault | Note, int]] = {
+_MANY: Final[Mapping[StrEnum, int]] = {
     Note.DISCONNECTED: 1,
     Fault.INVERTED: 2,
     Fault.UNNAMED: 2,
@@ -38,7 +39,7 @@ _MANY: Final[dict[Fault | Note, int]] = {
     Fault.PARITY: 5,
     Note.STRANGE: 5,
 }
-_WORDS: Final[dict[Fault | Note, str]] = {
+_WORDS: Final[Mapping[StrEnum, str]] = {
     Note.DISCONNECTED: "the converter says that no reader is connected to it: check the reader's power, D0 and D1",
     Fault.INVERTED: "every bit comes inverted: D0 and D1 are swapped; change the two wires over",
     Fault.UNNAMED: f"cards of 37 bits come; {_NAME_IT}",
@@ -82,20 +83,26 @@ class Options(PortOptions):
 class Fares:
     """Counts what is no card; see the module's rule. `trouble` is what to say, "" while all is well."""
 
-    def __init__(self) -> None:
+    def __init__(self, words: Mapping[StrEnum, str] = _WORDS, many: Mapping[StrEnum, int] = _MANY) -> None:
         self.trouble = ""
-        self._last: Fault | Note | None = None
+        self._words = words
+        self._many = many
+        self._last: StrEnum | None = None
         self._times = 0
 
-    def see(self, said: Card | Fault | Note) -> None:
+    def see(self, said: Card | StrEnum) -> None:
         """Take what a line says."""
         if isinstance(said, Card) or (said is Note.CONNECTED and self._last is Note.DISCONNECTED):
-            self.trouble, self._last, self._times = "", None, 0
-        elif said in _MANY:
+            self.right()
+        elif said in self._many:
             self._times = self._times + 1 if said == self._last else 1
             self._last = said
-            if self._times >= _MANY[said]:
-                self.trouble = _WORDS[said]
+            if self._times >= self._many[said]:
+                self.trouble = self._words[said]
+
+    def right(self) -> None:
+        """Take a card."""
+        self.trouble, self._last, self._times = "", None, 0
 
 
 class WiegandReader:

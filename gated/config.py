@@ -14,7 +14,7 @@ import os
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints, ValidationError, model_validator
@@ -24,6 +24,9 @@ from gated import config_center, config_check, config_fire, config_secret
 from gated.config_problem import ConfigError, ConfigUnreadableError, KeyPath, Problem, key_path, located, shown
 from gated.config_words import Fields, model_at, of_pydantic
 from protocol.topics import NAME_PATTERN
+
+if TYPE_CHECKING:
+    from drivers.registry import Advice
 
 __all__ = ["Config", "ConfigError", "ConfigUnreadableError", "LaneConfig", "load", "warnings"]
 
@@ -233,6 +236,7 @@ def load(path: Path, *, check_state: bool = True, check_files: bool = False) -> 
     problems = config_check.problems(document, check_state=check_state)
     problems += config_center.problems(document, check_files=check_files)
     problems += config_fire.problems(document)
+    problems += config_check.secrets(document, check_files=check_files)
     problems += _cards(document, check_files=check_files)
     try:
         config = Config.model_validate(document)
@@ -268,10 +272,21 @@ def warnings(config: Config) -> list[str]:
         for name, lane in config.lanes.items()
         if lane.direction == "in" and lane.button is not None
     ]
+    found += [f"{key}: {advice.said}; {advice.do}" for key, advice in device_warnings(config)]
     found += config_center.warnings(config.center.broker) if config.center is not None else []
     if "timezone" not in config.model_fields_set and config.timezone == config_check.NO_TIMEZONE:
         found.append('timezone: this system has none set, so UTC is used; add timezone = "Asia/Shanghai" or yours')
     return found
+
+
+def device_warnings(config: Config) -> "list[tuple[str, Advice]]":
+    """What of the devices' options must not stay so, as their drivers say, with the device's key."""
+    said = (
+        (f"{key_path(('lanes', name))}.{key}", config_check.warning(device.driver, device.role, device.options))
+        for name, lane in config.lanes.items()
+        for key, device in lane.devices
+    )
+    return [(key, advice) for key, advice in said if advice is not None]
 
 
 def _fields_at(table: KeyPath, document: dict[str, Any]) -> Fields:

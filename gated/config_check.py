@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from gated import config_secret
 from gated.config_problem import KeyPath, Problem, key_path, shown
 from gated.config_words import NAME_RIGHT, meant
 from gated.rights import Account
@@ -87,6 +88,26 @@ def files(name: str, role: str, accepted: BaseModel) -> list[tuple[str, str]]:
     if chip is not None:
         where = f"/dev/{chip[1]}"
     return [(place, where)] if where.startswith("/") else []
+
+
+def warning(name: str, role: str, accepted: BaseModel) -> "Advice | None":
+    """What of a device's options is not wrong but must not stay so, by its driver."""
+    said: Advice | None = _driver(name, role).warning(accepted)
+    return said
+
+
+def secrets(document: Mapping[str, Any], *, check_files: bool) -> list[Problem]:
+    """What is wrong with options that say where a secret stands; `check_files` also looks whether it is there."""
+    found = []
+    for path, table, role in _tables(document):
+        for key in _driver(table["driver"], role).secrets if known_driver(table, role) else ():
+            wrong = list(config_secret.problems((*path, key), table.get(key)))
+            if check_files and not wrong:
+                wrong = list(
+                    config_secret.file_problems((*path, key), table.get(key), "correct the path, or put it there")
+                )
+            found += wrong
+    return found
 
 
 def device_fields(path: KeyPath, document: Mapping[str, Any]) -> dict[str, FieldInfo]:

@@ -39,6 +39,7 @@ _MAC_FROM: Final = 0x15
 _BLOCK_MIN_BYTES: Final = 2
 _RAW_HEADER_BYTES: Final = 4
 _FMT_HEADER_BYTES: Final = 3
+_IDENTITY_BYTES: Final = 12
 
 
 class Cmd(IntEnum):
@@ -180,6 +181,26 @@ def card(frame: Frame) -> Read | Text | None:
     if frame.code == Reply.RAW:
         return Read.from_data(frame.data)
     return Text.from_data(frame.data) if frame.code == Reply.FMT else None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a device says of itself (reply 45)."""
+
+    vendor: str
+    model: int
+    version: int
+    serial: int
+    firmware: str
+
+    @classmethod
+    def from_frame(cls, frame: Frame) -> "Identity | None":
+        """The identity in a reply, None where it is none, or encrypted."""
+        data = frame.data
+        if not frame.reply or frame.mac or frame.code != Reply.PDID or len(data) != _IDENTITY_BYTES:
+            return None
+        firmware = ".".join(map(str, data[9:]))
+        return cls(data[:3].hex().upper(), data[3], data[4], int.from_bytes(data[5:9], "little"), firmware)
 
 
 class OsdpCodec(Framer[Frame]):

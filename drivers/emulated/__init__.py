@@ -11,6 +11,7 @@ from drivers.emulated.llrp import EmulatedLlrp
 from drivers.emulated.m100 import EmulatedM100
 from drivers.emulated.modbus import EmulatedModbus
 from drivers.emulated.nfc import EmulatedNfc
+from drivers.emulated.osdp import EmulatedOsdp
 from drivers.emulated.rsu import EmulatedRsu
 from drivers.emulated.uhf18 import EmulatedUhf18
 from drivers.emulated.wiegand import EmulatedWiegand
@@ -26,6 +27,7 @@ def emulated(driver_name: str) -> Device:
         "m100": EmulatedM100,
         "modbus": EmulatedModbus,
         "nfc": EmulatedNfc,
+        "osdp": EmulatedOsdp,
         "rsu": EmulatedRsu,
         "uhf18": EmulatedUhf18,
         "wiegand": EmulatedWiegand,

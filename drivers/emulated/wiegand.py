@@ -25,11 +25,17 @@ class EmulatedWiegand:
         """What the converter says of a card (`26:123:45678`), or of bits as they come. Raises ValueError."""
         if _BITS.fullmatch(shown):
             return line_of_bits(shown)
-        found = _CARD.fullmatch(shown)
-        if found is not None:
-            length, facility, number = map(int, found.groups())
-            form = format_of(length, Format.H10304 if facility else Format.H10302)
-            card = Card.of(form, facility, number) if form is not None else None
-            if card is not None:
-                return line_of(self._framing, card)
+        card = card_of(shown)
+        if card is not None:
+            return line_of(self._framing, card)
         raise ValueError(f"no card; write {_FORMATS}")
+
+
+def card_of(shown: str) -> Card | None:
+    """The card that is written `26:123:45678`, None where there is none. One of 37 bits as `EmulatedWiegand` has it."""
+    found = _CARD.fullmatch(shown)
+    if found is None:
+        return None
+    length, facility, number = map(int, found.groups())
+    form = format_of(length, Format.H10304 if facility else Format.H10302)
+    return None if form is None else Card.of(form, facility, number)

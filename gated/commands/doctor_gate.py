@@ -44,6 +44,7 @@ def examine(config: "Config") -> Iterator[Finding]:
         yield from _folder(folder)
         yield from _journal(config)
         yield from _whitelist(folder)
+    yield from _options(config)
     yield _timezone(config)
     yield from _fire(config)
     yield from _daemon(config)
@@ -137,6 +138,14 @@ def _whitelist(folder: Path) -> Iterator[Finding]:
     age = (datetime.now(UTC) - datetime.fromisoformat(info.loaded_at)).total_seconds()
     said = f"{count(info.entries, 'entry', 'entries')}, loaded {duration(max(age, 0))} ago ({info.loaded_at})"
     yield note("list", said, "it is old: load a newer one") if age > LIST_OLD_S else ok("list", said)
+
+
+def _options(config: "Config") -> Iterator[Finding]:
+    """Devices that are set up as nobody should leave them."""
+    from gated.config import device_warnings  # noqa: PLC0415 - not without a configuration
+
+    for key, advice in device_warnings(config):
+        yield wrong("device", f"{key}: {advice.said}", advice.do)
 
 
 def _timezone(config: "Config") -> Finding:

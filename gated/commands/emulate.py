@@ -24,6 +24,7 @@ DEVICES: Final = {
     "llrp": "as uhf18, at antenna 1, or EPC@ANTENNA; always on TCP",
     "m100": "as uhf18",
     "nfc": "as uhf18, a chip's UID or UID MESSAGE, both in hex (8 bytes: FeliCa); on UDP, with --link a PN532",
+    "osdp": "as wiegand, or uid:HEX, keys 12#, tamper, power, well; what its lamp and beeper are told is printed",
     "rsu": "an on-board unit's 8 hex digits and its plate: they stand before the antenna for two seconds",
     "uhf18": "+EPC enters the field, -EPC leaves it, EPC passes through it for two seconds; EPC/TID is a copy of it",
     "wiegand": "a card as 26:FACILITY:NUMBER, 34:… or 37:…, or the bits as they come, such as 0011…",
@@ -31,6 +32,8 @@ DEVICES: Final = {
     "contact": "1 closes the contact, 0 opens it",
     "modbus": "+N closes input N of unit 1, -N opens it; each relay that moves is printed (RTU, or TCP with --tcp)",
 }
+_MORE: Final = {"osdp": ", insecure = true"}
+"""What the configuration needs besides driver and port."""
 _ON_TCP: Final = "llrp"
 _ON_UDP: Final = "nfc"
 _THROUGH_S: Final = 2.0
@@ -96,8 +99,15 @@ async def _emulate(args: argparse.Namespace, source: int) -> None:
     from drivers.emulated.m100 import EmulatedM100  # noqa: PLC0415 - the same
     from drivers.emulated.modbus import EmulatedModbus  # noqa: PLC0415 - the same
     from drivers.emulated.nfc import EmulatedNfc  # noqa: PLC0415 - the same
+    from drivers.emulated.osdp import EmulatedOsdp  # noqa: PLC0415 - the same
+    from drivers.port import DriverError  # noqa: PLC0415 - the same
 
-    device = emulated(args.driver)
+    try:
+        device = emulated(args.driver)
+    except DriverError as error:
+        raise Failure(str(error), Status.UNREACHABLE) from error
+    if isinstance(device, EmulatedOsdp):
+        device.on_show = lambda colour, much: say_now(f"lamp {colour} {much:g} s" if colour else f"{much:g} beeps")
     if isinstance(device, EmulatedLcus | EmulatedModbus):
         device.on_change = lambda channel, on: say_now(f"relay {channel} {'closed' if on else 'open'}")
     host: Line
@@ -113,7 +123,7 @@ async def _emulate(args: argparse.Namespace, source: int) -> None:
         why = os.strerror(error.errno or 0)
         raise Failure(f"{where or 'a pty'} cannot be had: {why}", Status.UNREACHABLE) from error
     async with host, asyncio.TaskGroup() as group:
-        say_now(f'{{ driver = "{args.driver}", port = "{host.port}" }}')
+        say_now(f'{{ driver = "{args.driver}", port = "{host.port}"{_MORE.get(args.driver, "")} }}')
         unasked = device.run(host) if isinstance(device, EmulatedLlrp | EmulatedM100) else None
         rounds = group.create_task(unasked, name="rounds") if unasked is not None else None
         async for line in _lines(source):
@@ -139,6 +149,7 @@ async def _feed(device: object, host: "Line", line: str) -> None:
     from drivers.emulated.m100 import EmulatedM100  # noqa: PLC0415 - the same
     from drivers.emulated.modbus import EmulatedModbus  # noqa: PLC0415 - the same
     from drivers.emulated.nfc import EmulatedNfc  # noqa: PLC0415 - the same
+    from drivers.emulated.osdp import EmulatedOsdp  # noqa: PLC0415 - the same
     from drivers.emulated.rsu import EmulatedRsu  # noqa: PLC0415 - the same
     from drivers.emulated.uhf18 import EmulatedUhf18  # noqa: PLC0415 - the same
     from drivers.emulated.wiegand import EmulatedWiegand  # noqa: PLC0415 - the same
@@ -149,7 +160,7 @@ async def _feed(device: object, host: "Line", line: str) -> None:
                 await device.present(host, line, PRESENT_S)
             case EmulatedRsu():
                 await device.present(host, line, _THROUGH_S)
-            case EmulatedWiegand():
+            case EmulatedWiegand() | EmulatedOsdp():
                 host.send(device.line(line))
             case EmulatedUhf18() | EmulatedM100() | EmulatedLlrp() | EmulatedNfc() if line.startswith("+"):
                 device.enter(line[1:])

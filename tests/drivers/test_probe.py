@@ -41,7 +41,6 @@ ALLOWED = {
     "m100": {"bb0003000100047e", "bb0003000101057e", "bb0003000102067e"},
     "modbus": set(UNITS),
     "osdp": {"53000900046100c066", "530109000461006023", "5302090004610080ed", "5303090004610020a8"},  # who it is
-    "osdp": {"53000900046100c066", "530109000461006023", "5302090004610080ed", "5303090004610020a8"},  # who are you
     "uhf18": {"04ff211995"},
 }
 """Every byte that may ever go to a port that nobody has configured. Whoever adds to it must have read what it does."""

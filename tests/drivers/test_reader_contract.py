@@ -13,6 +13,7 @@ from drivers.emulated.em4100 import EmulatedEm4100
 from drivers.emulated.llrp import EmulatedLlrp
 from drivers.emulated.m100 import EmulatedM100
 from drivers.emulated.nfc import EmulatedNfc, Type2
+from drivers.emulated.osdp import EmulatedOsdp
 from drivers.emulated.rsu import EmulatedRsu
 from drivers.emulated.uhf18 import EmulatedUhf18
 from drivers.emulated.wiegand import EmulatedWiegand
@@ -36,7 +37,7 @@ class Case:
     device: Callable[[], Any]
     show: Callable[[Any, Host], None]
     credential: str
-    mode: str | None = None
+    mode: str | bool | None = None
     key: str = "mode"
     kind: str = "pty"
     """The line of the tests that want one of any kind."""
@@ -104,7 +105,15 @@ def listing() -> bytes:
     return device.receive(Frame(Kind.COMMAND, bytes([Cmd.LIST_TARGETS, 1, 0])).to_bytes())
 
 
-CASES = [EM, ANSWER, ACTIVE, M100, NFC, WIEGAND, LLRP, *RSU]
+OSDP = Case(
+    "osdp",
+    EmulatedOsdp,
+    lambda device, _: device.present("26:123:45678"),
+    "wiegand:26:123:45678",
+    mode=True,
+    key="insecure",
+)
+CASES = [EM, ANSWER, ACTIVE, M100, NFC, WIEGAND, LLRP, OSDP, *RSU]
 SERIAL = [case for case in CASES if case.kind == "pty"]
 LINES = [
     pytest.param(case, kind, id=f"{case.driver}-{case.mode}-{kind}")
@@ -116,6 +125,7 @@ LINES = [
         (NFC, ("pty",)),
         (WIEGAND, ("pty", "tcp", "listen")),
         (LLRP, ("tcp", "listen")),
+        (OSDP, ("pty", "tcp", "rfc2217", "listen")),
         *((case, ("pty", "tcp")) for case in RSU),
     )
     for kind in kinds

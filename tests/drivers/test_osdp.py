@@ -1,0 +1,461 @@
+"""OSDP readers: the secure channel and its key, several on a line, what a reader kept, what libosdp is kept from."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers.emulated.host import PtyHost
+from drivers.emulated.osdp import EmulatedOsdp, EmulatedOsdpLine
+from drivers.osdp import DEFAULT_KEY
+from drivers.port import Colour, Condition, Indicator, Signal
+from drivers.registry import Ports, Role
+from protocol.osdp import Cmd, Frame, Nak, OsdpCodec, Read, Reply, Text
+from protocol.sighting import Sighting
+from tests.drivers.rig import Watch, eventually, made, watching
+from tests.osdp_keys import cryptograms
+
+KEY = bytes.fromhex("0f1e2d3c4b5a69788796a5b4c3d2e1f0")
+CARD, CREDENTIAL = "26:123:45678", "wiegand:26:123:45678"
+OTHER = "26:5:77"
+Opts = dict[str, Any]
+
+
+class Between:
+    """A line between host and readers that somebody meddles with. `frames` is all that went over it."""
+
+    def __init__(self, device: EmulatedOsdp | EmulatedOsdpLine) -> None:
+        self.frames: list[Frame] = []
+        self.meddle: Callable[[Frame, bytes], bytes] = lambda _, answer: answer
+        self._device = device
+        self._heard, self._said = OsdpCodec(), OsdpCodec()
+
+    def receive(self, data: bytes) -> bytes:
+        """See Device."""
+        answers = b""
+        for frame in self._heard.feed(data):
+            answer = self.meddle(frame, self._device.receive(frame.to_bytes()))
+            self.frames += [frame, *self._said.feed(answer)]
+            answers += answer
+        return answers
+
+
+def key_file(folder: Path, key: bytes = KEY) -> str:
+    """Where the key stands."""
+    path = folder / "osdp.key"
+    path.write_text(key.hex() + "\n")
+    return f"file:{path}"
+
+
+def reader(port: str, ports: Ports | None = None, **options: Any) -> Any:
+    """The driver's reader; insecure where no key is given."""
+    return made(Role.READER, "osdp", port, ports, **({} if "key" in options else {"insecure": True}), **options)
+
+
+def codes(line: Between) -> list[int]:
+    """What went over it."""
+    return [frame.code for frame in line.frames]
+
+
+async def sighted(watch: Watch, start: int = 0) -> str:
+    """The next credential."""
+    sighting = await watch.until(lambda report: isinstance(report, Sighting), start)
+    return str(sighting.credential)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As often as libosdp asks."""
+    monkeypatch.setattr("drivers.osdp_panel.POLL_S", 0.052)
+
+
+@pytest.mark.parametrize("key", [KEY, None], ids=["secure", "plain"])
+async def test_a_card_is_read(tmp_path: Path, key: bytes | None) -> None:
+    """With the secure channel and without; not one thread more than before."""
+    device, threads = EmulatedOsdp(9, key), threading.active_count()
+    options: Opts = {} if key is None else {"key": key_file(tmp_path)}
+    async with PtyHost(device) as host, watching(reader(host.port, address=9, **options)) as watch:
+        await watch.online()
+        device.present(CARD)
+        assert await sighted(watch) == CREDENTIAL
+        workers = [thread for thread in threading.enumerate() if thread.name.startswith("asyncio")]
+        assert threading.active_count() - threads <= len(workers)  # those that open files for the loop
+
+
+async def test_the_secure_channel_is_the_standards(tmp_path: Path) -> None:
+    """Both sides prove the key that is configured, by the key schedule of annex D; then no card goes in clear."""
+    line = Between(device := EmulatedOsdp(key=KEY))
+    async with PtyHost(line) as host, watching(reader(host.port, key=key_file(tmp_path))) as watch:
+        await watch.online()
+        device.present(CARD)
+        await sighted(watch)
+    by_code = {(frame.reply, frame.code): frame for frame in line.frames}
+    cp_random = by_code[False, Cmd.CHLNG].data
+    ccrypt = by_code[True, Reply.CCRYPT].data
+    assert cryptograms(KEY, cp_random, ccrypt[8:16]) == (by_code[False, Cmd.SCRYPT].data, ccrypt[16:])
+    card = by_code[True, Reply.RAW]
+    assert card.block == b"\x02\x18"
+    assert Read.from_data(card.data) is None or Read.from_data(card.data) != Read(0, 1, 26, bytes.fromhex("3de4a0c0"))
+
+
+@pytest.mark.parametrize(
+    ("inside", "configured", "said"),
+    [
+        (KEY, bytes(16), "does not accept the secure channel's key"),
+        (None, KEY, "does not accept the secure channel's key"),
+        (KEY, None, "refuses to be asked without a secure channel"),
+    ],
+)
+async def test_keys_that_differ(tmp_path: Path, inside: bytes | None, configured: bytes | None, said: str) -> None:
+    """What is wrong and what to do; no card is read that way."""
+    device = EmulatedOsdp(3, inside)
+    options: Opts = {} if configured is None else {"key": key_file(tmp_path, configured)}
+    async with PtyHost(device) as host, watching(reader(host.port, address=3, **options)) as watch:
+        device.present(CARD)
+        why = await watch.offline()
+        assert why.startswith(f"{host.port}: address 3 {said}")
+        assert not watch.of(Sighting)
+
+
+async def test_a_reader_that_has_no_secure_channel(tmp_path: Path) -> None:
+    """It is said, and nothing goes on in clear."""
+    line = Between(EmulatedOsdp())
+
+    def without(asked: Frame, answer: bytes) -> bytes:
+        capabilities = b"\x09\x00\x00"  # communication security: none
+        if asked.code != Cmd.CAP:
+            return answer
+        return Frame(0, Reply.PDCAP, capabilities, reply=True, sequence=asked.sequence).to_bytes()
+
+    line.meddle = without
+    async with PtyHost(line) as host, watching(reader(host.port, key=key_file(tmp_path))) as watch:
+        assert "has no secure channel" in await watch.offline()
+    assert {frame.code for frame in line.frames if not frame.reply} == {Cmd.ID, Cmd.CAP}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        (b"0f1e", "must be 32 hex digits"),
+        (b"\xff" * 16, "must be 32 hex digits"),
+        (DEFAULT_KEY.hex().encode(), "is the one that every reader is sold with"),
+    ],
+    ids=["none", "short", "no-text", "known"],
+)
+async def test_a_key_that_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: bytes | None, said: str
+) -> None:
+    """It is said without being repeated; put right, the reader comes online, and the others were never disturbed."""
+    monkeypatch.setattr("drivers.osdp.KEY_AGAIN_S", 0.01)
+    ports, path = Ports(lambda: 0.0), tmp_path / "k"
+    if text is not None:
+        path.write_bytes(text)
+    line = EmulatedOsdpLine(EmulatedOsdp(0, KEY), EmulatedOsdp(1))
+    async with (
+        PtyHost(line) as host,
+        watching(reader(host.port, ports, key=f"file:{path}")) as first,
+        watching(reader(host.port, ports, address=1)) as second,
+    ):
+        why = await first.offline()
+        assert said in why
+        assert text is None or text.decode(errors="replace") not in why
+        await second.online()
+        path.write_text(KEY.hex().upper())
+        await first.online()
+        assert second.conditions == [Condition(True)]
+
+
+async def test_a_credential_is_handed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`credential:NAME` is a file in the folder that systemd names."""
+    key_file(tmp_path)
+    device = EmulatedOsdp(key=KEY)
+    async with PtyHost(device) as host:
+        async with watching(reader(host.port, key="credential:osdp.key")) as watch:
+            assert "only the service is handed the credential osdp.key" in await watch.offline()
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+        async with watching(reader(host.port, key="credential:osdp.key")) as watch:
+            await watch.online()
+
+
+async def test_several_readers_on_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each lane hears its own; one that is not there puts none of the others offline."""
+    monkeypatch.setattr("drivers.osdp_panel.SILENCE_S", 1.1)
+    ports = Ports(lambda: 0.0)
+    first, second = EmulatedOsdp(1, KEY), EmulatedOsdp(2)
+    key = key_file(tmp_path)
+    async with (
+        PtyHost(EmulatedOsdpLine(first, second)) as host,
+        watching(reader(host.port, ports, address=1, key=key)) as one,
+        watching(reader(host.port, ports, address=2)) as two,
+        watching(reader(host.port, ports, address=3)) as none,
+    ):
+        await one.online()
+        await two.online()
+        first.present(CARD)
+        second.present(OTHER)
+        assert (await sighted(one), await sighted(two)) == (CREDENTIAL, "wiegand:26:5:77")
+        assert "address 3 does not answer" in await none.offline()
+        assert one.conditions == two.conditions == [Condition(True)]
+        assert [len(watch.of(Sighting)) for watch in (one, two)] == [1, 1]
+
+
+async def test_a_line_is_left_by_one_and_goes_on_for_the_other() -> None:
+    """The port is held while one lane reads."""
+    ports, devices = Ports(lambda: 0.0), (EmulatedOsdp(1), EmulatedOsdp(2))
+    async with PtyHost(EmulatedOsdpLine(*devices)) as host, watching(reader(host.port, ports, address=1)) as one:
+        async with watching(reader(host.port, ports, address=2)) as two:
+            await two.online()
+        await one.online()
+        devices[0].present(CARD)
+        assert await sighted(one) == CREDENTIAL
+
+
+async def test_what_a_reader_kept_while_it_was_unplugged_never_counts(tmp_path: Path) -> None:
+    """Cards held to it meanwhile are dropped when it is back, all of them; the next one counts."""
+    device = EmulatedOsdp(key=KEY)
+    async with (
+        PtyHost(device, tmp_path / "by-id") as host,
+        watching(reader(host.port, key=key_file(tmp_path))) as watch,
+    ):
+        await watch.online()
+        host.unplug()
+        await watch.offline(watch.here)
+        device.present(OTHER)
+        device.present(OTHER)
+        here = watch.here
+        await host.plug()
+        await watch.online(here)
+        device.present(CARD)
+        assert await sighted(watch) == CREDENTIAL
+
+
+@pytest.mark.parametrize("key", [KEY, None], ids=["secure", "plain"])
+async def test_what_a_reader_kept_while_the_line_was_cut_never_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: bytes | None
+) -> None:
+    """Behind an adapter that stays: the silence is the cut, though libosdp goes on with the session."""
+    monkeypatch.setattr("drivers.osdp_panel.SILENCE_S", 0.3)
+    ports, device = Ports(lambda: 0.0), EmulatedOsdp(key=key)
+    line = Between(device)
+    options: Opts = {} if key is None else {"key": key_file(tmp_path)}
+    async with (
+        PtyHost(EmulatedOsdpLine(line, EmulatedOsdp(1))) as host,
+        watching(reader(host.port, ports, **options)) as watch,
+        watching(reader(host.port, ports, address=1)) as other,
+    ):
+        await watch.online()
+        line.meddle = lambda _, __: b""
+        assert "does not answer" in await watch.offline(watch.here)
+        device.present(OTHER)
+        here = watch.here
+        line.meddle = lambda _, answer: answer
+        await watch.online(here)
+        device.present(CARD)
+        assert await sighted(watch) == CREDENTIAL
+        assert other.conditions == [Condition(True)]
+
+
+async def test_a_dead_line_is_opened_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nobody answers: said once, whatever is tried; who is there then is found."""
+    monkeypatch.setattr("drivers.osdp_panel.SILENCE_S", 0.9)  # libosdp asks each second
+    line = Between(EmulatedOsdp())
+    line.meddle = lambda _, __: b""
+    async with PtyHost(line, tmp_path / "by-id") as host, watching(reader(host.port)) as watch:
+        assert "address 0 does not answer" in await watch.offline()
+        asked = len(line.frames)
+        await eventually(lambda: len(line.frames) > asked)
+        assert len(watch.conditions) == 1
+        line.meddle = lambda _, answer: answer
+        await watch.online()
+
+
+async def test_a_lost_answer_is_no_end(tmp_path: Path) -> None:
+    """One that the line swallows is asked for again; the reader stays online."""
+    line = Between(device := EmulatedOsdp(key=KEY))
+    lost: list[bytes] = []
+
+    def once(_: Frame, answer: bytes) -> bytes:
+        lost.append(answer)
+        return b"" if len(lost) == 1 else answer
+
+    async with PtyHost(line) as host, watching(reader(host.port, key=key_file(tmp_path))) as watch:
+        await watch.online()
+        line.meddle = once
+        await eventually(lambda: len(lost) > 12)
+        device.present(CARD)
+        assert await sighted(watch) == CREDENTIAL
+        assert watch.conditions == [Condition(True)]
+
+
+@pytest.mark.parametrize(
+    ("shown", "options", "credential"),
+    [
+        ("34:188:24910", {}, "wiegand:34:188:24910"),
+        ("37:0:4321", {"format": "H10302"}, "wiegand:37:0:4321"),
+        ("37:12:4321", {"format": "H10304"}, "wiegand:37:12:4321"),
+        ("uid:04A2B3C4", {"uid": True}, "uid:04A2B3C4"),
+        ("uid:04A2B3C4D5E680", {"uid": True}, "uid:04A2B3C4D5E680"),
+        ("uid:04A2B3C4D5E6800102AB", {"uid": True}, "uid:04A2B3C4D5E6800102AB"),
+    ],
+)
+async def test_what_cards_there_are(shown: str, options: Opts, credential: str) -> None:
+    """By their number of bits, parities checked; UIDs where the configuration says so."""
+    device = EmulatedOsdp()
+    async with PtyHost(device) as host, watching(reader(host.port, **options)) as watch:
+        await watch.online()
+        device.present(shown)
+        assert await sighted(watch) == credential
+
+
+@pytest.mark.parametrize(
+    ("shown", "times", "said"),
+    [
+        ("uid:04A2B3C4", 3, "say uid = true"),
+        ("37:12:4321", 2, 'say format = "H10302"'),
+        ("0" * 26, 3, "fail their parity"),
+        ("1" * 24, 3, "has not the bits of any card"),
+    ],
+)
+async def test_what_is_no_card_is_said(shown: str, times: int, said: str) -> None:
+    """Several alike in a row are a state, with what to do; the next card ends it. Keys are nothing."""
+    device = EmulatedOsdp()
+    async with PtyHost(device) as host, watching(reader(host.port)) as watch:
+        await watch.online()
+        for _ in range(times):
+            device.present(shown)
+            device.press(b"12#")
+        assert said in await watch.offline()
+        assert not watch.of(Sighting)
+        here = watch.here
+        device.present(CARD)
+        await watch.online(here)
+        assert await sighted(watch) == CREDENTIAL
+
+
+async def test_cards_as_characters_are_said() -> None:
+    """A reader that tells them so (osdp_FMT) is to be set otherwise; the session lasts."""
+    line = Between(device := EmulatedOsdp())
+    async with PtyHost(line) as host, watching(reader(host.port)) as watch:
+        await watch.online()
+        text = Text(0, backwards=False, characters=b"12345678").to_data()
+        told = Frame(0, Reply.FMT, text, reply=True)
+
+        def once(asked: Frame, _: bytes) -> bytes:
+            line.meddle = lambda _, answer: answer
+            return Frame(0, told.code, told.data, reply=True, sequence=asked.sequence).to_bytes()
+
+        line.meddle = once
+        assert "osdp_FMT" in await watch.offline()
+        device.present(CARD)
+        assert await sighted(watch) == CREDENTIAL
+        assert watch.conditions[-1] == Condition(True)
+    assert not [code for code in codes(line)[20:] if code == Cmd.ID]
+
+
+async def test_more_than_libosdp_has_room_for_is_kept_from_it() -> None:
+    """A card of two hundred bytes from whoever is on the wires is no answer; the daemon lives, and the reader reads."""
+    line = Between(device := EmulatedOsdp())
+    async with PtyHost(line) as host, watching(reader(host.port)) as watch:
+        await watch.online()
+
+        def once(asked: Frame, _: bytes) -> bytes:
+            line.meddle = lambda _, answer: answer
+            data = Read(0, 1, 1600, b"\xa5" * 200).to_data()
+            return Frame(0, Reply.RAW, data, reply=True, sequence=asked.sequence).to_bytes()
+
+        line.meddle = once
+        await eventually(lambda: Reply.RAW in codes(line))
+        await eventually(lambda: codes(line)[codes(line).index(Reply.RAW) :].count(Reply.ACK) == 2)
+        device.present(CARD)
+        assert await sighted(watch) == CREDENTIAL
+
+
+async def test_tamper_and_power_are_conditions() -> None:
+    """An open housing and a failing supply are said; what is read counts all the same, and both can end."""
+    device = EmulatedOsdp()
+    async with PtyHost(device) as host, watching(reader(host.port)) as watch:
+        await watch.online()
+        for told, said in (({"tamper": True}, "is tampered with"), ({"power": True}, "has a failing supply")):
+            device.fare(**told)
+            assert said in await watch.offline(watch.here)
+            here = watch.here
+            device.present(CARD)
+            assert await sighted(watch, here) == CREDENTIAL
+            device.fare()
+            await watch.online(here)
+
+
+async def test_lamp_and_beeper() -> None:
+    """Colour and time, and how often it beeps; the last signal replaces those that wait."""
+    device, shown = EmulatedOsdp(), []
+    device.on_show = lambda colour, much: shown.append((colour, much))
+    async with PtyHost(device) as host:
+        lane = reader(host.port)
+        assert issubclass(type(lane), Indicator)
+        lane.show(Signal(Colour.RED))  # nobody is there yet: never shown
+        async with watching(lane) as watch:
+            await watch.online()
+            lane.show(Signal(Colour.AMBER, blink=True, beeps=9))
+            lane.show(Signal(Colour.GREEN, beeps=2, seconds=1.5))
+            await eventually(lambda: len(shown) == 2)
+            lane.show(Signal(Colour.OFF, seconds=100))
+            await eventually(lambda: len(shown) == 3)
+            assert shown == [("green", 1.5), ("", 2), ("off", 25.5)]
+            assert watch.conditions == [Condition(True)]
+
+
+async def test_no_lamp_is_no_matter() -> None:
+    """A reader that tells of none is not asked for it."""
+    line = Between(device := EmulatedOsdp(lamp=False))
+    async with PtyHost(line) as host:
+        lane = reader(host.port)
+        async with watching(lane) as watch:
+            await watch.online()
+            lane.show(Signal(Colour.GREEN, beeps=1))
+            device.present(CARD)
+            await sighted(watch)
+    assert not {frame.code for frame in line.frames if not frame.reply} & {Cmd.LED, Cmd.BUZ}
+
+
+async def test_a_lamp_that_is_refused_is_asked_for_once() -> None:
+    """The library ends the session; it is begun anew at once, without a word, and the lamp is left alone."""
+    line = Between(device := EmulatedOsdp())
+
+    def refuse(asked: Frame, answer: bytes) -> bytes:
+        if asked.code != Cmd.LED:
+            return answer
+        return Frame(0, Reply.NAK, bytes([Nak.UNKNOWN]), reply=True, sequence=asked.sequence).to_bytes()
+
+    line.meddle = refuse
+    async with PtyHost(line) as host:
+        lane = reader(host.port)
+        async with watching(lane) as watch:
+            await watch.online()
+            begun = codes(line).count(Cmd.ID)
+            lane.show(Signal(Colour.GREEN))
+            await eventually(lambda: codes(line).count(Cmd.ID) > begun)
+            await eventually(lambda: codes(line)[-4:].count(Reply.ACK) == 2)
+            lane.show(Signal(Colour.GREEN))
+            device.present(CARD)
+            assert await sighted(watch) == CREDENTIAL
+            assert watch.conditions == [Condition(True)]
+    assert codes(line).count(Cmd.LED) == 1
+
+
+async def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The extra to install is named."""
+    device = EmulatedOsdp()
+    monkeypatch.setitem(sys.modules, "osdp_sys", None)
+    async with PtyHost(device) as host, watching(reader(host.port)) as watch:
+        assert 'pip install "gated[osdp]"' in await watch.offline()
+
+
+def test_it_costs_nothing_where_none_is_configured() -> None:
+    """The driver's module does not load the library."""
+    script = "import sys, drivers.osdp; assert not {'osdp', 'osdp_sys'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True)
