@@ -91,6 +91,34 @@ _FORMS: Final = {
     Writing.EPC: _Form("epc", "words", 0),
     Writing.EPC_WITH_WORD: _Form("epc", "words", 0, low=True),
 }
+HOW: Final = {
+    Writing.EM_HEX10: "an EM4100 card's five bytes in hex",
+    Writing.EM_DEC13: "an EM4100 card's five bytes in decimal",
+    Writing.EM_DEC10: "an EM4100 card's last four bytes in decimal",
+    Writing.EM_DEC10_TURNED: "an EM4100 card's last four bytes in decimal, turned round",
+    Writing.EM_HEX8: "an EM4100 card's last four bytes in hex",
+    Writing.EM_HEX8_TURNED: "an EM4100 card's last four bytes in hex, turned round",
+    Writing.UID_HEX: "a UID in hex",
+    Writing.UID_HEX_TURNED: "a UID in hex, turned round",
+    Writing.UID_DEC: "a UID in decimal",
+    Writing.UID_DEC_TURNED: "a UID in decimal, turned round",
+    Writing.W26_PAIR: "facility and number at a reader of 26 bits",
+    Writing.W26_DEC: "24 bits as one number, at a reader of 26 bits",
+    Writing.W26_HEX6: "24 bits in hex, at a reader of 26 bits",
+    Writing.W26_JOINED: "facility times 100000 and number, at a reader of 26 bits",
+    Writing.W26_LOW: "the last three bytes of a number, at a reader of 26 bits",
+    Writing.W26_LOW_TURNED: "the last three bytes of a number turned round, at a reader of 26 bits",
+    Writing.W26_HEX8_LOW: "the last three of four bytes in hex, at a reader of 26 bits",
+    Writing.W26_HEX8_LOW_TURNED: "the last three of four bytes in hex turned round, at a reader of 26 bits",
+    Writing.W34_PAIR: "facility and number at a reader of 34 bits",
+    Writing.W34_DEC: "32 bits as one number, at a reader of 34 bits",
+    Writing.W34_DEC_TURNED: "32 bits as one number turned round, at a reader of 34 bits",
+    Writing.W34_HEX8: "32 bits in hex, at a reader of 34 bits",
+    Writing.W34_HEX8_TURNED: "32 bits in hex turned round, at a reader of 34 bits",
+    Writing.EPC: "an EPC in hex",
+    Writing.EPC_WITH_WORD: "an EPC in hex, behind its protocol word",
+}
+"""Each writing in words."""
 NEED_VERSION: Final = frozenset(
     writing for writing, form in _FORMS.items() if form.scheme == "em" and form.bits < _EM_BITS
 )

@@ -1,15 +1,18 @@
 """`gatectl list`: what is on the whitelist, and what is proposed for it."""
 
 import argparse
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from center.gatectl import asking, list_change, list_import, list_work, sign
 from center.gatectl.options import Subparsers, add_json, command, now, opened
-from center.output import Failure, Status, say, say_json
+from center.output import Failure, Status, say, say_json, say_table
 
 if TYPE_CHECKING:
     from center.publish.repository import Repository
+    from protocol.credential import Credential
+    from protocol.spelling import Possible
     from protocol.whitelist import Entry
 
 
@@ -27,7 +30,7 @@ def add(subparsers: Subparsers) -> None:
         "Print the list in force, or what is in force for one credential.",
         "gatectl list show 'em:0a 00 a1 b2 c3'\ngatectl list show --json > list.jsonl",
     )
-    showing.add_argument("credential", nargs="?", metavar="CREDENTIAL", help="only this one, in any clear writing")
+    showing.add_argument("credential", nargs="?", metavar="CREDENTIAL", help="only this one, in any writing")
     showing.set_defaults(run=show)
     diffing = command(
         actions, "diff", "Print what a bundle would change, and who has signed.", "gatectl list diff list.bundle"
@@ -43,28 +46,54 @@ def add(subparsers: Subparsers) -> None:
 
 def show(args: argparse.Namespace) -> int:
     """Print entries; status 1 where the one that was asked for is not in force now."""
-    from protocol.whitelist import parse  # noqa: PLC0415 - not for --help
-
     repository = list_work.held(opened(args))
     found = list_work.credentials(repository)
     if args.credential is None:
         for credential in sorted(found):
             say(found[credential].decode())
         return Status.OK
-    line = found[list_work.known(args.credential, found)]
-    entry = parse(line)
-    suspended = {one.credential: one for one in repository.suspensions}.get(entry.credential)
-    added = {one.entry.credential: one.added.isoformat() for one in repository.enrolments}.get(entry.credential)
-    why = _why_not(entry, suspended=suspended is not None)
+    shown = _readings(args.credential, found)
+    entries = [_entry(repository, found[credential]) for _, on in shown for credential in on]
     if args.json:
-        said: dict[str, Any] = {"line": line.decode(), "in_force": not why, "why": why}
-        say_json(said | {"added_by_registrars": added, "suspended": suspended is not None})
+        told = [{"credential": one.credential, "how": one.how, "listed": on} for one, on in shown]
+        say_json({"text": args.credential, "readings": told, "entries": entries})
     else:
-        say(line.decode())
-        if added is not None:
-            say(f"added by registrars on {added}; it lapses after 14 days unless the signers take it up")
-        say(why or "in force")
-    return Status.FAILED if why else Status.OK
+        if len(shown) > 1 or shown[0][0].credential != args.credential:
+            say_table([{"may be": one.credential, "as": one.how, "on the list": ", ".join(on)} for one, on in shown])
+        for entry in entries:
+            _say_entry(entry)
+    if not entries:
+        what = shown[0][0].credential if len(shown) == 1 else f"{args.credential}, in all {len(shown)} readings,"
+        raise Failure(f"{what} is not on the list", Status.USAGE)
+    return Status.OK if all(entry["in_force"] for entry in entries) else Status.FAILED
+
+
+def _readings(text: str, found: "Container[str]") -> "list[tuple[Possible, list[Credential]]]":
+    """What the text may mean, each with those of the list. Raises Failure where it means nothing."""
+    from protocol.spelling import SpellingError, looked_up  # noqa: PLC0415 - not for --help
+
+    try:
+        return looked_up(text, found.__contains__)
+    except SpellingError as error:
+        raise Failure(str(error), Status.USAGE) from error
+
+
+def _entry(repository: "Repository", line: bytes) -> dict[str, Any]:
+    from protocol.whitelist import parse  # noqa: PLC0415 - not for --help
+
+    entry = parse(line)
+    suspended = any(one.credential == entry.credential for one in repository.suspensions)
+    added = {one.entry.credential: one.added.isoformat() for one in repository.enrolments}.get(entry.credential)
+    why = _why_not(entry, suspended=suspended)
+    said = {"line": line.decode(), "in_force": not why, "why": why}
+    return {**said, "added_by_registrars": added, "suspended": suspended}
+
+
+def _say_entry(entry: Mapping[str, Any]) -> None:
+    say(entry["line"])
+    if (added := entry["added_by_registrars"]) is not None:
+        say(f"added by registrars on {added}; it lapses after 14 days unless the signers take it up")
+    say(entry["why"] or "in force")
 
 
 def _why_not(entry: "Entry", *, suspended: bool) -> str:

@@ -1,15 +1,17 @@
 """`gated list`: the whitelist of this gate: load a file, show an entry, say what is in force."""
 
 import argparse
+import json
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from gated.commands.options import Subparsers, add_config, add_json, command, configuration
-from gated.commands.output import Failure, Status, complain, count, say, say_json, say_tree
+from gated.commands.output import Failure, Status, complain, count, say, say_json, say_tree, table
 
 if TYPE_CHECKING:
     from gated.listload import ListRefused
@@ -38,8 +40,13 @@ def add(subparsers: Subparsers) -> None:
     loading.add_argument("file", type=Path, metavar="FILE", help="the list: JSON lines")
     loading.add_argument("--shrink", action="store_true", help="yes, more than a tenth of the entries are to go")
     loading.set_defaults(run=load)
-    showing = command(actions, "show", "Show what the list says of a credential.", "gated list show em:0A00A1B2C3")
-    showing.add_argument("credential", metavar="CREDENTIAL", help="scheme:VALUE, as in em:0A00A1B2C3")
+    showing = command(
+        actions,
+        "show",
+        "Show what the list says of a credential, or of a number that is printed on a card.",
+        "gated list show em:0A00A1B2C3\ngated list show 0012345678",
+    )
+    showing.add_argument("credential", metavar="CREDENTIAL", help="scheme:VALUE, or what is printed, in any writing")
     showing.set_defaults(run=show)
     telling = command(actions, "info", "Say which list is in force.", "gated list info --json")
     telling.set_defaults(run=info)
@@ -96,28 +103,40 @@ def load(args: argparse.Namespace) -> int:
 
 
 def show(args: argparse.Namespace) -> int:
-    """Print one entry; status 1 where the list has none."""
+    """Print what the text may mean and which of it is on the list; status 1 where none is."""
     from gated.whitelist import WhitelistError  # noqa: PLC0415 - not for --help
-    from protocol.credential import CredentialError, canonical  # noqa: PLC0415 - the same
+    from protocol.spelling import SpellingError, looked_up  # noqa: PLC0415 - the same
     from protocol.whitelist import encode  # noqa: PLC0415 - the same
 
-    try:
-        credential = canonical(args.credential)
-    except CredentialError as error:
-        raise Failure(str(error), Status.USAGE) from error
     held = _held(configuration(args).state)
     try:
-        entry = held.entry(credential)
+        shown = looked_up(args.credential, lambda credential: held.entry(credential) is not None)
+        lines = [encode(entry).decode() for _, on in shown for one in on if (entry := held.entry(one)) is not None]
         version = held.info.version if held.info is not None else None
     except WhitelistError as error:
         raise Failure(str(error)) from error
+    except SpellingError as error:
+        raise Failure(str(error), Status.USAGE) from error
     finally:
         held.close()
-    if entry is None:
-        raise Failure(f"{credential} is not on the list in force ({version or 'there is none'})")
-    line = encode(entry).decode()
-    say(line if args.json else f"{line}\nlist: {version}")
+    if args.json:
+        told = [{"credential": one.credential, "how": one.how, "listed": on} for one, on in shown]
+        entries = [json.loads(line) for line in lines]
+        say_json({"text": args.credential, "list": version, "readings": told, "entries": entries})
+        return Status.OK if lines else Status.FAILED
+    if len(shown) > 1 or shown[0][0].credential != args.credential:
+        for row in table([(one.credential, one.how, _on_the_list(on)) for one, on in shown]):
+            say(row)
+    if not lines:
+        what = shown[0][0].credential if len(shown) == 1 else f"{args.credential}, in all {len(shown)} readings,"
+        raise Failure(f"{what} is not on the list in force ({version or 'there is none'})")
+    for line in (*lines, f"list: {version}"):
+        say(line)
     return Status.OK
+
+
+def _on_the_list(on: Sequence[str]) -> str:
+    return f"on the list: {', '.join(on)}" if on else "not on the list"
 
 
 def info(args: argparse.Namespace) -> int:

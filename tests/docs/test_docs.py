@@ -97,6 +97,14 @@ def test_driver_options(name: tuple[Role, str]) -> None:
     assert f'driver = "{name[1]}"' in part
 
 
+@pytest.mark.parametrize("name", names(Role.READER))
+def test_what_readers_give(name: str) -> None:
+    """What each reader gives for a card that has this or that printed on it stands beside the others'."""
+    page = (ROOT / "docs" / "hardware" / "README.md").read_text(encoding="utf-8")
+    table = section(page, "What is printed on a card, and what a reader says")
+    assert any(f"`{name}`" in row for row in table.splitlines() if row.startswith("| printed"))
+
+
 def test_no_key_that_is_not() -> None:
     """The tables have no key that the code has not."""
     known = {key for key, _ in keys(Config)} | {"driver"}

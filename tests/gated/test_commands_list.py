@@ -49,7 +49,7 @@ def test_load_without_a_daemon(config: Path, source: Path, capsys: Captured) -> 
     assert main(["list", "show", "em:0A00A1B2C3", "-c", str(config)]) == 0
     assert '"h":"h1"' in capsys.readouterr().out
     assert main(["list", "show", "em:0A00A1B2C3", "--json", "-c", str(config)]) == 0
-    assert json.loads(capsys.readouterr().out) == json.loads(LINES[0])
+    assert json.loads(capsys.readouterr().out)["entries"] == [json.loads(LINES[0])]
     assert main(["list", "info", "--json", "-c", str(config)]) == 0
     assert json.loads(capsys.readouterr().out)["entries"] == 2
 
@@ -90,11 +90,30 @@ def test_shrink(config: Path, source: Path, capsys: Captured) -> None:
     assert main(["list", "load", "--shrink", str(source), "-c", str(config)]) == 0
 
 
+def test_show_in_any_writing(config: Path, source: Path, capsys: Captured) -> None:
+    """What is printed on a card: every reading, which of it is on the list, and its entry; status 1 where none is."""
+    assert main(["list", "load", str(source), "-c", str(config)]) == 0
+    capsys.readouterr()
+    assert main(["list", "show", "0010597059", "-c", str(config)]) == 0
+    told = capsys.readouterr().out.splitlines()
+    (hit,) = [row for row in told if "on the list: " in row]
+    assert hit.split()[0] == "em:??00A1B2C3"
+    assert hit.endswith("on the list: em:0A00A1B2C3")
+    assert any(row.startswith("wiegand:26:161:45763 ") and row.endswith("not on the list") for row in told)
+    assert told[-2] == LINES[0]
+    assert main(["list", "show", "e280 1170 0000 020f 1234 5678", "--json", "-c", str(config)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["listed"] for one in found["readings"]] == [["epc:E28011700000020F12345678"]]
+    assert found["entries"] == [json.loads(LINES[1])]
+    assert main(["list", "show", "161,45764", "-c", str(config)]) == 1
+    assert "in all 3 readings, is not on the list in force" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
         (["list", "show", "em:0A00A1B2C9"], 1, "is not on the list in force"),
-        (["list", "show", "em:12"], 2, "is not canonical"),
+        (["list", "show", "em:1G"], 2, "in any writing that is known"),
         (["list", "info"], 1, "gated list load FILE"),
         (["list", "load", "/nowhere/list.jsonl"], 1, "list.jsonl"),
         (["status"], 3, "no daemon runs"),
