@@ -181,6 +181,30 @@ async def test_a_disk_that_is_full_from_the_start(tmp_path: Path, disk: Path) ->
         assert moves(post) == each(True)
 
 
+async def test_a_journal_that_never_opens(tmp_path: Path) -> None:
+    """A start in the middle of a fire waits for nothing that the disk says, not even for its own first event."""
+    async with guarded(tmp_path) as (post, contact):
+        hangs = "import threading; from gated import app, journal_writer; app.OPEN_S = 1e9"
+        post.program = ["-c", f"{hangs}; journal_writer.Writer.run = lambda _: threading.Event().wait(); {PROGRAM}"]
+        contact.open()
+        await post.start(ready=False)
+        await post.until(lambda: stays_open(post), "all barriers are open")
+
+
+async def test_a_journal_that_opens_late(tmp_path: Path) -> None:
+    """What happened before the start could be written down stands behind it, with the time when it happened."""
+    async with guarded(tmp_path) as (post, contact):
+        late = "import time; from gated import journal_writer; Writer = journal_writer.Writer; run = Writer.run"
+        post.program = ["-c", f"{late}; Writer.run = lambda self: (time.sleep(0.5), run(self)); {PROGRAM}"]
+        contact.open()
+        await post.start()
+        events = [event for event in post.events() if event.get("what") != "journal-epoch"]
+        assert (events[0]["kind"], events[0]["what"]) == ("system", "start")
+        (alarm,) = [event for event in events if event["kind"] == "alarm"]
+        assert alarm["mono"] < events[0]["mono"]
+        assert [event for event in events if "unwritten" in event] == []
+
+
 async def test_a_center_that_hangs(tmp_path: Path) -> None:
     """The line is up and says nothing any more: fire has nothing to do with it."""
     contact = Contact(tmp_path)

@@ -30,11 +30,15 @@ readers = [ {{ driver = "em4100", port = "{port}" }} ]
 
 
 def _doctor(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], port: str = "/dev/null", grade: str = "wrong"
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    port: str = "/dev/null",
+    grade: str = "wrong",
+    more: str = "",
 ) -> tuple[int, dict[str, list[str]]]:
-    """The exit status, and what has that grade, by what it is about."""
+    """The exit status, and what has that grade, by what it is about. The configuration ends with `more`."""
     config = tmp_path / "gated.toml"
-    config.write_text(CONFIG.format(state=tmp_path / "state", port=port))
+    config.write_text(CONFIG.format(state=tmp_path / "state", port=port) + more)
     status = main(["doctor", "-c", str(config), "--json"])
     found: dict[str, list[str]] = {}
     for finding in json.loads(capsys.readouterr().out)["findings"]:
@@ -155,6 +159,30 @@ def test_a_broken_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[st
 )
 def test_which_sqlite_loses_pages(version: str, *, buggy: bool) -> None:
     """The WAL-reset bug: in 3.7.0 to 3.51.2 but for the releases that mended it."""
+def test_barriers_without_a_fire_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A note that says what is wanted; none for a gate without barriers, or with the input."""
+    barrier = 'barrier = { driver = "lcus", port = "/dev/null" }\n'
+    fire = '[fire]\ndriver = "contact"\nport = "/dev/gate/fire"\n'
+    for more, noted in (("", False), (barrier, True), (barrier + fire, False)):
+        found = _doctor(tmp_path, capsys, "/dev/zero", "note", more)[1].get("fire", [])
+        assert bool(found) is noted
+        assert not found or ("walk-in" in found[0] and "each barrier's own OPEN" in found[0])
+    assert "fire: /dev/gate/fire is not there" in "".join(
+        _doctor(tmp_path, capsys, "/dev/zero", more=barrier + fire)[1]["port"]
+    )
+
+
+@pytest.mark.parametrize(("state", "held"), [("clear", False), ("open", True), ("lost", True)])
+def test_fire(tmp_path: Path, capsys: pytest.CaptureFixture[str], state: str, *, held: bool) -> None:
+    """Barriers that are held open are wrong, with the reason and what to see to."""
+    (tmp_path / "state").mkdir()
+    said = {"fire": {"state": state, "why": "its cable is out", "since": "2026-11-24T08:15:02.1+08:00"}}
+    with daemon(tmp_path / "state", {"status": said}):
+        wrong = _doctor(tmp_path, capsys)[1].get("fire", [])
+    assert bool(wrong) is held
+    assert not wrong or ("its cable is out" in wrong[0] and "if nothing burns" in wrong[0])
+
+
     assert has_reset_bug(version) is buggy
 
 

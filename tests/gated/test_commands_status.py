@@ -165,3 +165,11 @@ def test_a_lane_that_is_held_open() -> None:
     lanes = {"walk-in": {**LANES["walk-in"], "arm": "up", "hold": {"by": "li-wei", "left_s": 600.0}}}
     text = "\n".join(status_text.lines({**STATE, "lanes": lanes}))
     assert "HELD OPEN by li-wei, 10 minutes left" in text
+
+
+@pytest.mark.parametrize(("state", "held"), [("clear", False), ("unread", False), ("open", True), ("lost", True)])
+def test_fire(state: str, *, held: bool) -> None:
+    """Right below the gate's name, with since when and why; nothing while all is well."""
+    lines = shown(fire={"state": state, "why": "its cable is out", "since": "2026-11-24T08:15:02.1+08:00"}).splitlines()
+    said = "FIRE: every barrier is held open since 2026-11-24 08:15:02: its cable is out"
+    assert (lines[1] == said, "FIRE" in "".join(lines)) == (held, held)

@@ -1,11 +1,24 @@
 """What the fire input says, and what is made of it: the rules, without a device."""
 
-from typing import Final
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from types import SimpleNamespace
+from typing import Any, Final, cast
 
 import pytest
+import structlog
 
-from drivers.port import Condition, Level, Quiet
-from gated.fire import CLEAR_S, FIRST_S, Fire, State
+from drivers.port import Condition, DriverError, Level, Quiet
+from gated import fire
+from gated.barrier import Barrier
+from gated.decide import Direction, LaneKind, LaneRule
+from gated.fire import CLEAR_S, FIRST_S, Fire, FireAlarm, State
+from gated.lane import Lane
+from gated.post import Station
+from gated.presence import Presences
+from protocol.event import ClockQuality, Kind, Stamp
+from tests.gated.test_barrier import Contact
 
 CLOSED: Final = Level(True)
 OPEN: Final = Level(False)
@@ -102,3 +115,90 @@ def test_it_is_told_once() -> None:
     """The same again is no news."""
     told = Told()
     assert told.say(HERE, CLOSED, CLOSED, OPEN, OPEN, GONE, HERE, OPEN) == [State.CLEAR, State.OPEN]
+
+
+class Gate:
+    """Three lanes with barriers and one without, and a fire input that says what it is told to."""
+
+    def __init__(self) -> None:
+        self.said: asyncio.Queue[Level | Condition | Quiet] = asyncio.Queue()
+        self.contacts = {name: Contact() for name in ("a", "b", "c")}
+        self.noted: list[tuple[Kind, Mapping[str, object], bool]] = []
+        self.failed: list[tuple[str, str]] = []
+        stations = {name: self._station(name, Barrier(contact, 0.5)) for name, contact in self.contacts.items()}
+        self.alarm = FireAlarm(
+            cast("Any", SimpleNamespace(reports=self._reports)),
+            {"free": self._station("free", None), **stations},
+            stamp=lambda: Stamp("2026-11-28T12:00:00.000+08:00", ClockQuality.SYNCED, "b", 1.0),
+            note=lambda kind, _, fields: self.noted.append((kind, fields, self.open)),
+            failed=lambda station, error: self.failed.append((station.lane.rule.name, str(error))),
+            log=structlog.get_logger(processors=[structlog.processors.JSONRenderer()]),
+        )
+
+    @property
+    def open(self) -> bool:
+        """Whether every contact is closed now."""
+        return all(contact.moves[-1:] == [True] for contact in self.contacts.values())
+
+    async def hears(self, reports: AsyncGenerator[object, None], *said: Level | Condition | Quiet) -> None:
+        """The input says this."""
+        for report in said:
+            self.said.put_nowait(report)
+            assert await anext(reports) == report
+
+    async def _reports(self) -> AsyncGenerator[Level | Condition | Quiet, None]:
+        while True:
+            yield await self.said.get()
+
+    def _station(self, name: str, barrier: Barrier | None) -> Station:
+        rule = LaneRule(name, LaneKind.PERSON, Direction.IN)
+        return Station(Lane(rule, Presences(), cast("Any", None)), barrier)
+
+
+async def test_the_barriers_come_first() -> None:
+    """In the turn that brings the word they are open; then it is written down, the lane without a barrier left out."""
+    gate = Gate()
+    async with aclosing(gate.alarm.reports()) as reports, asyncio.timeout(10):
+        await gate.hears(reports, HERE, CLOSED)
+        assert [contact.moves for contact in gate.contacts.values()] == [[False]] * 3
+        await gate.hears(reports, OPEN)
+    assert [(kind, was_open) for kind, _, was_open in gate.noted] == [(Kind.ALARM, True)] + [(Kind.OPENED, True)] * 3
+    assert [fields["lane"] for kind, fields, _ in gate.noted if kind is Kind.OPENED] == ["a", "b", "c"]
+    assert gate.alarm.state()["state"] == "open"
+
+
+async def test_one_that_fails_keeps_no_other_shut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A contact that is away, and a driver with a fault of its own: the third opens; the two are told of later."""
+    monkeypatch.setattr(fire, "KEEP_S", 0.01)
+    gate = Gate()
+    gate.contacts["a"].there = False
+
+    def breaks(*, on: bool, owed: bool = False) -> None:
+        raise ZeroDivisionError(on, owed)
+
+    gate.contacts["b"].set = breaks  # type: ignore[method-assign]
+    async with aclosing(gate.alarm.reports()) as reports, asyncio.timeout(10):
+        await gate.hears(reports, HERE, OPEN)
+        assert gate.contacts["c"].moves == [True]
+        assert gate.failed == []
+        while len(gate.failed) < 4:  # noqa: ASYNC110 - a time that passes has no event
+            await asyncio.sleep(0)
+    assert {name for name, _ in gate.failed} == {"a", "b"}
+    with pytest.raises(DriverError):
+        gate.contacts["a"].set(on=True)
+
+
+async def test_it_waits_for_no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An input that says nothing at all is fire when its time is over, and one that stays closed is clear."""
+    monkeypatch.setattr(fire, "FIRST_S", 0.01)
+    monkeypatch.setattr(fire, "CLEAR_S", 0.01)
+    gate = Gate()
+    async with aclosing(gate.alarm.reports()) as reports, asyncio.timeout(10):
+        waiting = asyncio.ensure_future(anext(reports))
+        while not gate.open:  # noqa: ASYNC110 - the same
+            await asyncio.sleep(0)
+        gate.said.put_nowait(CLOSED)
+        assert await waiting == CLOSED
+        while gate.open:  # noqa: ASYNC110 - the same
+            await asyncio.sleep(0)
+    assert [fields.get("what") for _, fields, _ in gate.noted] == ["fire", None, None, None, "fire-ended"]

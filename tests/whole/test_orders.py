@@ -26,6 +26,7 @@ from protocol import topics
 from protocol.message import MESSAGE_MAX_BYTES, Reply
 from protocol.operators import DOCUMENT
 from tests.community import SITE, WAIT_S, Community
+from tests.faults.test_fire import Contact
 from tests.gatepost import Event
 from tests.operatorkeys import Holder, document
 from tests.taught import taught
@@ -75,10 +76,15 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(folder: Path, *, center: bool = False) -> AsyncIterator[Desk]:
-    """A community whose gate takes commands of two operators."""
+async def desk(
+    folder: Path, *, center: bool = False, configure: Callable[[str], str] | None = None
+) -> AsyncIterator[Desk]:
+    """A community whose gate takes commands of two operators; its configuration may be changed, by one device more."""
     async with Community(folder) as community:
         post = community.posts["north"]
+        if configure is not None:
+            post.devices.config.write_text(configure(post.devices.config.read_text()))
+            post.further = 1
         with trust_folder.changing(post.state) as changing:
             trust_folder.put_document(changing, DOCUMENT, document(LI, WANG))
         if center:
@@ -168,6 +174,26 @@ async def test_release(tmp_path: Path) -> None:
         assert (await at.give(Wish("release", "walk-in"))).ok
         await at.until(lambda: not at.closed(), "the barrier is let go")
         assert not (await at.give(Wish("release", "walk-in"))).ok
+
+
+async def test_fire_while_a_lane_is_held(tmp_path: Path) -> None:
+    """No release ends what fire holds; a hold that fire came over is still there after it. The center is told of it."""
+    contact = Contact(tmp_path)
+    async with contact.host, desk(tmp_path, configure=contact.configured) as at, intruding(at.community) as intruder:
+        assert (await at.give(Wish("hold", "walk-in", seconds=600))).ok
+        assert (await at.give(Wish("hold", "car-in", seconds=600))).ok
+        contact.open()
+        await at.until(lambda: all(map(at.closed, CHANNELS)), "all barriers are open")
+        await at.until(lambda: b'"fire":"open"' in b"".join(said for _, said in intruder.heard), "the center is told")
+        reply = await at.give(Wish("release", "car-in"))
+        assert (reply.ok, reply.why) == (False, "the fire alarm still holds it open")
+        assert all(map(at.closed, CHANNELS))
+        contact.close()
+        await at.until(lambda: not any(map(at.closed, ("walk-out", "car-in", "car-out"))), "the others are let go")
+        assert at.closed("walk-in")
+        assert (await at.give(Wish("release", "walk-in"))).ok
+        await at.until(lambda: not at.closed(), "it is let go")
+        assert at.post.pulsed("walk-in") == 1
 
 
 async def test_what_a_stranger_makes_of_it(tmp_path: Path) -> None:
