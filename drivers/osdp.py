@@ -26,7 +26,7 @@ from drivers.link import STEP_S, Link, LinkLost
 from drivers.opener import opener
 from drivers.options import PortOptions
 from drivers.osdp_panel import ANSWER_S, Health, Panel
-from drivers.port import Condition, DriverError, Quiet, Signal
+from drivers.port import About, Condition, DriverError, Quiet, Signal
 from drivers.probe import Found, Probe, Value
 from drivers.registry import Advice, Driver, Ports, Role
 from drivers.shared import Report, SharedLink, SharedReader
@@ -111,6 +111,7 @@ class OsdpReader(SharedReader):
         self.options = options
         self.panel: Panel | None = None
         self.key_due = 0.0
+        self.about = About()
         self._line = line
         self._wide = None if options.format is None else Format(options.format)
         self._fares = Fares(_WORDS, _MANY)
@@ -137,6 +138,8 @@ class OsdpReader(SharedReader):
     def heard(self, panel: Panel, frame: Frame, now: float) -> None:
         """Take an answer."""
         self.last_heard = now
+        if (identity := Identity.from_frame(frame)) is not None:
+            self.about = About(model=_model(identity), firmware=identity.firmware)
         events = panel.heard(frame, now)
         if frame.code == Reply.FMT and panel.ready:
             self._fares.see(Oddity.CHARACTERS)
@@ -317,9 +320,12 @@ def recognise(heard: Sequence[bytes]) -> list[Found]:
 
 
 def _found(address: int, identity: Identity) -> Found:
-    model = f"vendor {identity.vendor}, model {identity.model}, serial number {identity.serial}"
     options: dict[str, Value] = {"key": _KEY_FILE} | ({"address": address} if address else {})
-    return Found(model, identity.firmware, options, "put there the key that is in the reader, 32 hex digits")
+    return Found(_model(identity), identity.firmware, options, "put there the key that is in the reader, 32 hex digits")
+
+
+def _model(identity: Identity) -> str:
+    return f"vendor {identity.vendor}, model {identity.model}, serial number {identity.serial}"
 
 
 _KEY_FILE: Final = "file:/etc/gated/osdp.key"

@@ -12,7 +12,7 @@ import pytest
 from drivers.emulated.host import PtyHost
 from drivers.emulated.osdp import EmulatedOsdp, EmulatedOsdpLine
 from drivers.osdp import DEFAULT_KEY
-from drivers.port import Colour, Condition, Indicator, Signal
+from drivers.port import About, Colour, Condition, Indicator, Signal
 from drivers.registry import Ports, Role
 from protocol.osdp import Cmd, Frame, Nak, OsdpCodec, Read, Reply, Text
 from protocol.sighting import Sighting
@@ -78,10 +78,11 @@ async def test_a_card_is_read(tmp_path: Path, key: bytes | None) -> None:
     """With the secure channel and without; not one thread more than before."""
     device, threads = EmulatedOsdp(9, key), threading.active_count()
     options: Opts = {} if key is None else {"key": key_file(tmp_path)}
-    async with PtyHost(device) as host, watching(reader(host.port, address=9, **options)) as watch:
+    async with PtyHost(device) as host, watching(lane := reader(host.port, address=9, **options)) as watch:
         await watch.online()
         device.present(CARD)
         assert await sighted(watch) == CREDENTIAL
+        assert lane.about == About("vendor BEBAFE, model 1, serial number 3735928495", "173.222.173")
         workers = [thread for thread in threading.enumerate() if thread.name.startswith("asyncio")]
         assert threading.active_count() - threads <= len(workers)  # those that open files for the loop
 

@@ -11,6 +11,7 @@ from drivers.emulated.em4100 import EmulatedEm4100
 from drivers.emulated.llrp import EmulatedLlrp
 from drivers.emulated.m100 import EmulatedM100
 from drivers.emulated.modbus import EmulatedModbus
+from drivers.emulated.osdp import EmulatedOsdp, EmulatedOsdpLine
 from drivers.emulated.rsu import EmulatedRsu
 from drivers.emulated.uhf18 import EmulatedUhf18
 from drivers.probe import Found, Probe
@@ -156,6 +157,16 @@ def test_modbus() -> None:
     assert found(on_line, [device.receive(ask) for ask in on_line.asks]).options == {"unit": 1, "check": False}
     inputs = driver("modbus", Role.INPUT).probes[0]
     assert not inputs.recognise([device.receive(ask) for ask in inputs.asks])
+
+
+def test_osdp() -> None:
+    """Who says who it is, with its address where that is not the usual one, and where its key would stand."""
+    probe = of("osdp")
+    line = EmulatedOsdpLine(EmulatedOsdp(0), EmulatedOsdp(3, bytes(16)))
+    first, second = probe.recognise([line.receive(ask) for ask in probe.asks])
+    assert first.options == {"key": "file:/etc/gated/osdp.key"}
+    assert second.options == {"key": "file:/etc/gated/osdp.key", "address": 3}
+    assert (first.model, first.firmware) == ("vendor BEBAFE, model 1, serial number 3735928495", "173.222.173")
 
 
 def test_llrp() -> None:

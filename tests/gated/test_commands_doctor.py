@@ -57,6 +57,18 @@ def _loaded(state: Path) -> Path:
     return file
 
 
+def test_an_insecure_reader_is_wrong_each_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """For as long as it is written."""
+    config = tmp_path / "gated.toml"
+    text = CONFIG.format(state=tmp_path / "state", port="/dev/null")
+    config.write_text(text.replace('driver = "em4100"', 'driver = "osdp", insecure = true'))
+    assert main(["doctor", "-c", str(config), "--json"]) == 1
+    found = [one for one in json.loads(capsys.readouterr().out)["findings"] if "insecure = true" in one["said"]]
+    assert [(one["grade"], one["do"]) for one in found] == [
+        ("wrong", "give the reader a key, and say key = … in its place")
+    ]
+
+
 def test_a_box_on_which_nothing_ran_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """No state folder, no daemon, no device: each is said with what to do, and none of it is made."""
     status, wrong = _doctor(tmp_path, capsys, "/dev/serial/by-id/none")

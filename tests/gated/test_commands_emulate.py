@@ -22,7 +22,8 @@ from protocol.llrp_replies import tags
 from protocol.llrp_requests import Antenna, add_rospec, of_rospec
 from protocol.m100 import M100Codec, Tag, multi_poll
 from protocol.modbus import Function, RtuCodec, answers, put_coil, read, values
-from protocol.wiegand import Card, Format
+from protocol.osdp import Cmd, Frame, OsdpCodec, Read, card
+from protocol.wiegand import Card, Format, decode
 from protocol.wiegand_serial import WiegandCodec
 
 COMMAND = (sys.executable, "-m", "gated", "emulate")
@@ -194,6 +195,29 @@ def test_wiegand() -> None:
             pass
         os.close(descriptor)
     assert cards == [Card(Format.H10301, 123, 45678)]
+
+
+def test_osdp() -> None:
+    """A typed card is told at the next poll; what the lamp is told is printed."""
+    with emulated("osdp") as (keyboard, printed, port):
+        descriptor = opened(port)
+        keyboard.write("uid:zz\n26:123:45678\n")
+        keyboard.flush()
+        codec, told, sequence = OsdpCodec(), None, 0
+
+        def asked(code: int, data: bytes = b"") -> list[Frame]:
+            os.write(descriptor, Frame(0, code, data, sequence=sequence).to_bytes())
+            return codec.feed(os.read(descriptor, 64))
+
+        while told is None:
+            for frame in asked(Cmd.POLL):
+                told = card(frame)
+            sequence = sequence % 3 + 1
+        asked(Cmd.LED, bytes.fromhex("0000 02 05 00 02 00 1400 00 00 00 00 00"))
+        assert printed.readline() == "lamp green 2 s\n"
+        os.close(descriptor)
+    assert isinstance(told, Read)
+    assert decode(told.bits) == Card(Format.H10301, 123, 45678)
 
 
 def test_lcus() -> None:

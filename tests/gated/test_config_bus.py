@@ -95,6 +95,50 @@ def test_what_is_no_line(tmp_path: Path, line: str) -> None:
     assert found[0].startswith("lanes.l0.barrier.line")
 
 
+def osdp(folder: Path, *options: str) -> tuple[Problem, ...]:
+    """What is wrong with a lane of OSDP readers on one line."""
+    file = folder / "gate.toml"
+    readers = ", ".join(f'{{ driver = "osdp", port = "/dev/line", {own} }}' for own in options)
+    text = HEAD + f'state = "{folder}"\n' + lane("l0", "").replace(" ]\n", f", {readers} ]\n")
+    file.write_text(text)
+    try:
+        load(file, check_files=True)
+    except ConfigError as error:
+        return error.problems
+    return ()
+
+
+def test_an_osdp_reader_has_a_key_or_says_that_it_has_none(tmp_path: Path) -> None:
+    """Neither is refused, both is refused, and without a key is a warning for ever."""
+    (tmp_path / "k").write_text("0f" * 16)
+    (none,) = osdp(tmp_path, "address = 1")
+    assert 'key = "file:/…" or "credential:NAME"; or insecure = true' in none.right
+    (both,) = osdp(tmp_path, f'key = "file:{tmp_path}/k", insecure = true')
+    assert "one or the other" in both.right
+    assert osdp(tmp_path, f'key = "file:{tmp_path}/k"', 'address = 1, key = "credential:osdp"') == ()
+    assert not [text for text in warnings(load(tmp_path / "gate.toml")) if "insecure" in text]
+    assert osdp(tmp_path, "insecure = true") == ()
+    (told,) = [text for text in warnings(load(tmp_path / "gate.toml")) if "insecure" in text]
+    assert told.startswith("lanes.l0.readers[1]: insecure = true: whoever reaches the reader's two wires")
+
+
+def test_where_an_osdp_key_stands(tmp_path: Path) -> None:
+    """A key that is written there itself is not repeated; a file that is not there is said by `gated check`."""
+    (itself,) = osdp(tmp_path, 'key = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"')
+    assert itself.key == "lanes.l0.readers[1].key"
+    assert "0f1e2d3c" not in itself.found + itself.right
+    (missing,) = osdp(tmp_path, f'key = "file:{tmp_path}/none"')
+    assert missing.found == f"{tmp_path}/none cannot be read: No such file or directory"
+
+
+def test_osdp_readers_share_a_line(tmp_path: Path) -> None:
+    """Each has its own address; the speed is the line's."""
+    own = "insecure = true, address ="
+    assert osdp(tmp_path, f"{own} 1", f"{own} 2") == ()
+    assert ["already used" in one.found for one in osdp(tmp_path, f"{own} 1", f"{own} 1")] == [True]
+    assert [one.key for one in osdp(tmp_path, f"{own} 1", f"{own} 2, baud = 115200")] == ["lanes.l0.readers[2].baud"]
+
+
 @pytest.mark.parametrize(
     ("antennas", "said"),
     [
