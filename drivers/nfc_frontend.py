@@ -297,7 +297,7 @@ class Field:
         if self._link.ending or time.monotonic() > self._until:
             raise _BrokenOffError
         self._link.beat()
-        return self._exchange(data, min(timeout, FRAME_S))
+        return self._exchange(data, min(timeout, FRAME_S) if self._speaks else FRAME_S)  # a datagram can be late
 
     def _beating(self, *targets: Any, **options: Any) -> Any:
         if self._link.ending:

@@ -50,6 +50,7 @@ def ntag(frontend: nfc.ContactlessFrontend, uid: bytes, message: bytes) -> None:
 def main(kind: str, port: str, number: str, message: str) -> None:
     """Play it until killed."""
     frontend = nfc.ContactlessFrontend(f"udp:127.0.0.1:{port}")
+    print("ready", flush=True)  # noqa: T201 - to whoever plays with it
     while True:
         {"felica": felica, "ntag": ntag}[kind](frontend, bytes.fromhex(number), bytes.fromhex(message))
 

@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import nfc  # type: ignore[import-untyped]
+import nfc.clf.acr122  # type: ignore[import-untyped]
 import pytest
 from pydantic import ValidationError
 
@@ -21,7 +23,7 @@ from drivers import nfc_frontend, nfc_lamp, nfc_usb
 from drivers.emulated.host import PtyHost, UdpHost
 from drivers.emulated.nfc import EmulatedNfc, Type2, Type3, Type4
 from drivers.link import LinkLost
-from drivers.nfc import FrontendLink, Options
+from drivers.nfc import FrontendLink, NfcReader, Options
 from drivers.port import Colour, Condition, Indicator, Signal
 from drivers.records import SHARED, Records
 from drivers.registry import Ports, Role
@@ -36,6 +38,13 @@ PLAIN = Sighting("lane.reader", Credential("uid:04A2B3C4D5E680"), 0)
 MESSAGE = ndef.encode([Record(EXTERNAL, b"gated:eid", bytes(range(256)) + bytes(80))])
 CARD = SignedCard("ab" * 32, 1000.0)
 SIGNED = replace(PLAIN, credential=Credential("eid:0123456789ABCDEF"), also=(PLAIN.credential,), card=CARD)
+
+
+def free_port() -> int:
+    """A UDP port that nobody has."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def is_sighting(report: object) -> bool:
@@ -283,60 +292,50 @@ async def test_no_chip_ends_or_holds_a_reader(
 
 @pytest.mark.parametrize("kind", ["felica", "ntag"])
 async def test_a_chip_that_nfcpy_plays(desk: Desk, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two processes over nfcpy's own UDP path: the chip comes, its process is killed, another takes its place."""
+    """Two processes over nfcpy's own UDP path, which has a chip's side as well."""
     # An unanswered look costs a second there, and such a chip answers none but its own.
     monkeypatch.setattr(nfc_frontend, "_TECHNOLOGIES", ("212F",) if kind == "felica" else ("106A",))
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     uid = bytes.fromhex("03FE010203040506" if kind == "felica" else "5A2B3C4D")
     wanted = replace(SIGNED, also=(Credential(f"uid:{uid.hex().upper()}"),))
     ports = Ports(lambda: 0.0)
     ports.shared(SHARED, Records, lambda: Records(lambda: desk.prove))
-    script = Path(__file__).with_name("nfc_tag.py")
-    async with watching(made(Role.READER, "nfc", f"udp:127.0.0.1:{port}", ports)) as watch:
-        for _ in range(2):
-            start = watch.here
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, script, kind, str(port), uid.hex(), MESSAGE.hex()),
-                env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-            )
-            try:
-                await watch.until(is_sighting, start)
-            finally:
-                process.kill()
-                await process.wait()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, Path(__file__).with_name("nfc_tag.py"), kind, str(port), uid.hex(), MESSAGE.hex()),
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert process.stdout is not None
+    try:
+        assert await process.stdout.readline() == b"ready\n"
+        async with watching(made(Role.READER, "nfc", f"udp:127.0.0.1:{port}", ports)) as watch:
+            await watch.until(is_sighting)
+    finally:
+        process.kill()
+        await process.wait()
     assert seen(watch) == {wanted}
 
 
 async def test_an_emulated_field_in_another_process(desk: Desk) -> None:
-    """`gated emulate nfc`: a chip there, gone and back, its process killed and back."""
-    port = "0"
-    words: list[str] = ["--udp"]
+    """`gated emulate nfc`: a chip there, another in its place, the process killed and back."""
+    port = free_port()
     ports = Ports(lambda: 0.0)
     ports.shared(SHARED, Records, lambda: Records(lambda: desk.prove))
-    for life in range(2):
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gated", "emulate", "nfc", *words),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        said = (await process.stdout.readline()).decode()
-        port = said.split('"')[3].rpartition(":")[2]
-        words = ["--udp", port]
-        if life == 0:
-            watching_it = watching(made(Role.READER, "nfc", f"udp:127.0.0.1:{port}", ports))
-            watch = await watching_it.__aenter__()
-        start = watch.here
-        process.stdin.write(f"+{UID.hex()} {MESSAGE.hex()}\n".encode())
-        await watch.until(is_sighting, start)
-        process.stdin.write(f"-{UID.hex()}\n+03FE010203040506\n".encode())
-        await watch.until(lambda report: is_sighting(report) and report.credential.startswith("uid:03"), start)
-        process.kill()
-        await process.wait()
-    await watching_it.__aexit__(None, None, None)
+    async with watching(made(Role.READER, "nfc", f"udp:127.0.0.1:{port}", ports)) as watch:
+        for _ in range(2):
+            start = watch.here
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "gated", "emulate", "nfc", "--udp", str(port)), stdin=asyncio.subprocess.PIPE
+            )
+            assert process.stdin is not None
+            try:
+                process.stdin.write(f"+{UID.hex()} {MESSAGE.hex()}\n".encode())
+                await watch.until(is_sighting, start)
+                process.stdin.write(f"-{UID.hex()}\n+03FE010203040506\n".encode())
+                await watch.until(lambda report: is_sighting(report) and report.credential.startswith("uid:03"), start)
+            finally:
+                process.kill()
+                await process.wait()
     assert seen(watch) == {SIGNED, replace(PLAIN, credential=Credential("uid:03FE010203040506"))}
 
 
@@ -366,7 +365,12 @@ async def test_a_flood_wakes_the_loop_once() -> None:
 
     loop, woken = asyncio.get_running_loop(), []
     call = loop.call_soon_threadsafe
-    loop.call_soon_threadsafe = lambda *words: (woken.append(words), call(*words))[1]  # type: ignore[method-assign]
+
+    def counted(callback: Callable[[], object]) -> asyncio.Handle:
+        woken.append(callback)
+        return call(callback)
+
+    loop.call_soon_threadsafe = counted  # type: ignore[method-assign, assignment]
     link = FrontendLink("udp:127.0.0.1:9", serve)
     assert done.wait(10)
     assert len(woken) == 1
@@ -422,10 +426,10 @@ async def test_nobody_waits_for_a_thread_that_hangs(monkeypatch: pytest.MonkeyPa
 async def test_a_fault_of_ours_is_none_of_the_reader(device: EmulatedNfc, desk: Desk) -> None:
     """It ends the daemon, which is started anew; it is not told as a broken reader."""
 
-    def prove(*_: object) -> None:
+    def prove(_message: bytes, _uid: bytes) -> Proved | None:
         raise KeyError("a fault")
 
-    desk.prove = prove  # type: ignore[method-assign]
+    desk.prove = prove  # type: ignore[method-assign, assignment]
     device.enter(Type2(UID, MESSAGE))
 
     async def read() -> None:
@@ -518,7 +522,7 @@ async def test_no_library_for_usb(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     def missing(*_: object) -> None:
         raise FileNotFoundError(errno.ENOENT, "cannot find a suitable libusb-1.0")
 
-    monkeypatch.setattr(nfc_frontend.nfc, "ContactlessFrontend", missing)
+    monkeypatch.setattr(nfc, "ContactlessFrontend", missing)
     async with watching(made(Role.READER, "nfc", "usb:1-1.2")) as watch:
         assert "libusb-1.0-0" in await watch.offline()
 
@@ -565,13 +569,12 @@ async def test_the_lamp_of_an_acr122u(device: EmulatedNfc, monkeypatch: pytest.M
     reader = Acr122u(device)
 
     def opened(_: str) -> Any:
-        acr122 = nfc_frontend.importlib.import_module("nfc.clf.acr122")
-        frontend = nfc_frontend.nfc.ContactlessFrontend()
-        frontend.device = acr122.init(reader)
+        frontend = nfc.ContactlessFrontend()
+        frontend.device = nfc.clf.acr122.init(reader)
         return frontend
 
     monkeypatch.setattr(nfc_frontend, "_on_usb", opened)
-    made_reader = made(Role.READER, "nfc", "usb:072f:2200")
+    made_reader: NfcReader = made(Role.READER, "nfc", "usb:072f:2200")
     assert isinstance(made_reader, Indicator)
     go, dark = Signal(Colour.GREEN, beeps=2, seconds=0.02), nfc_lamp.command(nfc_lamp.IDLE)
     made_reader.show(go)  # there is no reader yet: lost
