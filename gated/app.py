@@ -22,7 +22,7 @@ from contextlib import aclosing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from drivers.port import Condition, Input, Level, Output, Quiet, Reader
+from drivers.port import Condition, Indicator, Input, Level, Output, Quiet, Reader
 from drivers.records import SHARED, Prove, Records
 from drivers.registry import Ports, make_input, make_output, make_reader
 from gated import __version__, board, control, folder, logs, machine_clock, policy
@@ -30,6 +30,7 @@ from gated.barrier import Barrier
 from gated.clock import Timekeeper
 from gated.config import Config, InputConfig, LaneConfig, OutputConfig
 from gated.decide import Direction, LaneKind, LaneRule
+from gated.display import Display
 from gated.fire import DEVICE, FireAlarm
 from gated.journal import Journal, JournalTrouble
 from gated.journal_read import JournalUnreadable
@@ -202,11 +203,15 @@ class _Gate:
         if lane.barrier is not None:
             output = self._output(f"{name}/barrier", lane.barrier)
             barrier = Barrier(output, lane.barrier.pulse, turnstile=lane.turnstile)
-        lamp = None if lane.lamp is None else self._output(f"{name}/lamp", lane.lamp)
-        self._post.add(rule, barrier, lamp)
-        for number, reader in enumerate(lane.readers):
+        lights = {key: self._output(f"{name}/{key}", light) for key, light in lane.lights}
+        display = Display(lights, self._config.table)
+        self._post.add(rule, barrier, display)
+        for number, config in enumerate(lane.readers):
             device = f"{name}/{number}"
-            self._read(name, device, make_reader(device, reader.driver, reader.options, self._ports))
+            reader = make_reader(device, config.driver, config.options, self._ports)
+            if isinstance(reader, Indicator):
+                display.indicators.append(reader)
+            self._read(name, device, reader)
         for role, contact in (("passed", lane.passed), ("button", lane.button)):
             if contact is not None:
                 device = f"{name}/{role}"

@@ -12,17 +12,30 @@ Loading opens no device and makes no file. Only `state` is looked at, and only w
 
 import os
 import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
+from drivers.port import Colour
 from gated import config_center, config_check, config_fire, config_secret
 from gated.config_problem import ConfigError, ConfigUnreadableError, KeyPath, Problem, key_path, located, shown
 from gated.config_words import Fields, model_at, of_pydantic
+from gated.signals import TABLE, Outcome, Table, colour_alone
 from protocol.topics import NAME_PATTERN
 
 if TYPE_CHECKING:
@@ -122,7 +135,11 @@ class LaneConfig(_Table):
     button: InputConfig | None = None
     """A button that opens the lane."""
     lamp: OutputConfig | None = None
-    """A lamp for the guard: lit while one who is flagged stands at the lane."""
+    """A lamp, red as a rule: lit while one who is flagged stands at the lane, and while the lane does not work."""
+    green: OutputConfig | None = None
+    """A green lamp: lit for a moment when somebody is let through."""
+    beeper: OutputConfig | None = None
+    """A beeper: sounds as the table of signals says."""
     gone: Seconds = Field(default_factory=_default_gone)
     """After how long without a read somebody counts as gone, in seconds."""
     stale: Seconds = 2.0
@@ -139,9 +156,28 @@ class LaneConfig(_Table):
     @property
     def devices(self) -> tuple[tuple[str, DeviceConfig], ...]:
         """Every device with its key below the lane: `("readers[0]", …), ("barrier", …)`."""
-        single = (("barrier", self.barrier), ("passed", self.passed), ("button", self.button), ("lamp", self.lamp))
+        single = (("barrier", self.barrier), ("passed", self.passed), ("button", self.button))
         readers = tuple((f"readers[{number}]", reader) for number, reader in enumerate(self.readers))
-        return readers + tuple((key, device) for key, device in single if device is not None)
+        return (*readers, *((key, device) for key, device in single if device is not None), *self.lights)
+
+    @property
+    def lights(self) -> tuple[tuple[str, OutputConfig], ...]:
+        """The lane's lamps and its beeper, with their keys."""
+        lights = (("lamp", self.lamp), ("green", self.green), ("beeper", self.beeper))
+        return tuple((key, device) for key, device in lights if device is not None)
+
+
+class SignalConfig(_Table):
+    """What of an outcome's signal is to be another than by default."""
+
+    colour: Colour | None = None
+    """The lamp: "green", "amber", "red" or "off"."""
+    blink: Flag | None = None
+    """true: the lamp blinks."""
+    beeps: Annotated[int, Field(strict=True, ge=0, le=5)] | None = None
+    """How often it beeps, 0 to 5."""
+    seconds: Annotated[float, Field(strict=True, gt=0, le=30, allow_inf_nan=False)] | None = None
+    """How long it is shown, in seconds, up to 30."""
 
 
 class ClockConfig(_Table):
@@ -201,6 +237,8 @@ class Config(_Table):
     """The fire input, normally closed: open, broken or lost it holds every barrier open."""
     lanes: Annotated[dict[str, LaneConfig], Field(min_length=1)]
     """The lanes, at least one: a table `[lanes.NAME]` each."""
+    signals: dict[Outcome, SignalConfig] = {}
+    """What lamps and beepers show, where it is to be another than by default: a table `[signals.OUTCOME]` each."""
     clock: ClockConfig = ClockConfig()
     """Who says whether the wall clock is right."""
     journal: JournalConfig = JournalConfig()
@@ -220,10 +258,31 @@ class Config(_Table):
         )
         return of_lanes if self.fire is None else (*of_lanes, ("fire", self.fire))
 
+    @field_validator("signals")
+    @classmethod
+    def _not_by_colour_alone(cls, changed: dict[Outcome, SignalConfig]) -> dict[Outcome, SignalConfig]:
+        if (same := colour_alone(_table(changed))) is not None:
+            raise ValueError(
+                f"let {same} differ from admit by blink or beeps: many people cannot tell the colours apart"
+            )
+        return changed
+
+    @property
+    def table(self) -> Table:
+        """What lamps and beepers show."""
+        return _table(self.signals)
+
     @property
     def zone(self) -> ZoneInfo:
         """The time zone itself."""
         return ZoneInfo(self.timezone)
+
+
+def _table(changed: Mapping[Outcome, SignalConfig]) -> Table:
+    return {
+        outcome: replace(signal, **changed[outcome].model_dump(exclude_none=True)) if outcome in changed else signal
+        for outcome, signal in TABLE.items()
+    }
 
 
 def load(path: Path, *, check_state: bool = True, check_files: bool = False) -> Config:

@@ -32,7 +32,14 @@ NO_TIMEZONE: Final = "UTC"
 if TYPE_CHECKING:
     from drivers.registry import Advice
 
-_ROLES: Final = {"barrier": "output", "passed": "input", "button": "input", "lamp": "output"}
+_ROLES: Final = {
+    "barrier": "output",
+    "passed": "input",
+    "button": "input",
+    "lamp": "output",
+    "green": "output",
+    "beeper": "output",
+}
 OURS: Final[dict[str | int, frozenset[str]]] = {"barrier": frozenset({"pulse"})}
 _STATE: Final = "/var/lib/gated"
 _CHIP: Final = re.compile(r"(gpiochip[0-9]+)/")

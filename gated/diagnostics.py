@@ -130,7 +130,7 @@ def _findings(config: Config) -> list[dict[str, object]]:
 
 def _lane(lane: LaneConfig) -> dict[str, object]:
     devices = dict(lane.devices)
-    roles = {"readers", "barrier", "passed", "button", "lamp"}
+    roles = {"readers", "barrier", "passed", "button", "lamp", "green", "beeper"}
     found: dict[str, object] = lane.model_dump(mode="json", exclude=roles)
     found["devices"] = {key: _device(device) for key, device in devices.items()}
     return found

@@ -15,10 +15,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
-from drivers.port import Condition, DriverError, Output
+from drivers.port import Condition, DriverError
+from gated import signals
 from gated.barrier import Barrier
 from gated.clock import ClockFact, Timekeeper
-from gated.decide import Decision, LaneRule, Last, Now, Policy, decide, ruling
+from gated.decide import Decision, Direction, LaneRule, Last, Now, Policy, decide, ruling
+from gated.display import Display
 from gated.holds import Holds
 from gated.journal import Journal, JournalTrouble
 from gated.lane import Act, Lane
@@ -45,8 +47,7 @@ class Station:
 
     lane: Lane
     barrier: Barrier | None = None
-    lamp: Output | None = None
-    lit: bool = False
+    display: Display | None = None
     failing: bool = False
 
 
@@ -123,9 +124,9 @@ class Post:
         self.holds = Holds(self.note)
         self.proving = Proving(self, journal, keeper, log)
 
-    def add(self, rule: LaneRule, barrier: Barrier | None, lamp: Output | None) -> None:
+    def add(self, rule: LaneRule, barrier: Barrier | None, display: Display | None = None) -> None:
         """Put a lane into the post."""
-        station = Station(Lane(rule, self._presences, self._judge), barrier, lamp)
+        station = Station(Lane(rule, self._presences, self._judge), barrier, display)
         if barrier is not None:
             barrier.on_lost = partial(self.barrier_failed, station)
         self.stations[rule.name] = station
@@ -138,6 +139,8 @@ class Post:
         for station in self.stations.values():
             if station.barrier is not None:
                 station.barrier.stop()
+            if station.display is not None:
+                station.display.stop()
 
     def restore(self, lines: list[bytes]) -> None:
         """Take up what the last life left unfinished: who was let through just now, by the journal's last lines."""
@@ -168,7 +171,10 @@ class Post:
         station = self.stations[lane]
         if self.proving.takes(station.lane.rule, sighting):
             return
+        waiting = station.lane.waiting
         self._do(station, station.lane.see(sighting, self._keeper.now()), sighting.at)
+        if station.lane.waiting > waiting:
+            self._show(station, signals.Outcome.WAITING)
 
     def sensed(self, lane: str, active: bool | None) -> None:  # noqa: FBT001 - a level, None where it is lost
         """The level of the sensor behind this lane's arm."""
@@ -354,18 +360,21 @@ class Post:
             self.note(Kind.SYSTEM, {"what": "not-opened", "lane": pending.station.lane.rule.name, "of": seq})
             return
         pending.opened = True
-        if pending.act.of is None:
-            pending.station.lane.opened(self._keeper.now())
-        barrier = pending.station.barrier
-        if barrier is None:
-            return
-        station = pending.station
+        station, act = pending.station, pending.act
+        if act.of is None:
+            station.lane.opened(self._keeper.now())
         try:
-            (pending.order.how if pending.order is not None else Barrier.open)(barrier)
-            station.failing = False
+            if station.barrier is not None:
+                (pending.order.how if pending.order is not None else Barrier.open)(station.barrier)
+                station.failing = False
         except DriverError as error:
             pending.why = str(error)
             self.barrier_failed(station, error, seq)
+        self._show(
+            station,
+            signals.Outcome.FLAG if pending.why else signals.Outcome.ADMIT,
+            silent=act.fields.get("by") == "again",
+        )
 
     def barrier_failed(self, station: Station, error: DriverError, seq: int | None = None) -> None:
         """A barrier could not be told what it should have been: said once, until an opening succeeds."""
@@ -382,6 +391,8 @@ class Post:
         if act.kind is Kind.PASSAGE:
             self._count(pending, seq, now.mono)
         station.lane.settled(act, seq, opened=pending.opened, now=now)
+        if not pending.opened and not self._stopped and (shown := signals.outcome(act)) is not None:
+            self._show(station, shown)
         self._tell(pending, seq)
         self._light(station)
 
@@ -411,15 +422,20 @@ class Post:
             seq=seq,
         )
 
+    def _show(self, station: Station, shown: signals.Outcome, *, silent: bool = False) -> None:
+        if station.display is not None:
+            station.display.show(shown, self._keeper.now().mono, silent=silent)
+
     def _light(self, station: Station) -> None:
-        if station.lamp is None:
-            return
-        lit = bool(station.lane.held(self._keeper.now()))
-        if lit == station.lit:
-            return
-        try:
-            station.lamp.set(on=lit)
-            station.lit = lit
-        except DriverError:
-            # The driver puts the lamp as last asked for when its port is back; until then it is tried at each tick.
-            return
+        if station.display is not None and not self._stopped:
+            now = self._keeper.now()
+            wanted = bool(station.lane.held(now))
+            station.display.tick(now.mono, wanted=wanted, trouble=self._trouble(station.lane))
+
+    def _trouble(self, lane: Lane) -> signals.Outcome | None:
+        """What is the matter with the lane itself."""
+        if not lane.writable and lane.rule.direction is Direction.IN:
+            return signals.Outcome.GUARD_ONLY
+        of_lane = f"{lane.rule.name}/"
+        readers = [one for name, one in self.devices.items() if one.what == "reader" and name.startswith(of_lane)]
+        return signals.Outcome.OFFLINE if readers and not any(one.online for one in readers) else None

@@ -56,7 +56,7 @@ class Board(EmulatedLcus):
     def receive(self, data: bytes) -> bytes:
         """See Device."""
         for command in self._heard.feed(data):
-            if isinstance(command, Switch) and command.on:
+            if isinstance(command, Switch) and command.on and command.channel in _LANES:
                 self.orders.append(Order(time.monotonic(), _LANES[command.channel]))
                 if self.on_order is not None:
                     self.on_order()
