@@ -3,12 +3,14 @@
 import asyncio
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Final
 
-from drivers.port import Reader
+from drivers.port import About, Reader, Telling
 from gated import __version__, pace
+from gated.barrier import FIRE
 from gated.clock import Timekeeper
 from gated.config import Config
 from gated.journal import Journal
@@ -54,6 +56,7 @@ class Describer:
         self._fire = fire
         self._started = keeper.now().mono
         self._since = keeper.stamp().at
+        self._ports = dict(_ports(config))
         self._asked: asyncio.Future[Pace | None] | None = None
         self._asked_at = 0.0
 
@@ -110,10 +113,14 @@ class Describer:
             "why": device.why,
             "since": device.since,
         }
+        if name in self._ports:
+            told["port"] = self._ports[name]
         reader = self._readers.get(name)
         if reader is not None:
             heard = reader.last_heard
             told["heard_s_ago"] = None if heard is None else round(max(0.0, self._keeper.now().mono - heard), 1)
+        if isinstance(reader, Telling) and reader.about != About():
+            told["about"] = {key: value for key, value in asdict(reader.about).items() if value not in ("", None)}
         return told
 
     async def _pace(self) -> Pace | None:
@@ -180,3 +187,14 @@ class Describer:
             "latency_ms": middle,
             "recent": list(figures.recent),
         }
+
+
+def _ports(config: Config) -> Iterator[tuple[str, str]]:
+    """The port of each device that has one, by the device's name."""
+    for lane, tables in config.lanes.items():
+        for key, device in tables.devices:
+            port = getattr(device.options, "port", None)
+            if port is not None:
+                yield f"{lane}/{key.removeprefix('readers[').removesuffix(']')}", port
+    if config.fire is not None and hasattr(config.fire.options, "port"):
+        yield FIRE, config.fire.options.port

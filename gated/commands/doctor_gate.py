@@ -170,6 +170,7 @@ def _fire(config: "Config") -> Iterator[Finding]:
 
 def _daemon(config: "Config") -> Iterator[Finding]:
     from gated import control  # noqa: PLC0415 - not without a configuration
+    from gated.commands import doctor_readers  # noqa: PLC0415 - the same
 
     try:
         state = control.ask(config.state, {"op": "status"})
@@ -183,6 +184,7 @@ def _daemon(config: "Config") -> Iterator[Finding]:
         return
     yield ok("daemon", f"runs, version {state.get('version')}, since {state.get('since')}")
     yield from _devices(state)
+    yield from doctor_readers.examine(config, state)
     yield _clock(str(_of(state, "clock").get("quality")))
 
 

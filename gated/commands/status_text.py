@@ -77,7 +77,16 @@ def _device(name: str, device: State) -> tuple[str, ...]:
     if "heard_s_ago" in device:
         heard = device["heard_s_ago"]
         said = "not heard yet" if heard is None else f"heard {duration(heard)} ago"
-    return name, str(device.get("what")), "online", said
+    told = about(_of(device, "about"))
+    return name, str(device.get("what")), "online", "; ".join(part for part in (said, told) if part)
+
+
+def about(told: State) -> str:
+    """What a device says of itself, as far as it does."""
+    firmware, power = told.get("firmware"), told.get("power_dbm")
+    parts = [told.get("model"), firmware and f"firmware {firmware}", told.get("region")]
+    parts.append(None if power is None else f"{power:g} dBm")
+    return ", ".join(str(part) for part in parts if part)
 
 
 def _journal(state: State) -> str:

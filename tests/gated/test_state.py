@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 import structlog
 
-from drivers.port import Condition, Reader
+from drivers.port import About, Condition, Reader
 from gated import pace, state
 from gated.clock import Remembered, Timekeeper
 from gated.config import load
@@ -74,6 +74,20 @@ async def test_when_a_reader_was_last_heard(tmp_path: Path) -> None:
     devices = await part(gate, "devices")
     assert 90 <= devices["a/0"]["heard_s_ago"] < 120
     assert "heard_s_ago" not in devices["a/barrier"]
+
+
+async def test_what_a_device_is_and_where(tmp_path: Path) -> None:
+    """Its port, and what a reader says of itself as far as it does; of one that says nothing, nothing."""
+    gate = Gate(tmp_path)
+    device = (await part(gate, "devices"))["a/0"]
+    assert device["port"] == "/dev/gate/a"
+    assert "about" not in device
+    gate.reader.about = About()
+    assert "about" not in (await part(gate, "devices"))["a/0"]
+    gate.reader.about = About("UHFReader18", power_dbm=0.0)
+    devices = await part(gate, "devices")
+    assert devices["a/0"]["about"] == {"model": "UHFReader18", "power_dbm": 0.0}
+    assert "port" not in devices["a/barrier"]
 
 
 async def test_the_pace_of_today(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
