@@ -153,8 +153,10 @@ class Post:
             station = self.stations.get(event.get("lane", ""))
             if station is None or event["boot"] != now.boot:
                 continue
-            if event["kind"] == Kind.PASSED and event["result"] == "through" and event.get("of") in admitted:
-                admitted[event["of"]].through = True
+            if event["kind"] == Kind.PASSED and (passed := admitted.get(event.get("of"))) is not None:
+                passed.through = event["result"] == "through"
+                if not passed.through:
+                    self._presences.withdraw(passed)
             if event["kind"] != Kind.PASSAGE or event["verdict"] != Verdict.ADMIT:
                 continue
             rule = station.lane.rule
@@ -308,8 +310,13 @@ class Post:
         return ruling(sighting, entries, self._policy, now)
 
     def _stays_open(self, station: Station, now: Now) -> None:
-        if station.barrier is not None and station.barrier.holders:
+        """Tell the lane of a barrier that is held; and where only the guard can open, nobody sees by what they do."""
+        held = station.barrier is not None and bool(station.barrier.holders)
+        if held or station.failing or not self._opens_by_itself(station.lane):
             station.lane.stays_open(now)
+
+    def _opens_by_itself(self, lane: Lane) -> bool:
+        return lane.writable or lane.rule.direction is Direction.OUT
 
     def _do(self, station: Station, acts: list[Act], seen_at: float) -> None:
         for act in acts:
@@ -434,7 +441,7 @@ class Post:
 
     def _trouble(self, lane: Lane) -> signals.Outcome | None:
         """What is the matter with the lane itself."""
-        if not lane.writable and lane.rule.direction is Direction.IN:
+        if not self._opens_by_itself(lane):
             return signals.Outcome.GUARD_ONLY
         of_lane = f"{lane.rule.name}/"
         readers = [one for name, one in self.devices.items() if one.what == "reader" and name.startswith(of_lane)]

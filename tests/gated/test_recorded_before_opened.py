@@ -340,6 +340,21 @@ async def test_restart_after_somebody_has_gone_through(whitelist: Whitelist) -> 
     assert (passage["kind"], passage["verdict"], passage["reason"]) == ("passage", "flag", "repeat")
 
 
+async def test_restart_after_somebody_has_turned_back(whitelist: Whitelist) -> None:
+    """The next life knows that they went nowhere: at another lane they are no repeat."""
+    before = Rig(whitelist, FakeJournal())
+    await before.see("walk-in")
+    before.journal.settle()
+    lines = [line(seq, rest) for seq, rest in enumerate(before.journal.appended, 1)]
+    lines.append(line(2, body(Kind.PASSED, before.stamp, {"lane": "walk-in", "result": "turned-back", "of": 1})))
+    after = Rig(whitelist, FakeJournal())
+    after.clocks.seconds += 4
+    after.post.restore(lines)
+    await after.see("car-in")
+    (passage,) = after.journal.events
+    assert (passage["verdict"], passage["reason"]) == ("admit", "listed")
+
+
 async def test_what_one_event_calls_for_fails(tmp_path: Path) -> None:
     """Who waits for another event of the same group still hears of theirs."""
     heard: list[int | JournalTrouble] = []
