@@ -210,7 +210,7 @@ def _online(name: str, device: Mapping[str, Any], up_s: float | None) -> Finding
     unheard = (up_s or 0.0) if heard is None else heard
     if unheard < HEARD_S:
         return ok("device", f"{name} is online")
-    do = "hold a test card before it; if that is not read, see its cable and power"
+    do = f"prove it: gated test-card {name.partition('/')[0]}; where nothing is read, see its cable and power"
     return note("device", f"{name} is online, and has read nothing for {duration(unheard)}", do)
 
 

@@ -98,11 +98,16 @@ def run(args: argparse.Namespace) -> int:
         "sudo": os.environ.get("SUDO_USER"),
     }
     steps: list[dict[str, Any]] = []
-    with closing(follow(config.state, request)) as news:
-        for one in _told(news, args.lane, quiet=args.json):
-            steps.append(one)
-            if one["step"] == "confirm":
-                _go_outside(config.state, ask, asks=sys.stdin.isatty() and not args.yes)
+    asks = sys.stdin.isatty() and not (args.yes or args.json)
+    try:
+        with closing(follow(config.state, request)) as news:
+            for one in _told(news, args.lane, quiet=args.json):
+                steps.append(one)
+                if one["step"] == "confirm":
+                    _go_outside(config.state, ask, asks=asks)
+    except KeyboardInterrupt:
+        complain("gated: the lane is no longer armed")
+        raise
     last = steps[-1] if steps else {}
     if last.get("step") != "ended":
         raise Failure("the daemon has ended, and the test with it: gated status", Status.UNREACHABLE)
@@ -118,16 +123,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _told(news: Iterator[dict[str, Any]], lane: str, *, quiet: bool) -> Iterator[dict[str, Any]]:
     """The steps, each said as it comes."""
-    try:
-        for one in news:
-            if one["step"] == "quiet":
-                continue
-            if not quiet and one["step"] in _SAID:
-                say_now(f"{lane}: {_SAID[one['step']](one)}")
-            yield one
-    except KeyboardInterrupt:
-        complain("gated: the lane is no longer armed")
-        raise
+    for one in news:
+        if one["step"] == "quiet":
+            continue
+        if not quiet and one["step"] in _SAID:
+            say_now(f"{lane}: {_SAID[one['step']](one)}")
+        yield one
 
 
 def _go_outside(state: Path, ask: Callable[[Path, Mapping[str, object]], object], *, asks: bool) -> None:

@@ -19,6 +19,7 @@ from gated.journal import JournalState
 from gated.whitelist import Whitelist
 from tests.gated.test_recorded_before_opened import TAG, FakeJournal, Rig, settled, whitelist
 from tests.gatepost import WAIT_S, Event, Gatepost
+from tests.terminal import on_a_terminal
 
 __all__ = ["whitelist"]
 
@@ -164,6 +165,21 @@ async def test_an_exit_that_reads_outside(tmp_path: Path) -> None:
         assert "lower the power" in command.said
         assert (last(post)["why"], last(post)["outside"]) == ("read-outside", "read")
         assert post.orders("walk-out") == 1
+
+
+@pytest.mark.parametrize(("key", "status"), [(b"\r", 0), (b"\x03", 130)], ids=["enter", "ctrl-c"])
+async def test_on_a_terminal(tmp_path: Path, key: bytes, status: int) -> None:
+    """It waits for Enter before nobody may be read; Ctrl-C there ends the test."""
+    async with gate(tmp_path) as post:
+        words = [sys.executable, "-m", "gated", "test-card", "walk-out", "--watch", "1", "-c", str(post.devices.config)]
+        run = asyncio.to_thread(on_a_terminal, words, {}, [(b"Press Enter", key)], WAIT_S)
+        command = asyncio.create_task(run)
+        await post.until(lambda: recorded(post), "it is armed")
+        post.uhf["walk-out"].enter(CAR)
+        await post.pulses("walk-out", 1)
+        post.uhf["walk-out"].leave(CAR)
+        assert (await command)[0] == status
+        assert (await ended(post))["result"] == ("ok" if status == 0 else "cancelled")
 
 
 async def test_a_lane_with_a_sensor(tmp_path: Path) -> None:
