@@ -58,14 +58,17 @@ fuzz: $(STAMP) ## Throw whatever bytes come at CODEC=uhf18 for MINUTES=10 (all: 
 soak: $(STAMP) ## A whole community under random faults for HOURS=1
 	@$(BIN)/python -m tests.soak --hours $(HOURS) $(ARGS)
 
+# pyDes, below nfcpy, is published as source only. It is Python alone: the wheel made here fits every box.
 bundle: $(STAMP) ## Pack all that a box or a center without internet needs (PY=3.11 ARCH=x86_64)
 	rm -rf $(BUNDLE) && mkdir -p $(BUNDLE)/wheels
 	$(BIN)/uv build --quiet --wheel --out-dir $(BUNDLE)/wheels
-	$(BIN)/uv export --quiet --frozen --no-dev --no-emit-project --extra center --extra postgresql --extra gpio \
-	    --output-file $(BUNDLE)/requirements.txt
+	$(BIN)/uv export --quiet --frozen --no-dev --no-emit-project --extra center --extra postgresql --extra gpio --extra nfc \
+	    --no-emit-package pydes --output-file $(BUNDLE)/requirements.txt
+	$(BIN)/uv export --quiet --frozen --no-dev --extra nfc --only-emit-package pydes --output-file $(BUNDLE)/pydes.txt
 	$(BIN)/python -m pip download --quiet --only-binary :all: --no-deps --dest $(BUNDLE)/wheels \
 	    --python-version $(PY) --platform manylinux_2_17_$(ARCH) --platform manylinux2014_$(ARCH) \
 	    --requirement $(BUNDLE)/requirements.txt
+	$(BIN)/python -m pip wheel --quiet --no-deps --require-hashes --wheel-dir $(BUNDLE)/wheels --requirement $(BUNDLE)/pydes.txt
 	$(BIN)/python -m pip download --quiet --only-binary :all: --no-deps --dest $(BUNDLE) pip==$(PIP)
 	mv $(BUNDLE)/pip-$(PIP)-*.whl $(BUNDLE)/pip.whl
 	cp -r systemd config docs $(BUNDLE)/
