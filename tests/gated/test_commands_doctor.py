@@ -133,8 +133,8 @@ def test_the_journal_of_today(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ("device", "noted"),
     [
         ({"online": True, "heard_s_ago": HEARD_S - 1}, ""),
-        ({"online": True, "heard_s_ago": 31 * 3600.0}, "has read nothing for 31 hours → hold a test card before it"),
-        ({"online": True, "heard_s_ago": None}, "has read nothing for 3 days → hold a test card before it"),
+        ({"online": True, "heard_s_ago": 31 * 3600.0}, "has read nothing for 31 hours → prove it: gated test-card walk-in;"),
+        ({"online": True, "heard_s_ago": None}, "has read nothing for 3 days → prove it: gated test-card walk-in;"),
         ({"online": True}, ""),
         ({"online": False, "why": "unplugged", "heard_s_ago": 31 * 3600.0}, ""),
     ],
