@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from drivers import nfc as driver
 from drivers import nfc_frontend, nfc_lamp, nfc_usb
+from drivers.emulated.em4100 import EmulatedEm4100
 from drivers.emulated.host import PtyHost, UdpHost
 from drivers.emulated.nfc import EmulatedNfc, Type2, Type3, Type4
 from drivers.link import LinkLost
@@ -352,6 +353,39 @@ async def test_a_reader_pulled_while_a_chip_is_read(device: EmulatedNfc, desk: D
             await host.plug()
             await watch.until(is_sighting, here)
     assert seen(watch) == {SIGNED}
+
+
+class Sulking(EmulatedNfc):
+    """A PN532 that can be made to answer nothing."""
+
+    sulks = False
+
+    def receive(self, data: bytes) -> bytes:
+        """See Device."""
+        answer = super().receive(data)
+        return b"" if self.sulks else answer
+
+
+async def test_a_reader_that_answers_no_more(tmp_path: Path) -> None:
+    """It is offline, is opened anew again and again, and its first answer makes it online."""
+    device = Sulking()
+    async with PtyHost(device, tmp_path / "by-id") as host, watching(made(Role.READER, "nfc", host.port)) as watch:
+        await watch.online()
+        device.sulks = True
+        assert "does not answer; check its power" in await watch.offline()
+        here = watch.here
+        device.sulks = False
+        device.enter(Type2(UID))
+        await watch.until(is_sighting, here)
+        assert [condition.online for condition in watch.conditions] == [True, False, True]
+
+
+async def test_another_device_on_the_port(tmp_path: Path) -> None:
+    """What answers, but not as a PN532 does, is said to be something else."""
+    device = EmulatedEm4100()
+    device.receive = lambda data: data[:2]  # type: ignore[method-assign, assignment]
+    async with PtyHost(device, tmp_path / "by-id") as host, watching(made(Role.READER, "nfc", host.port)) as watch:
+        assert "is it one" in await watch.offline()
 
 
 async def test_a_flood_wakes_the_loop_once() -> None:
