@@ -9,6 +9,7 @@ Read from /dev and /sys; nothing is opened.
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ NFC: Final = {  # as nfcpy knows them (nfc/clf/device.py)
     ("04cc", "0531"): "NXP PN531",
     ("04cc", "2533"): "NXP PN533",
     ("04e6", "5591"): "SCM SCL3711",
+    ("04e6", "5593"): "SCM SCL3712",
 }
 ROOT: Final = Path("/")
 
@@ -46,9 +48,13 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class UsbDevice:
-    """A USB device, by its maker's and product's numbers. `ports` is how many serial ports the kernel made of it."""
+    """A USB device, by its maker's and product's numbers, and the socket it is in, as the kernel names that.
+
+    `ports` is how many serial ports the kernel made of it.
+    """
 
     ids: tuple[str, str]
+    socket: str
     ports: int
 
     @property
@@ -83,8 +89,16 @@ def usb_devices(root: Path = ROOT) -> list[UsbDevice]:
         ids = _text(folder / "idVendor"), _text(folder / "idProduct")
         if all(ids):
             ports = len([*folder.glob("*/ttyUSB*"), *folder.glob("*/tty/ttyACM*")])
-            found.append(UsbDevice(ids, ports))
+            found.append(UsbDevice(ids, folder.name, ports))
     return found
+
+
+def nfc_readers(root: Path = ROOT) -> dict[str, str]:
+    """The NFC readers on USB, by the port to write: maker and model, or the socket where there are several of those."""
+    devices = [device for device in usb_devices(root) if device.ids in NFC]
+    of_each = Counter(device.ids for device in devices)
+    names = (":".join(device.ids) if of_each[device.ids] == 1 else device.socket for device in devices)
+    return {f"usb:{name}": NFC[device.ids] for name, device in zip(names, devices, strict=True)}
 
 
 def _stable(dev: Path) -> Iterator[Path]:

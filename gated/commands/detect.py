@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -13,10 +13,11 @@ from gated.commands.output import Failure, Status, complain, say, say_json
 
 if TYPE_CHECKING:
     from gated.detect import Hit, Place, Way
-    from gated.detect_ports import Port, UsbDevice
+    from gated.detect_ports import Port
 
 LISTEN_S: Final = 20
 _KEYS: Final = {"reader": "readers = [{}]", "output": "barrier = {}", "input": "passed = {}"}
+_BY_NAME: Final = ("nfc", "gpio")  # known by their names alone
 _SHOWN_BYTES: Final = 16
 _CALLS_US: Final = "the device itself calls there; write it down, start the daemon and look at gated status"
 
@@ -57,17 +58,16 @@ def run(args: argparse.Namespace) -> int:
     from gated import detect, detect_ports  # noqa: PLC0415 - the same
 
     try:
-        known = detect.ways(args.only)
+        known = detect.ways(args.only) if args.only not in _BY_NAME else []
     except LookupError as error:
         can = ", ".join(dict.fromkeys(way.driver.name for way in detect.ways()))
         raise Failure(f"{args.only!r} is no driver that can be found; there are {can}", Status.USAGE) from error
-    ports = [] if args.addresses else detect_ports.ports(args.root)
+    ports = [] if args.addresses or not known else detect_ports.ports(args.root)
     places = [detect.Place(port.name) for port in ports if not port.console]
     places += [place for address in args.addresses for place in _places(address, known)]
     _mark_held(places, args.config)
     asyncio.run(_search(places, known, args.seconds))
-    usb = detect_ports.usb_devices(args.root) if not args.addresses and args.only in (None, "nfc") else []
-    nfc = [device for device in usb if device.ids in detect_ports.NFC]
+    nfc = detect_ports.nfc_readers(args.root) if not args.addresses and args.only in (None, "nfc") else {}
     chips = detect_ports.gpio_chips(args.root) if not args.addresses and args.only in (None, "gpio") else []
     found = bool(nfc) or any(place.hits for place in places)
     advice = [] if found else list(_advice(args, places, ports))
@@ -153,11 +153,9 @@ async def _search(places: "list[Place]", known: "Sequence[Way]", seconds: float)
 
 
 def _lines(
-    places: "Sequence[Place]", nfc: "Sequence[UsbDevice]", chips: Sequence[str], ports: "Sequence[Port]"
+    places: "Sequence[Place]", nfc: Mapping[str, str], chips: Sequence[str], ports: "Sequence[Port]"
 ) -> Iterator[str]:
     """The result for a person."""
-    from gated.detect_ports import NFC  # noqa: PLC0415 - not for --help
-
     nodes = {port.name: port.node for port in ports}
     for place in _told_of(places):
         node = nodes.get(place.port, place.port)
@@ -168,8 +166,9 @@ def _lines(
     for port in ports:
         if port.console:
             yield f"{port.name}: the system's console; left alone"
-    for device in nfc:
-        yield f"USB {':'.join(device.ids)}: {NFC[device.ids]}, an NFC reader; docs/hardware says how it is written down"
+    for usb, model in nfc.items():
+        yield f"{usb}: {model}, an NFC reader by its number; it was not opened"
+        yield f"    {_nfc_line(usb)}"
     for chip in chips:
         yield f'{chip}: GPIO lines of the box (gpioinfo {chip} shows them), such as line = "{chip}/17"'
 
@@ -207,6 +206,10 @@ def _line(hit: "Hit", port: str) -> str:
     return _KEYS[hit.driver.role].format(_toml(hit.options(port)))
 
 
+def _nfc_line(port: str) -> str:
+    return _KEYS["reader"].format(_toml({"driver": "nfc", "port": port}))
+
+
 def _toml(table: dict[str, str | int | float | bool]) -> str:
     import json  # noqa: PLC0415 - its strings, numbers and booleans are TOML's
 
@@ -214,11 +217,9 @@ def _toml(table: dict[str, str | int | float | bool]) -> str:
 
 
 def _result(
-    places: "Sequence[Place]", nfc: "Sequence[UsbDevice]", chips: Sequence[str], advice: Sequence[str]
+    places: "Sequence[Place]", nfc: Mapping[str, str], chips: Sequence[str], advice: Sequence[str]
 ) -> dict[str, object]:
     """The result for a program."""
-    from gated.detect_ports import NFC  # noqa: PLC0415 - not for --help
-
     return {
         "ports": [
             {
@@ -242,7 +243,7 @@ def _result(
             }
             for place in places
         ],
-        "nfc": [{"usb": ":".join(device.ids), "model": NFC[device.ids]} for device in nfc],
+        "nfc": [{"port": port, "model": model, "line": _nfc_line(port)} for port, model in nfc.items()],
         "gpio": list(chips),
         "advice": list(advice),
     }
@@ -270,5 +271,5 @@ def _advice(args: argparse.Namespace, places: "Sequence[Place]", ports: "Sequenc
         yield "- where nothing answers: power? TX and RX crossed? A and B the right way round? ground joined?"
         yield "- a reader that only talks wants a card held to it while this listens (--seconds 60)"
         yield '- an LCUS relay board may answer nothing: write { driver = "lcus", port = "…" } and try it'
-    if args.addresses:
+    if any(place.port.startswith("socket:") and not place.held for place in places):
         yield "- on the network: power, cable, address and TCP port; most readers take one client at a time"

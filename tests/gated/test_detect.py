@@ -30,6 +30,7 @@ from gated.__main__ import main
 from gated.detect import Place, Search, Way, readable, ways
 from tests.drivers.rig import Rfc2217Host, eventually
 from tests.gated.answering import daemon
+from tests.terminal import on_a_terminal
 
 PATIENCE_S = 20.0
 LANE = """
@@ -84,8 +85,9 @@ async def plugged(device: Device, baud: int) -> AsyncIterator[tuple[PtyHost, Spe
 
 
 def quick(way: Way) -> Way:
-    """A bus is looked for at two speeds and its first units, so that nobody waits for the others."""
-    probe = way.probe
+    """A bus is looked for at two speeds and its first units, and nobody is waited for long."""
+    probe = replace(way.probe, answer_s=min(way.probe.answer_s, 0.3))
+    way = replace(way, probe=probe)
     return (
         way
         if way.driver.name != "modbus"
@@ -370,6 +372,20 @@ def test_a_host_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     """It is asked where each kind of device usually listens; where nothing is found, what to do is said."""
     assert main(["detect", "127.0.0.1", "--only", "llrp", "-c", str(tmp_path / "none.toml")]) == 1
     assert "power, cable, address and TCP port" in capsys.readouterr().err
+
+
+def test_on_a_terminal(tmp_path: Path) -> None:
+    """One line a port, drawn anew, and a countdown; nothing of it stays, also after Ctrl-C."""
+    line, end = os.openpty()
+    command = [sys.executable, "-m", "gated", "detect", os.ttyname(end), "--only", "em4100"]
+    words = [*command, "-c", str(tmp_path / "none.toml")]
+    status, said = on_a_terminal(words, {}, [(b"hold a card to the reader now: 19 s", b"\x03")], PATIENCE_S)
+    assert status == 130
+    assert f"{os.ttyname(end)}: listening at 9600" in said
+    assert said.endswith("\x1b[2A\r\x1b[J")
+    assert "Traceback" not in said
+    os.close(end)
+    os.close(line)
 
 
 def test_interrupted(tmp_path: Path) -> None:

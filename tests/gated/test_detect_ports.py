@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from drivers.registry import Role, driver
 from gated.__main__ import parser
-from gated.detect_ports import gpio_chips, ports, running, usb_devices
+from gated.detect_ports import gpio_chips, nfc_readers, ports, running, usb_devices
 
 
 def box(root: Path) -> Path:
@@ -103,9 +104,15 @@ def test_nfc_and_gpio(empty: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (empty / "dev/gpiochip0").touch()
     assert run(empty) == 0
     said = capsys.readouterr().out
-    assert "072f:2200" in said
     assert "ACS ACR122U" in said
+    assert 'readers = [{ driver = "nfc", port = "usb:072f:2200" }]' in said
     assert 'line = "gpiochip0/17"' in said
+    usb(empty, "1-3.1", "072f", "2200")
+    assert list(nfc_readers(empty)) == ["usb:1-2", "usb:1-3.1"]
+    assert run(empty, "--only", "nfc") == 0
+    assert "gpiochip" not in capsys.readouterr().out
+    for port in ("usb:072f:2200", *nfc_readers(empty)):
+        driver("nfc", Role.READER).options(port=port)
 
 
 def test_the_console_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
