@@ -254,6 +254,22 @@ async def test_an_exit_does_not_wait_for_a_slow_disk(
     assert rig.journal.kept == []
 
 
+@pytest.mark.parametrize("lane", EXITS)
+async def test_an_exits_button_does_not_wait_for_a_slow_disk(
+    whitelist: Whitelist, lane: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It opens when the disk has not answered in time; an entrance's button does not."""
+    monkeypatch.setattr(post, "OVERDUE_S", 0.01)
+    rig = Rig(whitelist, FakeJournal())
+    for pressed in (*ENTRANCES, lane):
+        rig.post.pressed(pressed)
+    await rig.opened(lane)
+    assert [rig.pulses(entrance) for entrance in ENTRANCES] == [0, 0]
+    rig.journal.settle()
+    await settled()
+    assert [rig.pulses(pressed) for pressed in (*ENTRANCES, lane)] == [1, 1, 1]
+
+
 async def test_an_entrance_waits_for_a_slow_disk(whitelist: Whitelist, monkeypatch: pytest.MonkeyPatch) -> None:
     """An entrance does not open for want of an answer: by the time an exit has, it is still shut."""
     monkeypatch.setattr(post, "OVERDUE_S", 0.01)
