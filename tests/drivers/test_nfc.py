@@ -383,7 +383,7 @@ async def test_a_reader_that_answers_no_more(tmp_path: Path) -> None:
 async def test_another_device_on_the_port(tmp_path: Path) -> None:
     """What answers, but not as a PN532 does, is said to be something else."""
     device = EmulatedEm4100()
-    device.receive = lambda data: data[:2]  # type: ignore[method-assign, assignment]
+    device.receive = lambda data: data[:2]  # type: ignore[method-assign]
     async with PtyHost(device, tmp_path / "by-id") as host, watching(made(Role.READER, "nfc", host.port)) as watch:
         assert "is it one" in await watch.offline()
 

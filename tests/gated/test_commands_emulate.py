@@ -248,3 +248,10 @@ def test_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit, match="2"):
         main(["emulate", *words])
     assert "usage" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["em4100", "--udp"], ["nfc", "--tcp"]])
+def test_which_is_on_udp(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """NFC chips are played over UDP, the others are not."""
+    assert main(["emulate", *words]) == 2
+    assert "nfc is on UDP" in capsys.readouterr().err
