@@ -114,7 +114,7 @@ class Contact:
     def leave(self) -> None:
         """See Output."""
 
-    def set(self, *, on: bool, owed: bool = False) -> None:
+    def set(self, *, on: bool, owed: bool = False) -> None:  # noqa: ARG002 - as the port has it
         """See Output."""
         self.told.append(on)
         if on:
