@@ -140,7 +140,6 @@ class Conversation:
             return None
         if self._chip is not None:  # it was not answered
             self.chips.failed(self._chip, now)
-            self._reads, chip = READS_MAX, None
         self._chip, self._asked = chip, self._command(chip)
         self._due = now + self._scan_s + self._timing.answer_s
         return self._asked

@@ -1,6 +1,7 @@
 """What llrp does beyond every reader's contract: the dialogue, lanes that share a reader, silence, and the way out."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from drivers.chips import WAIT_S, Chips
 from drivers.emulated.host import TcpHost
 from drivers.emulated.llrp import EmulatedLlrp
 from drivers.llrp import SILENCE_S, WAITING_MAX, LlrpReader, Station, Timing, address
@@ -15,7 +17,7 @@ from drivers.llrp_talk import KEEPALIVE_S, Options
 from drivers.port import Condition, Quiet
 from drivers.registry import Ports, Role
 from protocol.credential import Credential
-from protocol.llrp import Kind, Message, Param, Parameter
+from protocol.llrp import Kind, LlrpCodec, Message, Param, Parameter
 from protocol.llrp_requests import ACCESSSPEC_ID, ROSPEC_ID, Antenna, add_rospec
 from protocol.sighting import Sighting
 from tests.drivers.rig import Watch, eventually, made, watching
@@ -487,6 +489,16 @@ async def test_a_chip_that_does_not_answer_holds_nobody_up() -> None:
         assert (await sighting(watch)).tid is None
         device.deaf = False
         await watch.until(lambda report: isinstance(report, Sighting) and report.tid == device.chips.tid(EPC))
+
+
+def test_nobody_waits_longer_where_the_reader_says_nothing_else() -> None:
+    """Who waits for a chip is looked after in time."""
+    (lane,) = lanes("socket://10.0.0.9:5084", {"tid": True}, timing=Timing(silence_s=9))
+    station, now = lane._station, time.monotonic()
+    station._chips = {lane: Chips()}
+    assert station._wait(LlrpCodec(), now) > WAIT_S
+    station._chips[lane].see(bytes.fromhex(EPC), Sighting("lane1", Credential(f"epc:{EPC}"), now))
+    assert station._wait(LlrpCodec(), now + 1) <= WAIT_S
 
 
 async def test_a_reader_that_cannot_read_chips_says_so() -> None:

@@ -243,6 +243,10 @@ def test_the_right_chip_read_late_is_nothing_new() -> None:
         post.chips = chips
         assert len(post.see("in", A)) == 1
         assert post.see("in", A, tid="E2801160") == []
+    post = Post(person())
+    assert post.see("in", A) == [ADMIT]
+    post.listed.discard(A)
+    assert post.see("in", A, tid="E2801160") == [], "what has changed meanwhile is no news of its chip"
 
 
 def test_vehicles_pass_one_at_a_time() -> None:

@@ -209,7 +209,9 @@ def test_a_message_beyond_the_bound_holds_nothing_up() -> None:
         "043d0000001200000000" + "00f00005",  # three bytes are left, and no parameter is so short
         "043e0000ffff00000000",  # what has no content does not claim any
         "04150000ffff00000000",  # nor what has an id alone
-        "044a0000ffff00000000",
+        "044a0000ffff00000000",  # no such type
+        "043e0000ffff00000000" + "00f01000",  # whatever it goes on with
+        "04150000ffff00000000" + "0000000100f01000",
     ],
 )
 def test_garbage_that_looks_like_a_head_holds_up_nothing(head: str) -> None:
