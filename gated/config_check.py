@@ -28,10 +28,10 @@ from gated.config_words import NAME_RIGHT, meant
 from gated.rights import Account
 from protocol.topics import NAME_PATTERN
 
-NO_TIMEZONE: Final = "UTC"
 if TYPE_CHECKING:
     from drivers.registry import Advice
 
+NO_TIMEZONE: Final = "UTC"
 _ROLES: Final = {
     "barrier": "output",
     "passed": "input",
@@ -170,6 +170,8 @@ def _tables(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str,
         for key, role in _ROLES.items():
             if isinstance(lane.get(key), dict):
                 yield ("lanes", name, key), lane[key], role
+    if isinstance(document.get("fire"), dict):
+        yield ("fire",), document["fire"], "input"
 
 
 def _lanes(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -191,8 +193,6 @@ def _placed(document: Mapping[str, Any]) -> Iterator[_Placed]:
         same = os.path.realpath(port) if port.startswith("/") and "\0" not in port else port
         try:
             accepted = options(rest, role)
-    if isinstance(document.get("fire"), dict):
-        yield ("fire",), document["fire"], "input"
         except ValidationError:
             yield _Placed(path, name, found.place, same)  # safe: the models report it
         else:

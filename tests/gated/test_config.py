@@ -149,7 +149,6 @@ class TestWrong:
                 "whole number",
             ),
             ('site = "s"\ngate = "g"\n' + lane() + '[console]\nlisten = "x"\n', "console", 8, "not in this version"),
-            ('site = "s"\ngate = "g"\n' + lane() + '[console]\nlisten = "x"\n', "console", 8, "not in this version"),
             ('site = "s"\ngate = "g"\n' + lane("A_b"), "lanes.A_b", 3, "small letters, digits and -"),
             ('site = "s"\ngate = "g"\n' + lane(kind="persn"), "lanes.a.kind", 4, "'person' or 'vehicle'"),
             ('site = "s"\ngate = "g"\n' + lane(more="stale = 0"), "lanes.a.stale", 7, "more than 0"),
