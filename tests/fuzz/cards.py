@@ -26,6 +26,7 @@ from protocol.lockbox import LockboxError, Purpose
 from protocol.ndef import NdefError, Record
 from protocol.signature import public_bytes
 from protocol.sun import Keys, SunError
+from protocol.whitelist import HOLDER
 from tests.fuzz.target import Target, cut, frames, halves, numbered, pair, turned, vectors
 
 _ED: Final = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -36,6 +37,7 @@ _KEYS: Final[cwt.Keys] = {_KID: _ED.public_key(), b"ec": _EC.public_key(), b"mac
 _REGISTRY: Final = X25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 _PURPOSE: Final = Purpose("eid", "site")
 _SUN: Final = Keys(bytes(16), bytes(range(16)))
+_CHANGES: Final = ((b"h7Qk2", b"h7Q 2"), (b"\x40\x47", b"\x40\x46"), (b"dsite", b"dSITE"), (bytes(7), bytes(6)))
 _CARD: Final = Card("site", Credential("eid:0011223344556677"), "h7Qk2", bytes(7), 1e9, 1e9, 2e9)
 
 
@@ -113,12 +115,12 @@ def _ndef() -> Target:
             return
         again = ndef.encode(records)
         assert ndef.parse(again) == records
-        assert len(again) <= len(data)
+        assert len(again) < len(data) or again == data
 
     def seeds() -> Iterator[bytes]:
         yield ndef.encode([Record(ndef.WELL_KNOWN, b"U", b"\x04gate.example/?picc_data=")])
         yield ndef.encode([Record(ndef.EXTERNAL, b"gated:eid", bytes(300)), Record(2, b"a/b", b"text", b"id")])
-        yield bytes.fromhex("d00000")
+        yield from map(bytes.fromhex, ("d00000", "f1010055", "b10101555631010155", "d9010100555656"))
 
     return Target(check, seeds, ndef.MESSAGE_MAX_BYTES + 1)
 
@@ -142,6 +144,9 @@ def _eid() -> Target:
         except EidError:
             return
         assert canonical(card.credential)
+        assert HOLDER.fullmatch(card.holder)
+        assert len(card.uid) in (4, 7, 10)
+        assert len(card.credential) >= len(_CARD.credential)
         assert card.site == "site"
         assert 0 <= card.begins < card.ends
         assert not card.seen_on(card.uid).copied
@@ -156,6 +161,7 @@ def _eid() -> Target:
         sealed = cwt.decode(payload).more[cwt.PRIVATE - 2]
         assert isinstance(sealed, bytes)
         every = (message, record.payload, payload, sealed)
+        yield from (b"\x02" + payload.replace(*change) for change in _CHANGES)
         yield from (bytes([number]) + one for number, one in enumerate(every))
         yield b"\x03" + lockbox.seal(b"\x83aaabac\x80", _PURPOSE, {_CARD.credential: _public()})
 

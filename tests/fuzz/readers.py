@@ -86,6 +86,7 @@ def _m100() -> Target:
 
 def _llrp() -> Target:
     def ours() -> Iterator[bytes]:
+        yield llrp.Message(llrp.Kind.RO_ACCESS_REPORT, 1, bytes(70_000)).to_bytes()
         yield llrp_requests.get_config().to_bytes()
         yield llrp_requests.set_config(1000).to_bytes()
         yield llrp_requests.add_rospec((llrp_requests.Antenna(1, 2, (1, 0, 81)),)).to_bytes()
@@ -258,7 +259,8 @@ def _lcus() -> Target:
         return lcus.Switch(1 + which % lcus.CHANNELS, on=which > 127)
 
     side = Side(lcus.LcusCodec, lambda command: command.to_bytes(), lcus.BUFFER_MAX_BYTES, of)
-    return target([side], lambda: streams("lcus"), 128)
+    wrong = bytes.fromhex("a00102a3 a00001a1 a00901aa a1010103")  # with right sums
+    return target([side], lambda: [*streams("lcus"), wrong, *(wrong[at : at + 4] for at in range(0, 16, 4))], 128)
 
 
 def _wiegand() -> Target:
@@ -320,6 +322,7 @@ def _wiegand_serial() -> Target:
         yield from streams("wiegand_serial")
         for framing in serial.Framing:
             yield serial.line_of(framing, Card(Format.H10301, 68, 41551))
+        yield b"x" * 500
         yield b"CONNECTED\r\nDISCONNECTED\r\nCard readed: 4bits / 05\r\n"
 
     return target(sides, seeds, 600)

@@ -59,6 +59,7 @@ def _told(region: Tables) -> Iterator[Frame]:
 
 def _whole() -> Iterator[bytes]:
     yield from streams("rsu")
+    yield b"\xff\xff\x18" + bytes(2 * rsu.BUFFER_MAX_BYTES)
     for region in AUTO:
         yield b"".join(frame.to_bytes() for frame in _told(region))
 

@@ -15,9 +15,9 @@ _CHANGES: Final = 4
 def test_nothing_is_wrong(name: str) -> None:
     """Its seeds, and what becomes of them when bytes are changed, lost, doubled and put together."""
     target, rand = TARGETS[name], Random(name)
-    seeds = [seed for seed in target.seeds() if len(seed) <= target.max_bytes]
+    seeds = list(target.seeds())
     assert seeds
-    for data in (b"", *seeds[:_TIMES]):
+    for data in (b"", *seeds):
         target.check(data)
     for _ in range(_TIMES):
         data = _changed(rand, rand.choice(seeds), rand.choice(seeds))[: target.max_bytes]
