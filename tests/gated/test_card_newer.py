@@ -23,7 +23,7 @@ from gated.decide import Direction, LaneKind, LaneRule, Policy
 from gated.journal import Journal
 from gated.operators import SignedOperators
 from gated.post import Post
-from gated.whitelist import Whitelist
+from gated.whitelist import Whitelist, WhitelistError
 from protocol import eid
 from protocol.credential import Credential
 from protocol.eid import Card, Holder
@@ -235,3 +235,16 @@ def seen_anew(gate: Gate, message: bytes) -> str:
     gate.post._presences._by_credential.clear()
     gate.post._presences._last.clear()
     return str(gate.show(message)["reason"])
+
+
+async def test_a_list_that_cannot_be_read_leaves_no_card_to_speak_for_itself(
+    gate: tuple[Gate, Box], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have taken that very card off: an error is never a yes."""
+
+    def entry(_: Credential) -> None:
+        raise WhitelistError("the disk is dying")
+
+    monkeypatch.setattr(gate[0].post._whitelist, "entry", entry)
+    event = gate[0].show(card(T + 60))
+    assert (event["verdict"], event["reason"], event.get("holder")) == ("flag", "unknown", None)

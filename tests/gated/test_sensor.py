@@ -170,6 +170,15 @@ def test_a_turn_goes_on_while_somebody_is_on_the_sensor() -> None:
     assert post.lanes["car"].turn == B
 
 
+def test_a_turn_whose_end_nobody_has_seen_yet() -> None:
+    """Who goes at the last moment, before the lane has looked at the time, has not turned back."""
+    post = Post(vehicle(senses=True))
+    post.see("car", A)
+    post.wait(10.1)
+    assert post.passed("car") == [THROUGH]
+    assert post.acts[-1]["of"] == 1
+
+
 def test_who_is_still_read_before_the_arm_has_not_turned_back() -> None:
     """But blocks nobody: it may be a car that parks beside the lane. It may go when it will."""
     post = Post(vehicle(senses=True))
