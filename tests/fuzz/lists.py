@@ -6,10 +6,14 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import Any, Final
 
-from protocol import blob, delta, repository, roles, whitelist
+from protocol import blob, delta, repository, roles, spelling, whitelist
 from protocol.blob import BlobError
+from protocol.card_number import Writing, read_card
+from protocol.credential import CredentialError, canonical
 from protocol.delta import DeltaError
+from protocol.plate import read_plate, split_plates
 from protocol.repository import DeltaTarget, ListTarget, MalformedError
+from protocol.spelling import SpellingError
 from protocol.whitelist import LineError
 from tests.fuzz.target import Target, cut, halves, numbered, pair
 
@@ -170,10 +174,51 @@ def _repository() -> Target:
     return Target(check, seeds, 1024)
 
 
+def _spelling() -> Target:
+    """Any text as a card or a plate in a community's list, or typed at a desk; what is spelled in full means itself."""
+
+    def check(data: bytes) -> None:
+        number, rest = cut(data)
+        text = rest.decode(errors="replace")
+        version = None if number % 2 else "0A"
+        for read in (*(read_card(text, writing, version) for writing in Writing), read_plate(text)):
+            assert (read.credential is None) is not (read.trouble is None)
+            assert read.credential is None or "em:" in read.credential or canonical(read.credential)
+        assert all(part.strip() for part in split_plates(text))
+        for one in spelling.readings(text):
+            assert "?" in one.credential or canonical(one.credential)
+        with suppress(SpellingError):
+            assert canonical(spelling.new(text))
+        with suppress(SpellingError):
+            assert spelling.listed(text, ["em:0A00A1B2C3"]) == "em:0A00A1B2C3"
+        try:
+            credential = canonical(text)
+        except CredentialError:
+            return
+        assert spelling.new(text) == spelling.listed(text, [text, "em:0A00A1B2C3"]) == credential
+
+    def seeds() -> Iterator[bytes]:
+        texts = ("em:0a 00 a1 b2 c3", "0013961168", "213,02000", "0B3E3636", "E2801160600002000000ABCD", "沪A·12345")
+        more = (
+            "plate:沪A12345",
+            "wiegand:26:7:12345",
+            "1.3E+9",
+            '="0013"',
+            "０Ａ00",
+            "粤Z1234港",
+            "pass:k3J9",
+            "eid:00112233",
+        )
+        return numbered([one.encode() for one in texts + more], 2)
+
+    return Target(check, seeds, 80)
+
+
 LISTS: Final = {
     "whitelist": _whitelist(),
     "roles": _roles(),
     "delta": _delta(),
     "blob": _blob(),
     "repository": _repository(),
+    "spelling": _spelling(),
 }

@@ -198,14 +198,15 @@ def _check(side: Side[F], given: Input, number: int) -> None:
 
 
 def _written_as_read(run: Run[F]) -> None:
-    side = run.side
+    side, end = run.side, 0
     if not isinstance(run._codec, Framer):
         given = [frame for frame in run.frames if side.counts(frame)]
         assert all(side.make().feed(side.write(frame)) == [frame] for frame in given)
         if not side.lost:  # a line of text may have had more in front
             _each_byte_once(run, map(len, map(side.write, given)))
+            for data in map(side.write, given):
+                end = run.stream.index(data, end) + len(data)
         return
-    end = 0
     for start, length, frame in run.taken:
         assert start >= end
         end = start + length
