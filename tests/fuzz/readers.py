@@ -49,7 +49,7 @@ def _uhf18() -> Target:
             assert all(canonical(gen2.credential(epc)) for epc in found)
             assert sum(map(len, found)) <= len(frame.data)
             info = uhf18.Info.from_reply(frame)
-            assert info is None or info.to_data() == frame.data[:8]
+            assert info is None or (info.to_data() == frame.data[:8] and 0 <= info.band < 16)
             uhf18.read_beyond(frame)
             gen2.tid(frame.data)
 
@@ -77,6 +77,7 @@ def _m100() -> Target:
         assert (tag is None) is not m100.is_tag(frame)
         assert tag is None or (tag.to_frame() == frame and canonical(gen2.credential(tag.epc)))
         assert frame.error is None or frame.kind is m100.Kind.REPLY
+        m100.info(frame)
         memory = m100.Memory.from_frame(frame)
         assert memory is None or (memory.to_frame() == frame and canonical(gen2.credential(memory.epc)))
 
@@ -111,9 +112,11 @@ def _read_llrp(message: llrp.Message) -> None:
     body = message.body[llrp.FIXED_BYTES.get(message.kind, 0) :]
     assert found is None or llrp.having(body, llrp.Param.LLRP_STATUS, 4)
     assert found is None or (found.words and (found.words.isprintable()))
-    llrp_replies.event(message)
+    told = llrp_replies.event(message)
     capabilities, settings = llrp_replies.capabilities(message), llrp_replies.settings(message)
     assert 0 <= capabilities.antennas <= 0xFFFF
+    assert (told.complaint + capabilities.firmware).isprintable()
+    assert settings.levels.keys() == settings.bands.keys()
     assert all(isinstance(one, bool) for one in settings.plugged.values())
 
 
@@ -216,6 +219,7 @@ def _read_modbus(message: modbus.Message) -> None:
 
 def _osdp() -> Target:
     def look(frame: osdp.Frame) -> None:
+        osdp.Identity.from_frame(frame)
         read = osdp.card(frame)
         if isinstance(read, osdp.Read):
             assert read.to_data() == frame.data
@@ -260,7 +264,17 @@ def _lcus() -> Target:
 
     side = Side(lcus.LcusCodec, lambda command: command.to_bytes(), lcus.BUFFER_MAX_BYTES, of)
     wrong = bytes.fromhex("a00102a3 a00001a1 a00901aa a1010103")  # with right sums
-    return target([side], lambda: [*streams("lcus"), wrong, *(wrong[at : at + 4] for at in range(0, 16, 4))], 128)
+    streamed = target([side], lambda: [*streams("lcus"), wrong, *(wrong[at : at + 4] for at in range(0, 16, 4))], 128)
+
+    def check(data: bytes) -> None:
+        streamed.check(data)
+        assert 0 <= lcus.channels(data) <= lcus.CHANNELS
+
+    def seeds() -> Iterator[bytes]:
+        yield from streamed.seeds()
+        yield from (b"\x00\x01\x00\x00", b"CH1:OFF\r\nCH2:ON\r\n", b"CH 1: ON\n")
+
+    return Target(check, seeds, streamed.max_bytes)
 
 
 def _wiegand() -> Target:

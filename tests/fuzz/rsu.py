@@ -85,6 +85,7 @@ def _frame(content: bytes) -> Frame:
 
 
 def _read(frame: Frame) -> None:
+    rsu.Identity.from_frame(frame)
     vehicle = _READING.vehicle(frame)
     assert _READING.region(frame) in AUTO
     assert vehicle is None or (_READING.knows(frame) and frame.command in READ and canonical(vehicle.credential))
