@@ -407,7 +407,7 @@ class _Gate:
                 proving = self._post.proving
                 return proving.confirm() if op == "test-card-outside" else proving.run(request, user)
             case other:
-                return {"error": f"there is no {other!r}; status, list, clock-accept and expected can be asked for"}
+                return {"error": f"there is no {other!r} to be asked for"}
 
     def _restart(self) -> None:
         """End in order, to be started anew."""

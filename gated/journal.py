@@ -326,12 +326,16 @@ class Journal:
         self._kept = self._dropped = 0
         self.note(Kind.ALARM, now, fields)
 
-    def note(self, kind: Kind, stamp: Stamp, fields: Mapping[str, object]) -> None:
-        """Write an event that opens nothing and that nobody waits for; where that fails, it is kept."""
+    def note(
+        self, kind: Kind, stamp: Stamp, fields: Mapping[str, object], settled: Callable[[], None] | None = None
+    ) -> None:
+        """Write an event that opens nothing; where that fails, it is kept. `settled` is called when either is done."""
 
         def keep_if_failed(word: int | JournalTrouble) -> None:
             if isinstance(word, JournalTrouble) and not self._closing:
                 self.keep(kind, stamp, fields)
+            if settled is not None:
+                settled()
 
         self.write(kind, stamp, fields, keep_if_failed)
 

@@ -185,12 +185,20 @@ class Proving:
                     told = partial(self._written, trial)
                     self._journal.write(Kind.TEST, self._keeper.stamp(), fields, told)
                 case End(fields):
-                    self._post.note(Kind.TEST, fields)
+                    self._write_end(fields)
                     self._log.info("test.ended", lane=fields["lane"], result=fields["result"], why=fields["why"])
                 case Open():
                     self._open(trial)
                 case GiveBack(lane, sighting):
                     self._post.see(lane, sighting)
+
+    def _write_end(self, fields: Mapping[str, object]) -> None:
+        """Write down how it ended, then tell it; at once where the disk or the daemon is what ended it."""
+        tell = partial(self._news.put_nowait, {**fields, "step": "ended"})
+        at_once = fields["why"] in {"journal", "stop"}
+        self._journal.note(Kind.TEST, self._keeper.stamp(), fields, None if at_once else tell)
+        if at_once:
+            tell()
 
     def _written(self, trial: Trial, word: int | JournalTrouble) -> None:
         mono = self._mono()

@@ -109,7 +109,7 @@ class GiveBack:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The test is over: an event that nobody waits for."""
+    """The test is over: an event that opens nothing, to be told when it is on disk."""
 
     fields: Mapping[str, object]
 
@@ -299,7 +299,7 @@ class Trial:
         was, self.state, self._until = self.state, State.ENDED, mono + AFTER_S
         result = "cancelled" if why in {"cancelled", "stop"} else "failed" if why else "ok"
         found = {**self._found, "result": result, "why": why or None, "detail": detail or None}
-        done: list[Do] = [End(self._fields("ended", **found)), Tell("ended", found)]
+        done: list[Do] = [End(self._fields("ended", **found))]
         if why and was is State.WRITING and self._read is not None:
             done.append(GiveBack(self.terms.rule.name, self._read))
             self._read = None

@@ -1,12 +1,13 @@
 """`gated test-card` at a running gate: the real daemon and command on emulated readers, relay and sensor."""
 
 import asyncio
+import io
 import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,8 +16,10 @@ import pytest
 
 from drivers.port import Condition
 from gated import control
+from gated.__main__ import main
 from gated.journal import JournalState
 from gated.whitelist import Whitelist
+from protocol.event import Kind, Stamp
 from tests.gated.test_recorded_before_opened import TAG, FakeJournal, Rig, settled, whitelist
 from tests.gatepost import WAIT_S, Event, Gatepost
 from tests.terminal import on_a_terminal
@@ -65,6 +68,35 @@ class Command:
         return "".join(self.lines)
 
 
+class Here:
+    """A `gated test-card` that runs in this process, which saves the start of another."""
+
+    def __init__(self, post: Gatepost, *words: str) -> None:
+        self._post = post
+        self._said = io.StringIO()
+        argv = ["test-card", *words, "--yes", "-c", str(post.devices.config)]
+        self._run = asyncio.create_task(asyncio.to_thread(self._main, argv))
+
+    async def says(self, what: str) -> None:
+        """Return when it has said this."""
+        await self._post.until(lambda: what in self.said or self._run.done(), f"it says {what!r}")
+        assert what in self.said
+
+    async def ends(self) -> int:
+        """Its exit status."""
+        async with asyncio.timeout(WAIT_S):
+            return await self._run
+
+    @property
+    def said(self) -> str:
+        """All that it printed."""
+        return self._said.getvalue()
+
+    def _main(self, argv: list[str]) -> int:
+        with redirect_stdout(self._said), redirect_stderr(self._said):
+            return main(argv)
+
+
 @asynccontextmanager
 async def proving(post: Gatepost, *words: str) -> AsyncIterator[Command]:
     """The command, killed at the end if it still runs."""
@@ -73,7 +105,6 @@ async def proving(post: Gatepost, *words: str) -> AsyncIterator[Command]:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        env={**os.environ, "SUDO_USER": "lin"},
     )
     try:
         yield Command(process)
@@ -107,13 +138,14 @@ async def ended(post: Gatepost) -> Event:
     return last(post)
 
 
-async def test_an_entrance_is_proved(tmp_path: Path) -> None:
+async def test_an_entrance_is_proved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unlisted card: written down, then one pulse; no passage, nobody held; the next card is decided on as ever."""
+    monkeypatch.setenv("SUDO_USER", "lin")
     async with gate(tmp_path) as post:
-        async with proving(post, "walk-in") as command:
-            await command.says("armed")
-            post.walk_in(UNLISTED)
-            assert await command.ends() == 0
+        command = Here(post, "walk-in")
+        await command.says("armed")
+        post.walk_in(UNLISTED)
+        assert await command.ends() == 0
         armed, read, end = recorded(post)
         assert (armed["step"], armed["user"], armed["sudo"], armed["opens"]) == ("armed", USER, "lin", True)
         assert (read["credential"], read["reader"], read["lane"]) == (f"em:{UNLISTED}", "walk-in/0", "walk-in")
@@ -137,12 +169,12 @@ async def test_an_entrance_is_proved(tmp_path: Path) -> None:
 async def test_an_exit_is_proved(tmp_path: Path) -> None:
     """The card is let out, and then not read outside; `--json` has it all."""
     async with gate(tmp_path) as post:
-        async with proving(post, "walk-out", "--yes", "--watch", "1", "--json") as command:
-            await post.until(lambda: recorded(post), "it is armed")
-            post.uhf["walk-out"].enter(CAR)
-            await post.pulses("walk-out", 1)
-            post.uhf["walk-out"].leave(CAR)
-            assert await command.ends() == 0
+        command = Here(post, "walk-out", "--watch", "1", "--json")
+        await post.until(lambda: recorded(post), "it is armed")
+        post.uhf["walk-out"].enter(CAR)
+        await post.pulses("walk-out", 1)
+        post.uhf["walk-out"].leave(CAR)
+        assert await command.ends() == 0
         found = json.loads(command.said)
         assert (found["ok"], found["outside"], found["credential"]) == (True, "not-read", f"epc:{CAR}")
         assert [step["step"] for step in found["steps"]][-4:] == ["confirm", "leaving", "watching", "ended"]
@@ -153,14 +185,14 @@ async def test_an_exit_is_proved(tmp_path: Path) -> None:
 async def test_an_exit_that_reads_outside(tmp_path: Path) -> None:
     """Read where nobody should be: failed, with what to do; nothing opens for it."""
     async with gate(tmp_path) as post:
-        async with proving(post, "walk-out", "--watch", "60") as command:
-            await command.says("armed")
-            post.uhf["walk-out"].enter(CAR)
-            await post.pulses("walk-out", 1)
-            post.uhf["walk-out"].leave(CAR)
-            await command.says("nobody may be read")
-            post.uhf["walk-out"].enter(CAR)
-            assert await command.ends() == 1
+        command = Here(post, "walk-out", "--watch", "60")
+        await command.says("armed")
+        post.uhf["walk-out"].enter(CAR)
+        await post.pulses("walk-out", 1)
+        post.uhf["walk-out"].leave(CAR)
+        await command.says("nobody may be read")
+        post.uhf["walk-out"].enter(CAR)
+        assert await command.ends() == 1
         assert "FAILED: the card was read outside" in command.said
         assert "lower the power" in command.said
         assert (last(post)["why"], last(post)["outside"]) == ("read-outside", "read")
@@ -185,13 +217,13 @@ async def test_on_a_terminal(tmp_path: Path, key: bytes, status: int) -> None:
 async def test_a_lane_with_a_sensor(tmp_path: Path) -> None:
     """Who goes through is the test's: no `passed` that nothing explains."""
     async with gate(tmp_path) as post:
-        async with proving(post, "car-in", "--card", f"epc:{CAR}") as command:
-            await command.says("armed")
-            post.uhf["car-in"].enter(CAR)
-            await post.pulses("car-in", 1)
-            post.devices.passed("car-in")
-            await command.says("somebody go through")
-            assert await command.ends() == 0
+        command = Here(post, "car-in", "--card", f"epc:{CAR}")
+        await command.says("armed")
+        post.uhf["car-in"].enter(CAR)
+        await post.pulses("car-in", 1)
+        post.devices.passed("car-in")
+        await command.says("somebody go through")
+        assert await command.ends() == 0
         assert last(post)["passed"] is True
         assert [event for event in post.events() if event["kind"] in {"passed", "passage", "alarm"}] == []
 
@@ -199,22 +231,22 @@ async def test_a_lane_with_a_sensor(tmp_path: Path) -> None:
 async def test_dry(tmp_path: Path) -> None:
     """The barrier is left alone; at an exit only for a card that is named."""
     async with gate(tmp_path) as post:
-        async with proving(post, "walk-in", "--dry") as command:
-            await command.says("armed")
-            post.walk_in(LISTED)
-            assert await command.ends() == 0
+        command = Here(post, "walk-in", "--dry")
+        await command.says("armed")
+        post.walk_in(LISTED)
+        assert await command.ends() == 0
         assert [event["step"] for event in post.events()[-3:]] == ["armed", "read", "ended"]
         assert post.board.orders == []
-        async with proving(post, "walk-out", "--dry") as command:
-            assert await command.ends() == 1
+        command = Here(post, "walk-out", "--dry")
+        assert await command.ends() == 1
         assert "with --card only" in command.said
 
 
 async def test_nothing_is_read(tmp_path: Path) -> None:
     """It says what to try, and the event says that it was armed and nothing came."""
     async with gate(tmp_path) as post:
-        async with proving(post, "walk-in", "--seconds", "1") as command:
-            assert await command.ends() == 1
+        command = Here(post, "walk-in", "--seconds", "1")
+        assert await command.ends() == 1
         assert "FAILED: nothing was read" in command.said
         assert "what to do: hold the card" in command.said
         assert [event["step"] for event in recorded(post)] == ["armed", "ended"]
@@ -225,39 +257,39 @@ async def test_devices_that_are_not_there(tmp_path: Path) -> None:
     async with gate(tmp_path) as post:
         post.devices.relay_host.unplug()
         await post.device("walk-in/barrier", online=False)
-        async with proving(post, "walk-in") as command:
-            await command.says("armed")
-            post.walk_in(LISTED)
-            assert await command.ends() == 1
+        command = Here(post, "walk-in")
+        await command.says("armed")
+        post.walk_in(LISTED)
+        assert await command.ends() == 1
         assert "FAILED: the relay could not be closed" in command.said
         assert (last(post)["why"], "relay_ms" in last(post)) == ("relay", False)
-        async with proving(post, "walk-in") as command:
-            await command.says("armed")
-            post.devices.em4100_host.unplug()
-            assert await command.ends() == 1
+        command = Here(post, "walk-in")
+        await command.says("armed")
+        post.devices.em4100_host.unplug()
+        assert await command.ends() == 1
         assert "FAILED: the reader has gone offline (walk-in/0: " in command.said
-        async with proving(post, "walk-in") as command:
-            assert await command.ends() == 1
+        command = Here(post, "walk-in")
+        assert await command.ends() == 1
         assert "no reader of walk-in is there: walk-in/0: " in command.said
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-async def test_the_command_ends(tmp_path: Path, number: signal.Signals) -> None:
+async def test_the_command_ends(tmp_path: Path) -> None:
     """Ctrl-C or a kill disarms the lane, which is written down: the next card is flagged, another test may begin."""
     async with gate(tmp_path) as post:
         async with proving(post, "walk-in") as command:
             await command.says("armed")
-            async with proving(post, "walk-out") as another:
-                assert await another.ends() == 1
+            another = Here(post, "walk-out")
+            assert await another.ends() == 1
             assert "another test runs, at walk-in" in another.said
-            command.process.send_signal(number)
-            assert await command.ends() == (130 if number is signal.SIGINT else -number)
+            command.process.send_signal(signal.SIGINT)
+            assert await command.ends() == 130
+        assert (await ended(post))["why"] == "cancelled"
+        async with proving(post, "walk-in") as command:
+            await command.says("armed")
         assert (await ended(post))["why"] == "cancelled"
         post.walk_in(UNLISTED)
         await post.until(lambda: post.passages("walk-in"), "the card is decided on")
         assert post.board.orders == []
-        async with proving(post, "walk-out") as command:
-            await command.says("armed")
 
 
 async def test_the_daemon_is_killed(tmp_path: Path) -> None:
@@ -290,6 +322,14 @@ class Disk(FakeJournal):
     """A journal that says how it is."""
 
     why: str = ""
+
+    def note(
+        self, kind: Kind, stamp: Stamp, fields: Mapping[str, object], settled: Callable[[], None] | None = None
+    ) -> None:
+        """See Journal."""
+        super().note(kind, stamp, fields)
+        if settled is not None:
+            settled()
 
     @property
     def state(self) -> JournalState:
