@@ -3,13 +3,15 @@
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from drivers.emulated.host import PtyHost
+from drivers.emulated.host import PtyHost, TcpHost
 from drivers.emulated.osdp import EmulatedOsdp, EmulatedOsdpLine
 from drivers.osdp import DEFAULT_KEY
 from drivers.port import About, Colour, Condition, Indicator, Signal
@@ -26,13 +28,22 @@ Opts = dict[str, Any]
 
 
 class Between:
-    """A line between host and readers that somebody meddles with. `frames` is all that went over it."""
+    """A line between host and readers that somebody meddles with: `frames` went over it, in so many `calls`."""
 
     def __init__(self, device: EmulatedOsdp | EmulatedOsdpLine) -> None:
         self.frames: list[Frame] = []
+        self.calls = 0
         self.meddle: Callable[[Frame, bytes], bytes] = lambda _, answer: answer
         self._device = device
         self._heard, self._said = OsdpCodec(), OsdpCodec()
+
+    def connected(self) -> tuple[bytes, bool]:
+        """See Greeting."""
+        self.calls += 1
+        return b"", True
+
+    def disconnected(self) -> None:
+        """See Greeting."""
 
     def receive(self, data: bytes) -> bytes:
         """See Device."""
@@ -110,6 +121,7 @@ async def test_the_secure_channel_is_the_standards(tmp_path: Path) -> None:
         (None, KEY, "does not accept the secure channel's key"),
         (KEY, None, "refuses to be asked without a secure channel"),
     ],
+    ids=["other", "none", "plain"],
 )
 async def test_keys_that_differ(tmp_path: Path, inside: bytes | None, configured: bytes | None, said: str) -> None:
     """What is wrong and what to do; no card is read that way."""
@@ -261,18 +273,54 @@ async def test_what_a_reader_kept_while_the_line_was_cut_never_counts(
         assert other.conditions == [Condition(True)]
 
 
-async def test_a_dead_line_is_opened_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_a_dead_line_is_opened_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody answers: said once, whatever is tried; who is there then is found."""
     monkeypatch.setattr("drivers.osdp_panel.SILENCE_S", 0.9)  # libosdp asks each second
     line = Between(EmulatedOsdp())
     line.meddle = lambda _, __: b""
-    async with PtyHost(line, tmp_path / "by-id") as host, watching(reader(host.port)) as watch:
+    async with TcpHost(line) as host, watching(reader(host.port)) as watch:
         assert "address 0 does not answer" in await watch.offline()
+        await eventually(lambda: line.calls == 2)
         asked = len(line.frames)
         await eventually(lambda: len(line.frames) > asked)
         assert len(watch.conditions) == 1
         line.meddle = lambda _, answer: answer
         await watch.online()
+
+
+async def test_what_comes_too_late_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that lay there while the whole daemon was held up is as old as one from before a cut."""
+    monkeypatch.setattr("drivers.osdp_panel.SILENCE_S", 0.15)
+    line = Between(device := EmulatedOsdp())
+
+    def held_up(_: Frame, answer: bytes) -> bytes:
+        line.meddle = lambda _, answer: answer
+        time.sleep(0.2)  # of the loop that both sides run in
+        return answer
+
+    async with TcpHost(line) as host, watching(reader(host.port)) as watch:
+        await watch.online()
+        device.present(OTHER)
+        line.meddle = held_up
+        await eventually(lambda: Reply.RAW in codes(line))
+        await eventually(lambda: codes(line)[codes(line).index(Reply.RAW) :].count(Reply.ACK) == 2)
+        device.present(CARD)
+        assert await sighted(watch) == CREDENTIAL
+
+
+async def test_the_words_of_others_do_not_count() -> None:
+    """A card from another address than was asked is nobody's, and does not end the session."""
+    line = Between(device := EmulatedOsdp(1))
+    stray = Frame(2, Reply.RAW, Read(0, 1, 26, bytes.fromhex("85bfaac0")).to_data(), reply=True)
+    async with PtyHost(line) as host, watching(reader(host.port, address=1)) as watch:
+        await watch.online()
+        begun = codes(line).count(Cmd.ID)
+        line.meddle = lambda asked, answer: replace(stray, sequence=asked.sequence).to_bytes() + answer
+        await eventually(lambda: Reply.RAW in codes(line))
+        device.present(CARD)
+        assert await sighted(watch) == CREDENTIAL
+        assert codes(line).count(Cmd.ID) == begun
+        assert watch.conditions == [Condition(True)]
 
 
 async def test_a_lost_answer_is_no_end(tmp_path: Path) -> None:
@@ -372,6 +420,8 @@ async def test_more_than_libosdp_has_room_for_is_kept_from_it() -> None:
         line.meddle = once
         await eventually(lambda: Reply.RAW in codes(line))
         await eventually(lambda: codes(line)[codes(line).index(Reply.RAW) :].count(Reply.ACK) == 2)
+        at = codes(line).index(Reply.RAW)
+        assert line.frames[at + 1].sequence == line.frames[at - 1].sequence  # asked again: libosdp has not seen it
         device.present(CARD)
         assert await sighted(watch) == CREDENTIAL
 
