@@ -12,21 +12,20 @@
   at once and does not transmit for nobody.
 """
 
-import asyncio
 import time
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from drivers.chips import Chips, Wanted
-from drivers.link import STEP_S, Link, LinkLost, keep
+from drivers.link import STEP_S, Link, LinkLost
 from drivers.llrp_talk import ATTEMPTS, Conversation, Options, model
 from drivers.opener import opener
 from drivers.port import About, Condition, DriverError, Quiet
 from drivers.probe import Found, Probe
 from drivers.registry import Driver, Ports, Role
+from drivers.shared import Report, SharedLink, SharedReader
 from protocol.gen2 import TID_WORDS, credential
 from protocol.llrp import GAP_S, Kind, LlrpCodec, Message
 from protocol.llrp_replies import SUCCESS, Attempt, Tag, capabilities, event, status
@@ -36,8 +35,6 @@ from protocol.sighting import Sighting
 SILENCE_S: Final = 2.8
 ANSWER_S: Final = 10.0  # readers take seconds to take an inventory
 LEAVE_S: Final = 0.5
-WAITING_MAX: Final = 256
-"""So many sightings wait for a lane at most; a tag that stays is told again."""
 
 _US: Final = 1_000_000
 _NO_BAUD: Final = 0  # there is no serial line
@@ -54,78 +51,28 @@ class Timing:
     leave_s: float = LEAVE_S
 
 
-class Station:
+class Station(SharedLink["LlrpReader"]):
     """One reader: holds the connection, and tells each lane what its antennas see."""
 
     def __init__(self, port: str, rand: Callable[[], float], timing: Timing | None = None) -> None:
-        self._opener = opener(port, _NO_BAUD)
-        self._rand = rand
+        super().__init__(opener(port, _NO_BAUD), rand)
         self._timing = timing or Timing()
-        self._lanes: list[LlrpReader] = []
-        self._watched: set[LlrpReader] = set()
         self._link: Link | None = None
         self._clock_off_s: float | None = None
-        self._task: asyncio.Task[None] | None = None
         self._chips: dict[LlrpReader, Chips] = {}
 
     def add(self, lane: "LlrpReader") -> None:
         """One lane more. Its antennas are part of the inventory, so that one which runs is begun anew."""
-        self._lanes.append(lane)
+        self.readers.append(lane)
         if self._link is not None:
             self._link.lose(f"{self._opener.port}: another lane reads here too")
 
-    async def watch(self, lane: "LlrpReader") -> AsyncGenerator[Sighting | Condition | Quiet, None]:
-        """The reports of one lane."""
-        self._watched.add(lane)
-        lane.watch(watched=True)
-        try:
-            while True:
-                task = self._running()
-                if not lane.waiting:
-                    await lane.news.wait()
-                lane.news.clear()
-                if task.done():
-                    task.result()  # what broke the task, broken here
-                while lane.waiting:
-                    yield lane.waiting.popleft()
-        finally:
-            self._watched.discard(lane)
-            lane.watch(watched=False)
-            if not self._watched:
-                await self._stop()
-
-    def _running(self) -> asyncio.Task[None]:
-        """The task that holds the connection."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name=f"station[{self._opener.port}]")
-            self._task.add_done_callback(lambda _: self._wake())
-        return self._task
-
-    def _wake(self) -> None:
-        for lane in self._watched:
-            lane.news.set()
-
-    async def _stop(self) -> None:
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait({task})
-        for lane in self._lanes:
-            lane.forget()
-
-    async def _run(self) -> None:
-        async with aclosing(keep(self._opener, self._serve, self._rand)) as reports:
-            async for report in reports:
-                if report != Condition(True):  # which each lane has been told for itself
-                    for lane in self._lanes:
-                        lane.say(report)
-
     async def _serve(self, link: Link) -> AsyncGenerator[Condition | Quiet, None]:
-        codec, talk = LlrpCodec(), Conversation(link.port, [lane.options for lane in self._lanes])
+        codec, talk = LlrpCodec(), Conversation(link.port, [lane.options for lane in self.readers])
         heard_at, silent = time.monotonic(), False
         answered_at, left = heard_at, talk.left
         self._link = link
-        self._chips = {lane: Chips() for lane in self._lanes if lane.options.tid}
+        self._chips = {lane: Chips() for lane in self.readers if lane.options.tid}
         try:
             while True:
                 data = await link.read_within(self._wait(codec, heard_at))
@@ -164,7 +111,7 @@ class Station:
         if message.kind == Kind.READER_EVENT_NOTIFICATION or talk.running is not was_running:
             self._learn(message, talk)
         seen = talk.tags(message)
-        for number, lane in enumerate(self._lanes):
+        for number, lane in enumerate(self.readers):
             lane.last_heard = link.read_at
             if talk.running:
                 fault = talk.fault(number)
@@ -187,7 +134,7 @@ class Station:
     def _is_of(self, tag: Tag, lane: "LlrpReader") -> bool:
         """Whether the lane has the tag's antenna; where the reader names none, only one that is alone can tell."""
         if tag.antenna is None:
-            return len(self._lanes) == 1
+            return len(self.readers) == 1
         return not lane.options.antennas or tag.antenna in lane.options.antennas
 
     def _learn(self, message: Message, talk: Conversation) -> None:
@@ -195,7 +142,7 @@ class Station:
         utc_us = event(message).utc_us
         if utc_us is not None:
             self._clock_off_s = round(utc_us / _US - time.time(), 1)
-        for number, lane in enumerate(self._lanes):
+        for number, lane in enumerate(self.readers):
             if talk.running and not talk.faults[number]:
                 lane.about = talk.about(number, self._clock_off_s)
 
@@ -211,49 +158,19 @@ class Station:
                     return
 
 
-class LlrpReader:
-    """One lane's antennas at a reader. `waiting` is what there is to report, kept while somebody iterates."""
+class LlrpReader(SharedReader):
+    """One lane's antennas at a reader."""
 
     def __init__(self, name: str, options: Options, station: Station) -> None:
-        self.last_heard: float | None = None
+        super().__init__(name)
         self.about = About()
-        self.name = name
         self.options = options
-        self.news = asyncio.Event()
-        self.waiting: deque[Sighting | Condition | Quiet] = deque()
-        self._condition: Condition | None = None
-        self._watched = False
         self._station = station
         station.add(self)
 
-    def reports(self) -> AsyncGenerator[Sighting | Condition | Quiet, None]:
+    def reports(self) -> AsyncGenerator[Report, None]:
         """See `drivers.port.Reader`."""
         return self._station.watch(self)
-
-    def say(self, report: Sighting | Condition | Quiet) -> None:
-        """Report it; a condition only where it is another one, and nothing before the first of them."""
-        if isinstance(report, Condition):
-            if report == self._condition:
-                return
-            self._condition = report
-            if not report.online:  # what was seen before does not count after it
-                self.waiting = deque(one for one in self.waiting if isinstance(one, Condition))
-        elif self._condition is None or len(self.waiting) >= WAITING_MAX:
-            return
-        if self._watched:
-            self.waiting.append(report)
-            self.news.set()
-
-    def watch(self, *, watched: bool) -> None:
-        """Begin to keep what is said, with what is the case now; or stop it."""
-        self._watched = watched
-        self.waiting.clear()
-        if watched and self._condition is not None:
-            self.waiting.append(self._condition)
-
-    def forget(self) -> None:
-        """Nothing is known any more, as the connection is closed."""
-        self._condition = None
 
 
 def make(name: str, options: Options, ports: Ports) -> LlrpReader:

@@ -157,7 +157,7 @@ class OsdpReader(SharedReader):
             trouble = self._trouble()
             self.say(Condition(not trouble, trouble and self._named(trouble)))
         elif trouble := panel.trouble(now):
-            self.lost(Condition(False, self._named(trouble)))
+            self.say(Condition(False, self._named(trouble)))
 
     async def arm(self, now: float) -> None:
         """Make its panel, if its key can be had; else say why not."""
@@ -168,7 +168,7 @@ class OsdpReader(SharedReader):
             self.panel.begin(now)
         except DriverError as error:
             self.key_due = now + KEY_AGAIN_S
-            self.lost(Condition(False, self._named(f"cannot be asked: {error}")))
+            self.say(Condition(False, self._named(f"cannot be asked: {error}")))
 
     def _named(self, trouble: str) -> str:
         return f"{self.options.port}: address {self.options.address} {trouble}"

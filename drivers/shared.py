@@ -11,7 +11,7 @@ from drivers.port import Condition, Quiet
 from protocol.sighting import Sighting
 
 WAITING_MAX: Final = 256
-"""So many reports wait for a reader's iteration at most; what is seen beyond that is dropped."""
+"""So many sightings wait for whoever iterates at most; what is seen beyond that is dropped."""
 
 Report = Sighting | Condition | Quiet
 
@@ -33,16 +33,13 @@ class SharedReader:
             if report == self._condition:
                 return
             self._condition = report
+            if not report.online:  # what was seen before and not taken does not count after it
+                self.waiting = deque(one for one in self.waiting if isinstance(one, Condition))
         elif self._condition is None or len(self.waiting) >= WAITING_MAX:
             return
         if self._watched:
             self.waiting.append(report)
             self.news.set()
-
-    def lost(self, condition: Condition) -> None:
-        """Say that it is gone: what was seen before and not taken does not count any more."""
-        self.waiting = deque(one for one in self.waiting if isinstance(one, Condition))
-        self.say(condition)
 
     def watch(self, *, watched: bool) -> None:
         """Begin to keep what is said, with what is the case now; or stop it."""
@@ -95,11 +92,9 @@ class SharedLink(Generic[R]):
 
     def _told(self, report: Condition | Quiet) -> None:
         """What there is to say of the link: for all readers, but that it is there, which each is told for itself."""
-        for reader in self.readers:
-            if isinstance(report, Quiet):
+        if report != Condition(True):
+            for reader in self.readers:
                 reader.say(report)
-            elif not report.online:
-                reader.lost(report)
 
     def _running(self) -> asyncio.Task[None]:
         """The task that holds the link."""

@@ -12,10 +12,11 @@ from pydantic import ValidationError
 from drivers.chips import WAIT_S, Chips
 from drivers.emulated.host import TcpHost
 from drivers.emulated.llrp import EmulatedLlrp
-from drivers.llrp import SILENCE_S, WAITING_MAX, LlrpReader, Station, Timing, address
+from drivers.llrp import SILENCE_S, LlrpReader, Station, Timing, address
 from drivers.llrp_talk import KEEPALIVE_S, Options
 from drivers.port import Condition, Quiet
 from drivers.registry import Ports, Role
+from drivers.shared import WAITING_MAX
 from protocol.credential import Credential
 from protocol.llrp import Kind, LlrpCodec, Message, Param, Parameter
 from protocol.llrp_requests import ACCESSSPEC_ID, ROSPEC_ID, Antenna, add_rospec
