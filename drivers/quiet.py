@@ -55,7 +55,7 @@ def _check_exclusive(fd: int) -> None:
 
 
 class QuietPort:
-    """One serial device. `link` reads and writes it from the first `speed` on."""
+    """One serial device. `link` reads and writes it from the first `at` on."""
 
     def __init__(self, port: str, opened: _Opened) -> None:
         self._opened = opened
@@ -71,8 +71,9 @@ class QuietPort:
             lost = why(port, OSError(number, os.strerror(number or 0)))
             raise (PortHeld if number in (errno.EBUSY, errno.EAGAIN) else LinkLost)(lost) from error
 
-    def speed(self, baud: int) -> None:
-        """Raw, 8N1, at this speed, with nothing received yet. Raises LinkLost where the device does not take it."""
+    async def at(self, baud: int) -> FdLink:
+        """The link, raw, 8N1, at this speed, with nothing received yet. Raises LinkLost where the device is gone."""
+        await self.link.read_within(0)  # raises where it was unplugged: the descriptor may be another's by now
         code = getattr(termios, f"B{baud}")
         settings = list(self._opened.settings)
         settings[_IFLAG] = settings[_OFLAG] = settings[_LFLAG] = 0
@@ -86,6 +87,7 @@ class QuietPort:
         except termios.error as error:
             raise LinkLost(f"{self.link.port}: {error.args[1]}") from error
         self.link.discard()
+        return self.link
 
     def close(self) -> None:
         """Leave it as it was found."""

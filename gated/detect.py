@@ -178,9 +178,7 @@ class _Serial(_Line):
         """See _Line."""
         if self._port is None:
             self._port = await QuietPort.open(self.place.port)
-        await self._port.link.read_within(0)  # raises where it was unplugged
-        self._port.speed(baud)
-        return self._port.link
+        return await self._port.at(baud)
 
     def close(self) -> None:
         """See _Line."""

@@ -25,9 +25,12 @@ from drivers.emulated.m100 import EmulatedM100
 from drivers.emulated.modbus import EmulatedModbus
 from drivers.emulated.rsu import EmulatedRsu
 from drivers.emulated.uhf18 import EmulatedUhf18
+from drivers.link import LinkLost
 from drivers.quiet import PortHeld, QuietPort
 from gated.__main__ import main
 from gated.detect import Place, Search, Way, readable, ways
+from protocol.wiegand import Card, Format
+from protocol.wiegand_serial import Framing, line_of
 from tests.drivers.rig import Rfc2217Host, eventually
 from tests.gated.answering import daemon
 from tests.terminal import on_a_terminal
@@ -56,12 +59,15 @@ class Speeds:
     def receive(self, data: bytes) -> bytes:
         """See Device."""
         self.said += data
+        return self.heard(self._device.receive(data))
+
+    def heard(self, data: bytes) -> bytes:
+        """What arrives of these bytes, at the speed that the host has now."""
         assert self.host is not None
         assert self.host._fds is not None
-        answer = self._device.receive(data)
         if termios.tcgetattr(self.host._fds[1])[4] == self._code:
-            return answer
-        return bytes(byte ^ 0xE7 for byte in answer)
+            return data
+        return bytes(byte ^ 0xE7 for byte in data)
 
 
 class Both:
@@ -164,6 +170,34 @@ async def test_a_card_that_is_held_to_a_reader() -> None:
     assert line.said == b""
 
 
+async def test_the_speed_of_a_talker() -> None:
+    """What makes no sense at one speed moves the listening on to the next."""
+    line = line_of(Framing.BITS, Card(Format.H10301, 123, 45678))
+    async with plugged(EmulatedEm4100(), 115_200) as (host, speeds), asyncio.TaskGroup() as group:
+
+        async def hold() -> None:
+            while True:
+                host.send(speeds.heard(line))
+                await asyncio.sleep(0.3)
+
+        holding = group.create_task(hold())
+        place = await looked(host.port, "wiegand", seconds=PATIENCE_S)
+        holding.cancel()
+    assert found(place) == [("wiegand", 115_200)]
+    assert place.rubbish[9600]
+
+
+async def test_where_somebody_answers_nobody_is_listened_for() -> None:
+    """Units that only talk take seconds to listen for."""
+    asked: list[str] = []
+    async with plugged(EmulatedUhf18(), 57_600) as (host, _):
+        place = Place(host.port)
+        async with Search([place], [*ways("uhf18"), *ways("rsu")], lambda _, who, __: asked.append(who)) as search:
+            await search.ask()
+    assert found(place) == [("uhf18", 57_600)]
+    assert set(asked) == {"uhf18"}
+
+
 async def test_a_roadside_unit() -> None:
     """It is found by its heartbeat, and not a byte is sent."""
     device = EmulatedRsu()
@@ -226,7 +260,7 @@ async def test_a_port_is_left_as_it_was() -> None:
         before = termios.tcgetattr(end)
         port = await QuietPort.open(host.port)
         assert termios.tcgetattr(end) == before
-        port.speed(9600)
+        await port.at(9600)
         assert termios.tcgetattr(end)[4] == termios.B9600
         with pytest.raises(PortHeld):
             await QuietPort.open(host.port)
@@ -234,6 +268,23 @@ async def test_a_port_is_left_as_it_was() -> None:
         port.close()
         assert termios.tcgetattr(end) == before
         (await QuietPort.open(host.port)).close()
+
+
+async def test_a_port_that_is_gone_is_not_set() -> None:
+    """Its descriptor may have become another port's."""
+    async with plugged(EmulatedUhf18(), 9600) as (host, _):
+        port = await QuietPort.open(host.port)
+        host.unplug()
+        with pytest.raises(LinkLost):
+            await port.link.read()
+        ends = [os.openpty() for _ in range(3)]
+        before = [termios.tcgetattr(end) for _, end in ends]
+        with pytest.raises(LinkLost):
+            await port.at(2400)
+        assert [termios.tcgetattr(end) for _, end in ends] == before
+        for line, end in ends:
+            os.close(line)
+            os.close(end)
 
 
 async def test_a_port_that_is_pulled_out() -> None:
@@ -266,11 +317,19 @@ async def test_serial_server_with_speeds() -> None:
 
 async def test_llrp() -> None:
     """A reader that greets is asked nothing of another family, and keeps no connection."""
-    device = EmulatedLlrp()
+
+    class Hears(EmulatedLlrp):
+        said = b""
+
+        def receive(self, data: bytes) -> bytes:
+            self.said += data
+            return super().receive(data)
+
+    device = Hears()
     async with TcpHost(device) as host:
         place = await looked(host.port, "uhf18", "modbus", "llrp")
         assert found(place) == [("llrp", 0)]
-        assert [message.kind for message in device.heard] == [1, 14]
+        assert device.said == b"".join(way.probe.asks[0] + way.probe.asks[1] for way in ways("llrp"))
         await eventually(lambda: not device.busy)
         device.busy = True
         (hit,) = (await looked(host.port, "llrp")).hits

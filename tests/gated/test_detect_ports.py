@@ -120,4 +120,5 @@ def test_the_console_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture
     assert run(box(tmp_path)) == 1
     said = capsys.readouterr().out
     assert f"{tmp_path}/dev/ttyS0: the system's console; left alone" in said
+    assert said.count("ttyS0") == 1
     assert "usb-FTDI_A50285BI-if00-port0  (ttyUSB0): is no serial port" in said
