@@ -46,6 +46,7 @@ class Proving:
         self._keeper = keeper
         self._log = log
         self._trial: Trial | None = None
+        self._before: Trial | None = None
         self._news: asyncio.Queue[News] = asyncio.Queue()
 
     @property
@@ -55,12 +56,13 @@ class Proving:
 
     def takes(self, rule: LaneRule, sighting: Sighting) -> bool:
         """Whether this sighting is the test's: then the lane does not see it."""
-        trial = self._trial
-        if trial is None:
-            return False
-        taken, acts = trial.see(rule, sighting, self._mono())
-        self._carry_out(trial, acts)
-        return taken
+        for trial in (self._trial, self._before):  # the card of the one before may lie there still
+            if trial is not None:
+                taken, acts = trial.see(rule, sighting, self._mono())
+                self._carry_out(trial, acts)
+                if taken:
+                    return True
+        return False
 
     def passed(self, station: "Station") -> bool:
         """Whether it was for the test that somebody went through."""
@@ -131,6 +133,7 @@ class Proving:
         terms = self._terms(request, user, station)
         self._refuse(terms, station)
         self._news = asyncio.Queue()
+        self._before = self._trial
         self._trial = Trial(terms, partial(self._post.would, station), self._mono())
         self._log.warning("test.armed", lane=terms.rule.name, user=user, seconds=terms.seconds, opens=terms.opens)
         return self._trial

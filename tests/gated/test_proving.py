@@ -408,6 +408,18 @@ async def test_no_pulse_before_it_is_on_disk(whitelist: Whitelist) -> None:
         await next_step(answers, "relay")
 
 
+async def test_a_card_that_lies_there_during_the_next_test(whitelist: Whitelist) -> None:
+    """It is no passage for all that; the next test's card is."""
+    rig = rig_of(whitelist, Disk())
+    async with armed(rig, "walk-in", dry=True) as answers:
+        await rig.see("walk-in", TAG)
+        rig.journal.settle()
+        await next_step(answers, "ended")
+    async with armed(rig, "walk-in", card="em:0A00A1B2C3"):
+        await rig.see("walk-in", TAG)
+    assert [event["kind"] for event in rig.journal.events] == ["test"] * 3
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
