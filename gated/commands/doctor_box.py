@@ -68,7 +68,8 @@ def ports(config: "Config") -> Iterator[Finding]:
 
 def _port(where: str, port: str) -> Finding:
     if not port.startswith("/"):
-        return ok("port", f"{where}: {port} is reached over the network; gated status says if it answers")
+        how = "is reached over the network" if "://" in port else "is no file to look at from here"
+        return ok("port", f"{where}: {port} {how}; gated status says if it answers")
     try:
         facts = Path(port).stat()
     except PermissionError:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from drivers.emulated.host import UdpHost
 from drivers.emulated.nfc import EmulatedNfc, Type2
 from gated import control, enrol
+from gated.commands import doctor_box
 from protocol import eid
 from protocol.credential import Credential
 from protocol.eid import Card, Holder
@@ -103,3 +104,12 @@ async def test_a_signed_card_passes_by_its_record(tmp_path: Path) -> None:
         assert [(one["credential"], one["reason"]) for one in passages] == [(NUMBER, "card"), (COPIED, "clone")]
         assert passages[0]["holder"] == "h7Qk2"
         assert "王" not in str(passages)
+
+
+def test_what_the_doctor_says_of_a_reader_on_usb() -> None:
+    """It is not on the network, and whether it answers only the daemon knows."""
+    said = [
+        doctor_box._port("lanes.walk-in.readers[0]", port).said for port in ("usb:072f:2200", "socket://10.0.0.9:1")
+    ]
+    assert ["network" in what for what in said] == [False, True]
+    assert all("gated status says if it answers" in what for what in said)
