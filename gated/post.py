@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from drivers.port import Condition, DriverError
 from gated import signals
-from gated.barrier import Barrier
+from gated.barrier import FIRE, Barrier
 from gated.clock import ClockFact, Timekeeper
 from gated.decide import Decision, Direction, LaneRule, Last, Now, Policy, decide, ruling
 from gated.display import Display
@@ -430,14 +430,18 @@ class Post:
         )
 
     def _show(self, station: Station, shown: signals.Outcome, *, silent: bool = False) -> None:
-        if station.display is not None:
-            station.display.show(shown, self._keeper.now().mono, silent=silent)
+        if station.display is None:
+            return
+        if _burns(station):  # whoever it is must not be told to wait
+            shown, silent = signals.Outcome.ADMIT, True
+        station.display.show(shown, self._keeper.now().mono, silent=silent)
 
     def _light(self, station: Station) -> None:
         if station.display is not None and not self._stopped:
             now = self._keeper.now()
             wanted = bool(station.lane.held(now))
-            station.display.tick(now.mono, wanted=wanted, trouble=self._trouble(station.lane))
+            trouble = None if _burns(station) else self._trouble(station.lane)
+            station.display.tick(now.mono, wanted=wanted, trouble=trouble)
 
     def _trouble(self, lane: Lane) -> signals.Outcome | None:
         """What is the matter with the lane itself."""
@@ -446,3 +450,7 @@ class Post:
         of_lane = f"{lane.rule.name}/"
         readers = [one for name, one in self.devices.items() if one.what == "reader" and name.startswith(of_lane)]
         return signals.Outcome.OFFLINE if readers and not any(one.online for one in readers) else None
+
+
+def _burns(station: Station) -> bool:
+    return station.barrier is not None and FIRE in station.barrier.holders

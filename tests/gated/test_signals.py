@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import structlog
 
 from drivers.port import Colour, Condition, DriverError, Output, Signal
-from gated import listload
-from gated.barrier import Barrier
+from gated import app, listload
+from gated.barrier import FIRE, Barrier
 from gated.config import ConfigError, load
 from gated.display import Display
 from gated.lane import Act
@@ -174,6 +175,21 @@ async def test_a_barrier_that_cannot_be_told(gate: Gate) -> None:
     assert await gate.shown("walk-in") == [FLAG]
 
 
+async def test_in_a_fire_nobody_is_told_to_wait(gate: Gate) -> None:
+    """Whoever is read, and whatever is the matter with the lane: it is open."""
+    barrier = gate.post.stations["walk-in"].barrier
+    assert barrier is not None
+    barrier.hold(FIRE)
+    gate.post.journal_changed(False, "the disk burns")
+    assert await gate.shown("walk-in", STRANGER) == [replace(ADMIT, beeps=0)]
+    gate.clocks.seconds += 100
+    gate.post.tick()
+    assert gate.lamps["walk-in"].took() == []
+    barrier.let_go(FIRE)
+    gate.post.tick()
+    assert gate.lamps["walk-in"].took() == [replace(TABLE[Outcome.GUARD_ONLY], beeps=0)]
+
+
 async def test_guard_only_has_its_own_signal(whitelist: Whitelist) -> None:
     """It is the gate's trouble, not theirs; it is shown for as long as it lasts, beeps only for who was read."""
     gate = Gate(whitelist, FakeJournal(broken=True))
@@ -302,6 +318,22 @@ def test_a_table_that_is_wrong(tmp_path: Path, own: str, key: str, said: str) ->
         load(file)
     assert [problem.key for problem in error.value.problems] == [key]
     assert said in str(error.value)
+
+
+async def test_the_daemon_knows_which_readers_have_a_lamp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that do are told, by the table of the configuration."""
+    made = [Lamp(), object()]
+    monkeypatch.setattr(app, "make_reader", lambda *_: made.pop(0))
+    file = tmp_path / "gated.toml"
+    two = '{ driver = "em4100", port = "/dev/x" }, { driver = "em4100", port = "/dev/y" }'
+    text = CONFIG.format(state=tmp_path).replace('{ driver = "em4100", port = "/dev/x" }', two)
+    file.write_text(text + "[signals.admit]\nbeeps = 5\n")
+    lamp = made[0]
+    display = app._Gate(load(file), structlog.get_logger())._post.stations["a"].display
+    assert display is not None
+    assert display.indicators == [lamp]
+    display.show(Outcome.ADMIT, 1.0)
+    assert display.indicators[0].took() == [replace(ADMIT, beeps=5)]  # type: ignore[attr-defined]
 
 
 async def test_relays_of_a_real_daemon(tmp_path: Path) -> None:
