@@ -185,13 +185,13 @@ class Bus:
     async def _run(self) -> None:
         async with aclosing(keep(self._opener, self._serve, self._rand)) as reports:
             async for report in reports:
-                if isinstance(report, Quiet):
-                    for point in self._watched:
-                        point.say(report)
-                elif not report.online:
+                if isinstance(report, Condition) and not report.online:
                     self._lost = report.why
                     if report.why != self._silence:  # of which each contact has told already
                         self._say(report)
+                if isinstance(report, Quiet) or self._lost == self._silence:  # a dead line is tried again and again
+                    for point in self._watched:
+                        point.say(Quiet())
 
     def _say(self, condition: Condition) -> None:
         for subject in self._subjects:

@@ -14,7 +14,7 @@ from drivers.emulated.modbus import EmulatedModbus
 from drivers.link import Link, LinkLost
 from drivers.modbus import TRIES
 from drivers.modbus_points import CHECK_S, Coil, InputOptions, OutputOptions, Point
-from drivers.port import Condition, DriverError, Level
+from drivers.port import Condition, DriverError, Level, Quiet
 from drivers.registry import Ports, Role
 from protocol.modbus import READS, Function, Message, TcpCodec, packed, put_coil
 from tests.drivers.rig import eventually, hosted, made, watching
@@ -162,6 +162,25 @@ async def test_who_is_silent_is_offline_within_three_seconds(units: int, alive: 
     assert line.offline() == {
         f"{unit} {kind} {n}" for unit in dead for kind in ("channel", "input") for n in range(1, 9)
     }
+
+
+async def test_a_dead_line_is_no_loop_that_hangs(tmp_path: Path) -> None:
+    """While nobody answers and the port is opened again and again, each contact tells that its loop turns."""
+    board = EmulatedModbus()
+    board.deaf.add(1)
+    ports = Ports(lambda: 0.0)
+    async with (
+        PtyHost(board, tmp_path / "bus") as host,
+        watching(relay(host.port, ports)) as watch,
+        watching(sensor(host.port, ports)) as seen,
+    ):
+        for one in (watch, seen):
+            await one.offline()
+            here = one.here
+            for _ in range(2):
+                await one.until(lambda report: report == Quiet(), here)
+                here = one.here
+            assert len(one.conditions) == 1
 
 
 async def test_a_unit_that_is_back_is_back_with_all_that_it_has() -> None:
