@@ -205,8 +205,8 @@ class Line(SharedLink[OsdpReader]):
             self._link.nudge()
 
     def _told(self, report: Condition | Quiet) -> None:
-        if report != Condition(False, self._silence):  # of which each reader has told for itself
-            super()._told(report)
+        told = report == Condition(False, self._silence)  # by each reader for itself
+        super()._told(Quiet() if told else report)
 
     async def _serve(self, link: Link) -> AsyncGenerator[Condition | Quiet, None]:
         turns = Turns(self.readers, self._gap_s)

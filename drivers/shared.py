@@ -91,10 +91,9 @@ class SharedLink(Generic[R]):
         raise NotImplementedError
 
     def _told(self, report: Condition | Quiet) -> None:
-        """What there is to say of the link: for all readers, but that it is there, which each is told for itself."""
-        if report != Condition(True):
-            for reader in self.readers:
-                reader.say(report)
+        """What there is to say of the link: for all readers. That it is there means no more to them than `Quiet`."""
+        for reader in self.readers:
+            reader.say(Quiet() if report == Condition(True) else report)
 
     def _running(self) -> asyncio.Task[None]:
         """The task that holds the link."""

@@ -14,7 +14,7 @@ import pytest
 from drivers.emulated.host import PtyHost, TcpHost
 from drivers.emulated.osdp import EmulatedOsdp, EmulatedOsdpLine
 from drivers.osdp import DEFAULT_KEY
-from drivers.port import About, Colour, Condition, Indicator, Signal
+from drivers.port import About, Colour, Condition, Indicator, Quiet, Signal
 from drivers.registry import Ports, Role
 from protocol.osdp import Cmd, Frame, Nak, OsdpCodec, Read, Reply, Text
 from protocol.sighting import Sighting
@@ -281,6 +281,7 @@ async def test_a_dead_line_is_opened_anew(monkeypatch: pytest.MonkeyPatch) -> No
     async with TcpHost(line) as host, watching(reader(host.port)) as watch:
         assert "address 0 does not answer" in await watch.offline()
         await eventually(lambda: line.calls == 2)
+        assert Quiet() in watch.reports  # while it is tried again and again, the loop's turning is told
         asked = len(line.frames)
         await eventually(lambda: len(line.frames) > asked)
         assert len(watch.conditions) == 1
