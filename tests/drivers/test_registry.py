@@ -16,17 +16,18 @@ EVERY = [(role, name) for role in Role for name in names(role)]
 
 @pytest.mark.parametrize(("role", "name"), EVERY)
 def test_each_driver_is_what_it_says(role: Role, name: str) -> None:
-    """It loads, its options describe themselves, it needs no more than a place, and it has an emulated device."""
+    """It loads, its options describe themselves, it needs no more than a place (and a key, or a word that it has none)."""
     found = driver(name, role)
     assert (found.name, found.role) == (name, role)
     assert all(field.description for field in found.options.model_fields.values())
     place, wrong, words = (found.place, "COM 3", "is no port") if name != "gpio" else ("line", "GPIO 3", "is no line")
-    right = {place: {"gpio": "gpiochip0/3", "llrp": "socket://10.0.0.9:5084"}.get(name, "/dev/x")}
+    at = {"gpio": "gpiochip0/3", "llrp": "socket://10.0.0.9:5084"}.get(name, "/dev/x")
+    right: dict[str, object] = {place: at} | ({"insecure": True} if name == "osdp" else {})
     options = found.options.model_validate(right)
     assert set(found.common) <= set(found.options.model_fields)
     make = {Role.READER: make_reader, Role.OUTPUT: make_output, Role.INPUT: make_input}[role]
     make("r", name, options, Ports())
-    assert found.address(options) in (None, "channel 1", "unit 1 channel 1", "unit 1 input 1")
+    assert found.address(options) in (None, "address 0", "channel 1", "unit 1 channel 1", "unit 1 input 1")
     if name != "gpio":  # a line of the box has no other side
         assert emulated(name).receive(b"") == b""
     with pytest.raises(ValidationError, match="Extra inputs"):
@@ -38,7 +39,7 @@ def test_each_driver_is_what_it_says(role: Role, name: str) -> None:
 def test_names_of_each_role() -> None:
     """What the configuration may say."""
     assert {role: names(role) for role in Role} == {
-        Role.READER: ("em4100", "llrp", "m100", "nfc", "rsu", "uhf18", "wiegand"),
+        Role.READER: ("em4100", "llrp", "m100", "nfc", "osdp", "rsu", "uhf18", "wiegand"),
         Role.OUTPUT: ("gpio", "lcus", "modbus"),
         Role.INPUT: ("contact", "gpio", "modbus"),
     }
