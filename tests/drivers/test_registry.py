@@ -16,7 +16,7 @@ EVERY = [(role, name) for role in Role for name in names(role)]
 
 @pytest.mark.parametrize(("role", "name"), EVERY)
 def test_each_driver_is_what_it_says(role: Role, name: str) -> None:
-    """It loads, its options describe themselves, and it needs no more than a place; `osdp` also a key, or none at all."""
+    """It loads, its options describe themselves, it needs no more than a place, and it has an emulated device."""
     found = driver(name, role)
     assert (found.name, found.role) == (name, role)
     assert all(field.description for field in found.options.model_fields.values())
