@@ -184,7 +184,8 @@ def _value(scheme: str, value: str) -> str:
         read = read_plate(value.strip()).credential
         return read.partition(":")[2] if read is not None else _BETWEEN.sub("", value).upper()
     if scheme == "wiegand":
-        return ":".join(part.strip().lstrip("0") or "0" for part in re.split(r"[:,]", value))
+        bits, *numbers = re.split(r"[:,]", value)
+        return ":".join((bits.strip(), *(part.strip().lstrip("0") or "0" for part in numbers)))
     return value.strip()
 
 

@@ -3,6 +3,7 @@
 Behind a signature nobody's bytes are tried, so what is to be read is signed here first, with keys of the target's own.
 """
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -72,6 +73,7 @@ def _cose() -> Target:
             with suppress(CoseError):
                 sealed = cose.read(rest, kind)
                 assert sealed.kid is None or isinstance(sealed.kid, bytes)
+                assert not sealed.protected.keys() & sealed.unprotected.keys()
                 sealed.verified(keys[number % len(keys)], rest[:3])
         made = (cose.sign(rest, _ED, _KID), cose.sign(rest, _EC), cose.mac(rest, _MAC_KEY))[number % 3]
         kind = cose.MAC0 if number % 3 == 2 else cose.SIGN1
@@ -79,7 +81,9 @@ def _cose() -> Target:
         with suppress(CoseError):
             assert cose.read(turned(made, number * 37), kind).verified(keys[number % 3]) == rest
 
-    return Target(check, lambda: numbered([*frames("cose_cwt"), b"payload"], 6), 600)
+    protected = cbor.encode({1: cose.EDDSA, 4: b"kid"})
+    doubled = [cbor.encode((protected, {label: 1}, b"payload", bytes(64))) for label in (1, 2, 4, 5)]
+    return Target(check, lambda: numbered([*frames("cose_cwt"), *doubled, b"payload"], 6), 600)
 
 
 def _cwt() -> Target:
@@ -92,6 +96,8 @@ def _cwt() -> Target:
             claims = cwt.decode(data)
         except CwtError:
             return
+        times = (claims.expires, claims.begins, claims.issued)
+        assert all(one is None or math.isfinite(one) for one in times)
         again = cwt.encode(claims)
         assert cwt.encode(cwt.decode(again)) == again
         assert len(again) <= len(data)
@@ -103,6 +109,7 @@ def _cwt() -> Target:
             with suppress(CwtError):
                 yield cwt.unverified(data).payload
         yield cwt.encode(Claims("iss", "sub", ("a", "b"), 1.5, 2, 3, b"cti", {-65537: b"x", "more": (1, None)}))
+        yield from (cbor.encode({claim: number}) for claim in (4, 5, 6) for number in (math.nan, math.inf, 1e300, -1))
 
     return Target(check, seeds, 600)
 

@@ -48,7 +48,7 @@ def _changed(data: bytes) -> bytes:
                 whole[at : at + count * 16] = bytes(len(whole[at : at + count * 16]))
             case 2:
                 other = count * PAGE_BYTES // 4 % (len(whole) + 1)
-                piece = whole[other : other + 64 * (what // 4)]
+                piece = whole[other : other + 128 * (what // 4)]
                 whole[at : at + len(piece)] = piece
             case _:
                 del whole[at:]
@@ -81,7 +81,7 @@ def _seeds() -> Iterator[bytes]:
         place = (page * PAGE_BYTES).to_bytes(3)
         yield place + bytes([1, 255])
         yield place + bytes([0, 8]) + bytes.fromhex("0d00000008000000")
-        yield place + bytes([254, 4])
+        yield from (place + bytes([130, 4 * other]) for other in range(size // PAGE_BYTES))
     yield (size // 2).to_bytes(3) + bytes([3, 0])
     yield b""
 

@@ -221,7 +221,7 @@ def _event() -> Target:
     def check(data: bytes) -> None:
         number, rest = cut(data)
         found = _json(rest)
-        fields = found if isinstance(found, dict) else {"text": found}
+        fields = found if isinstance(found, dict) else {"text": found, "more": number * rest.decode(errors="replace")}
         kind = tuple(event.Kind)[number % len(event.Kind)]
         try:
             line = event.line(2**63 - 1, event.body(kind, _STAMP, fields))
@@ -237,6 +237,7 @@ def _event() -> Target:
         yield '\0{"lane":"in","credential":"em:0A00A1B2C3","signal":-61.5,"also":["plate:沪A12345"],"x":null}'.encode()
         yield b'\x09{"original":"{}","epoch":null,"seq_was":7}'
         yield b"\x01{" + b'"a":{' * 900
+        yield from numbered([b"x" * 900], len(event.Kind) * 4)
 
     return Target(check, seeds, 1024)
 

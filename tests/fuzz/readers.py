@@ -13,6 +13,7 @@ from tests.fuzz.target import Target, cut, frames, streams, vectors
 
 _PARAMS: Final = sorted(llrp.Param)
 _DEPTH: Final = 4
+_NESTED: Final = 128
 
 
 def _em4100() -> Target:
@@ -144,24 +145,26 @@ def _llrp_replies() -> Target:
             (message, *_) = llrp.LlrpCodec().feed(data)
             yield bytes([kinds.index(llrp.Kind(message.kind))]) + message.body
         for kind in (llrp.Kind.RO_ACCESS_REPORT, llrp.Kind.READER_EVENT_NOTIFICATION, llrp.Kind.ADD_ROSPEC_RESPONSE):
-            for which in range(len(llrp.Param)):
-                inner = bytes([which, 24]) + bytes(24)
-                yield bytes([kinds.index(kind)]) + b"".join(bytes([at, len(inner)]) + inner for at in (64, 96, 160))
+            for which, size in product(range(len(_PARAMS)), (0, 6, 22)):
+                inner = (bytes([which, size]) + bytes(size)).ljust(24, b"\0")
+                around = (llrp.Param.TAG_REPORT_DATA, llrp.Param.READER_EVENT_NOTIFICATION_DATA, llrp.Param.LLRP_STATUS)
+                nested = (bytes([_NESTED + _PARAMS.index(one), len(inner)]) + inner for one in around)
+                yield bytes([kinds.index(kind)]) + b"".join(nested)
 
     return Target(check, seeds, 800)
 
 
 def _parameters(data: bytes, depth: int) -> tuple[llrp.Parameter, ...]:
-    """Parameters that these bytes tell of: `type | length | value`; from 64 on others are in it, behind some bytes."""
+    """Parameters that these bytes tell of: `type | length | value`; beyond 128 others are in it, behind some bytes."""
     found = []
     while data:
         which, rest = cut(data)
         size, rest = cut(rest)
         value, data = rest[:size], rest[size:]
-        kind = _PARAMS[which % 64 % len(_PARAMS)]
+        kind = _PARAMS[which % _NESTED % len(_PARAMS)]
         if kind in llrp._TV_BYTES:
             value = value[: llrp._TV_BYTES[kind]].ljust(llrp._TV_BYTES[kind], b"\0")
-        elif depth and which >= 64:
+        elif depth and which >= _NESTED:
             front = size % 8
             value = value[:front] + b"".join(one.to_bytes() for one in _parameters(value[front:], depth - 1))
         found.append(llrp.Parameter(kind, value))

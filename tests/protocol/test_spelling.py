@@ -32,6 +32,7 @@ def test_every_reading_is_told(text: str, among: set[str]) -> None:
         ("EM: 0a 00 bc 61 4e", "em:0A00BC614E"),
         ("uid:04-a2-b3-c4", "uid:04A2B3C4"),
         ("wiegand:26:005:00077", "wiegand:26:5:77"),
+        ("wiegand:08:7:1288345", "wiegand:08:7:1288345"),
         ("沪Ａ·１２３４５", "plate:沪A12345"),
         ("沪A-12345", "plate:沪A12345"),
         ("E280 1170 0000 020F 1234 5678", "epc:E28011700000020F12345678"),
