@@ -19,6 +19,11 @@ class Display:
         self._until = 0.0
         self._closed = dict.fromkeys(outputs, False)
 
+    @property
+    def there(self) -> bool:
+        """Whether there is anything to show something on."""
+        return bool(self.indicators or self._outputs)
+
     def show(self, outcome: Outcome, mono: float, *, silent: bool = False) -> None:
         """Show an outcome now. One who must wait is told so only where nobody before them is still shown something."""
         if outcome is Outcome.WAITING and mono < self._until:

@@ -437,7 +437,7 @@ class Post:
         station.display.show(shown, self._keeper.now().mono, silent=silent)
 
     def _light(self, station: Station) -> None:
-        if station.display is not None and not self._stopped:
+        if station.display is not None and station.display.there and not self._stopped:
             now = self._keeper.now()
             wanted = bool(station.lane.held(now))
             trouble = None if _burns(station) else self._trouble(station.lane)
