@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from benchmarks import box
 from benchmarks.idle import cpu_seconds, resident
 from benchmarks.latency import append, percentile
-from center.store import Store
+from center.records.store import Store
 from gated.store import FILE_NAME
 from gated.store import Store as Journal
 from protocol import topics

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from center import commands, commands_read
 from center.config_problem import ConfigError, ConfigUnreadableError
-from center.database import DatabaseAwayError, DatabaseVersionError
 from center.output import STATUSES, Failure, Status, complain
+from center.records.database import DatabaseAwayError, DatabaseVersionError
 
 
 def parser() -> argparse.ArgumentParser:

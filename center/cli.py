@@ -10,7 +10,7 @@ from typing import Any
 from center import config
 from center.config import Config
 from center.output import Failure, Status
-from center.store import Store
+from center.records.store import Store
 
 Subparsers = Any  # argparse does not name the type of what add_subparsers gives
 

@@ -16,13 +16,14 @@ from urllib.parse import quote
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from center import clock, config, logs, migrations, prune
+from center import clock, config, logs
 from center.cli import Subparsers, command, configuration, opened
 from center.config_problem import ConfigError, Problem
-from center.database import Database
+from center.intake.worker import Settings, Worker
 from center.output import Failure, Status, complain, say, say_json
-from center.store import Store
-from center.worker import Settings, Worker
+from center.records import migrations, prune
+from center.records.database import Database
+from center.records.store import Store
 
 Running = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 """What runs until the event is set."""
@@ -106,7 +107,7 @@ def _run(args: argparse.Namespace, *, ingest: bool, publish: bool) -> int:
         worker = Settings(settings.site, account, key, shared=settings.workers, reread=reread)
         running.append(lambda stop: Worker(worker, store, log).run(stop))
     if publish and settings.site_folder is not None:
-        from center import publishing  # noqa: PLC0415 - tuf is for those who publish
+        from center.publish import publishing  # noqa: PLC0415 - tuf is for those who publish
 
         site = publishing.site(settings, args.config)
         running.append(lambda stop: publishing.run(site, account, store, log, stop))

@@ -12,14 +12,15 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection
 
-from center import config, reading
-from center.checkpoint import Checkpoint
+from center import config
 from center.cli import Subparsers, command, iso, opened
-from center.database import AnyRow
 from center.options_read import add_export, add_verify
 from center.output import Failure, Status, say, say_json
-from center.store import Store
-from center.walk import Break, Event, Lost
+from center.records import reading
+from center.records.checkpoint import Checkpoint
+from center.records.database import AnyRow
+from center.records.store import Store
+from center.records.walk import Break, Event, Lost
 from protocol.signature import public_key
 
 Keys = Callable[[], Iterable[Ed25519PublicKey]]
@@ -225,8 +226,8 @@ def _ending(args: argparse.Namespace) -> list[str]:
     settings = config.load(args.config)
     if settings.site_folder is None:
         return []
-    from center.ending import everything  # noqa: PLC0415 - tuf is for those who have the site's folder
-    from center.publishing import site  # noqa: PLC0415 - the same
+    from center.publish.ending import everything  # noqa: PLC0415 - tuf is for those who have the site's folder
+    from center.publish.publishing import site  # noqa: PLC0415 - the same
 
     return everything(site(settings, args.config), datetime.now(UTC))
 
@@ -245,7 +246,7 @@ def _keys(args: argparse.Namespace) -> list[Ed25519PublicKey]:
     settings = config.load(args.config)
     keys = [config.online_key(settings, args.config).public_key()]
     if settings.site_folder is not None:
-        from center.publishing import site  # noqa: PLC0415 - tuf is for those who have the site's folder
+        from center.publish.publishing import site  # noqa: PLC0415 - tuf is for those who have the site's folder
 
         keys += map(public_key, map(bytes.fromhex, site(settings, args.config).keys.of_center))
     return keys

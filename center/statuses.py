@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from center.broker import Account, Message, connected
-from center.hearing import hear
+from center.intake.hearing import hear
 from center.orders import Gate, heard
 from protocol import topics
 from protocol.enrolment import vouched

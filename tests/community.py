@@ -19,8 +19,8 @@ from typing import Final, Self
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
-from center.store import Store
-from center.tables import event, gate
+from center.records.store import Store
+from center.records.tables import event, gate
 from gated import enrol
 from protocol.enrolment import Enrolment
 from protocol.signature import public_bytes

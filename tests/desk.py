@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 from sqlalchemy import func, select, update
 
-from center import reading
-from center.hearing import hear
-from center.ingest import Outcome
-from center.intake import Intake
-from center.reading import Break, Event, Lost
-from center.store import Store
-from center.tables import event, gate
+from center.intake.batches import Intake
+from center.intake.hearing import hear
+from center.intake.ingest import Outcome
+from center.records import reading
+from center.records.reading import Break, Event, Lost
+from center.records.store import Store
+from center.records.tables import event, gate
 from protocol import topics
 from protocol.signature import public_key
 from tests.chain import SITE, FakeGate

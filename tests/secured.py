@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from center.gatectl.registry import StoreRegistry
+from center.records.store import Store
 from center.site import gates
-from center.store import Store
 from gated import enrol
 from protocol.enrolment import unseal
 from tests.broker import Mosquitto, free_port

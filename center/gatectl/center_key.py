@@ -66,10 +66,10 @@ def _waiting(site: "Site") -> dict[str, str]:
     """The gates that have not taken what is in force, and why. Raises Failure."""
     import asyncio  # noqa: PLC0415 - not for --help
 
-    from center import flashing  # noqa: PLC0415 - the same
     from center.broker import BrokerAwayError  # noqa: PLC0415 - the same
     from center.gatectl.registry import keys  # noqa: PLC0415 - the same
-    from center.taking import State, Taking  # noqa: PLC0415 - the same
+    from center.publish import flashing  # noqa: PLC0415 - the same
+    from center.publish.taking import State, Taking  # noqa: PLC0415 - the same
 
     snapshot, names = list_work.held(site).snapshot, sorted(site.accounts.of("gate"))
     taking = Taking.of(site.name, snapshot, names, keys(site), time.monotonic())

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-    from center.operators import Proposed
+    from center.site.operators import Proposed
     from protocol.eid import Card, Holder
 
 _PUBLIC = re.compile(r"[0-9a-f]{64}")
@@ -131,7 +131,7 @@ def _add_for(parser: argparse.ArgumentParser) -> None:
 
 def keys(args: argparse.Namespace) -> int:
     """Print whose cards count."""
-    from center import operators  # noqa: PLC0415 - not for --help
+    from center.site import operators  # noqa: PLC0415 - not for --help
     from center.site.keys import REGISTRY  # noqa: PLC0415 - the same
 
     site = opened(args)
@@ -151,7 +151,7 @@ def keys(args: argparse.Namespace) -> int:
 
 def trust(args: argparse.Namespace) -> int:
     """Propose a registrar's key."""
-    from center import operators  # noqa: PLC0415 - not for --help
+    from center.site import operators  # noqa: PLC0415 - not for --help
 
     site = opened(args)
     public = given_public(args) or ""
@@ -164,7 +164,7 @@ def trust(args: argparse.Namespace) -> int:
 
 def distrust(args: argparse.Namespace) -> int:
     """Propose that a registrar's key counts no more."""
-    from center import operators  # noqa: PLC0415 - not for --help
+    from center.site import operators  # noqa: PLC0415 - not for --help
 
     site = opened(args)
     try:
@@ -178,7 +178,7 @@ def distrust(args: argparse.Namespace) -> int:
 
 def issue(args: argparse.Namespace) -> int:
     """Make a card's record."""
-    from center.listing import token  # noqa: PLC0415 - not for --help
+    from center.publish.listing import token  # noqa: PLC0415 - not for --help
     from center.site import files  # noqa: PLC0415 - the same
     from center.site import keys as site_keys  # noqa: PLC0415 - the same
     from protocol import eid  # noqa: PLC0415 - the same
@@ -271,7 +271,7 @@ def _where(args: argparse.Namespace) -> tuple[str, bytes]:
 
 def _known(args: argparse.Namespace) -> "tuple[str, Sequence[Ed25519PublicKey]]":
     """The site of a card, and the registrars' keys. Raises Failure."""
-    from center import operators  # noqa: PLC0415 - not for --help
+    from center.site import operators  # noqa: PLC0415 - not for --help
     from protocol.operators import encode, registrars  # noqa: PLC0415 - the same
     from protocol.signature import public_key  # noqa: PLC0415 - the same
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from center.gatectl.options import Subparsers, command, opened
 
 if TYPE_CHECKING:
-    from center.store import Store
+    from center.records.store import Store
 
 
 def add(subparsers: Subparsers) -> None:

@@ -11,9 +11,9 @@ from center.gatectl.options import Subparsers, add_json, command, now, opened
 from center.output import Failure, Status, say, say_json, say_table
 
 if TYPE_CHECKING:
-    from center.database import AnyRow
+    from center.records.database import AnyRow
+    from center.records.store import Store
     from center.site.folder import Site
-    from center.store import Store
 
 _AT_ONCE: Final = "at once"
 _BY_PUBLISHER: Final = "by the center's publisher"
@@ -69,8 +69,8 @@ def add(subparsers: Subparsers) -> None:
 
 def add_visitor(args: argparse.Namespace) -> int:
     """Announce a visitor, and say when the gates have it."""
-    from center import expected  # noqa: PLC0415 - not for --help
     from center.gatectl.registry import stored  # noqa: PLC0415 - the same
+    from center.records import expected  # noqa: PLC0415 - not for --help
     from protocol.expected import ExpectedError  # noqa: PLC0415 - the same
 
     site, moment = opened(args), now()
@@ -102,8 +102,8 @@ def add_visitor(args: argparse.Namespace) -> int:
 
 def list_(args: argparse.Namespace) -> int:
     """Print who is announced."""
-    from center import expected  # noqa: PLC0415 - not for --help
     from center.gatectl.registry import stored  # noqa: PLC0415 - the same
+    from center.records import expected  # noqa: PLC0415 - not for --help
 
     with stored(opened(args), read_only=True) as store, store.reading() as connection:
         found = [_row(row) for row in expected.rows(connection, now().timestamp())]
@@ -118,8 +118,8 @@ def list_(args: argparse.Namespace) -> int:
 
 def withdraw(args: argparse.Namespace) -> int:
     """Take announcements back."""
-    from center import expected  # noqa: PLC0415 - not for --help
     from center.gatectl.registry import stored  # noqa: PLC0415 - the same
+    from center.records import expected  # noqa: PLC0415 - not for --help
     from protocol.expected import ExpectedError  # noqa: PLC0415 - the same
 
     site = opened(args)
@@ -141,9 +141,9 @@ def withdraw(args: argparse.Namespace) -> int:
 
 def _published(site: "Site", store: "Store", args: argparse.Namespace) -> dict[str, Any]:
     """Seal it for the gates and let the broker have it; which gates, and when they have it. Raises Failure."""
-    from center import expected  # noqa: PLC0415 - not for --help
     from center.publish.expected import publish  # noqa: PLC0415 - the same
     from center.publish.metadata import PublishError  # noqa: PLC0415 - the same
+    from center.records import expected  # noqa: PLC0415 - not for --help
     from protocol.expected import ExpectedError  # noqa: PLC0415 - the same
 
     try:

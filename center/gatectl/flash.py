@@ -18,10 +18,10 @@ from center.output import Failure, Status, complain, say, say_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from center.flashing import Screen
     from center.gatectl.profiles import Installed
+    from center.publish.flashing import Screen
+    from center.publish.taking import Gate, Taking
     from center.site.folder import Site
-    from center.taking import Gate, Taking
 
 TIMEOUT_S: Final = 300.0
 AWAY: Final = "it is in force here, but the broker cannot be reached: {}; the center publishes it when it can"
@@ -90,11 +90,11 @@ def _watch(at: "Installed", args: argparse.Namespace) -> int:
     """What the center has published already. Raises Failure."""
     import asyncio  # noqa: PLC0415 - not for --help
 
-    from center import flashing  # noqa: PLC0415 - the same
     from center.broker import BrokerAwayError  # noqa: PLC0415 - the same
+    from center.publish import flashing  # noqa: PLC0415 - the same
     from center.publish.in_force import in_force  # noqa: PLC0415 - the same
     from center.publish.metadata import PublishError  # noqa: PLC0415 - the same
-    from center.taking import Taking  # noqa: PLC0415 - the same
+    from center.publish.taking import Taking  # noqa: PLC0415 - the same
 
     reach = reached(args)
     try:
@@ -126,11 +126,11 @@ def publish(site: "Site", args: argparse.Namespace, version: int | None, snapsho
     """Let the broker have what is in force, wait for the gates, tell. Raises Failure."""
     import asyncio  # noqa: PLC0415 - not for --help
 
-    from center import flashing  # noqa: PLC0415 - the same
     from center.broker import BrokerAwayError  # noqa: PLC0415 - the same
     from center.gatectl.registry import keys  # noqa: PLC0415 - the same
+    from center.publish import flashing  # noqa: PLC0415 - the same
     from center.publish.metadata import PublishError  # noqa: PLC0415 - the same
-    from center.taking import Taking  # noqa: PLC0415 - the same
+    from center.publish.taking import Taking  # noqa: PLC0415 - the same
 
     account = center_account(site)
     gates = sorted(site.accounts.of("gate"))
@@ -151,8 +151,8 @@ def tell_broker(site: "Site") -> None:
     """Let the broker have what is in force. Raises Failure."""
     import asyncio  # noqa: PLC0415 - not for --help
 
-    from center import flashing  # noqa: PLC0415 - the same
     from center.broker import BrokerAwayError  # noqa: PLC0415 - the same
+    from center.publish import flashing  # noqa: PLC0415 - the same
     from center.publish.metadata import PublishError  # noqa: PLC0415 - the same
 
     try:

@@ -87,8 +87,8 @@ def given_public(args: argparse.Namespace) -> str | None:
 
 def list_(args: argparse.Namespace) -> int:
     """Print the keys."""
-    from center import keyrings  # noqa: PLC0415 - not for --help
     from center.publish.signer import fingerprint  # noqa: PLC0415 - the same
+    from center.site import keyrings  # noqa: PLC0415 - not for --help
 
     site = opened(args)
     keyring = _keyring(site)
@@ -125,7 +125,7 @@ def new(args: argparse.Namespace) -> int:
 
 def rotate(args: argparse.Namespace) -> int:
     """Exchange a key."""
-    from center import keyrings  # noqa: PLC0415 - not for --help
+    from center.site import keyrings  # noqa: PLC0415 - not for --help
 
     site = opened(args)
     if (args.role in _PEOPLE) != (args.number is not None):
@@ -147,7 +147,7 @@ def rotate(args: argparse.Namespace) -> int:
 
 def add_key(args: argparse.Namespace) -> int:
     """Add a key."""
-    from center import keyrings  # noqa: PLC0415 - not for --help
+    from center.site import keyrings  # noqa: PLC0415 - not for --help
 
     site = opened(args)
     keyring = _keyring(site)
@@ -160,7 +160,7 @@ def add_key(args: argparse.Namespace) -> int:
 
 def revoke(args: argparse.Namespace) -> int:
     """Take a key out."""
-    from center import keyrings  # noqa: PLC0415 - not for --help
+    from center.site import keyrings  # noqa: PLC0415 - not for --help
 
     site = opened(args)
     keyring = _keyring(site)

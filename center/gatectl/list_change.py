@@ -119,7 +119,7 @@ def add_entries(args: argparse.Namespace) -> int:
 def _enrolments(args: argparse.Namespace) -> "list[Enrolment]":
     from datetime import UTC  # noqa: PLC0415 - not for --help
 
-    from center.listing import token  # noqa: PLC0415 - the same
+    from center.publish.listing import token  # noqa: PLC0415 - the same
     from protocol.roles import Enrolment, parse_enrolment, write_enrolment  # noqa: PLC0415 - the same
     from protocol.spelling import SpellingError, new  # noqa: PLC0415 - the same
     from protocol.whitelist import Entry, LineError  # noqa: PLC0415 - the same
@@ -188,7 +188,7 @@ def restore(args: argparse.Namespace) -> int:
 
 def revoke(args: argparse.Namespace) -> int:
     """Propose the list without them."""
-    from center import listing  # noqa: PLC0415 - not for --help
+    from center.publish import listing  # noqa: PLC0415 - not for --help
 
     site = opened(args)
     current = list_work.entries(list_work.held(site))

@@ -61,7 +61,7 @@ def add(actions: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, ask, report, propose."""
-    from center import listing  # noqa: PLC0415 - not for --help
+    from center.publish import listing  # noqa: PLC0415 - not for --help
 
     site = opened(args)
     current = list_work.entries(list_work.held(site))
@@ -85,7 +85,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _foreign(args: argparse.Namespace, current: "Mapping[Credential, Entry]") -> "tuple[Entries, int]":
     """The entries of a list of the community's own, and how much of it is left out. Raises Failure."""
-    from center import imports, listing  # noqa: PLC0415 - not for --help
+    from center import imports  # noqa: PLC0415 - not for --help
+    from center.publish import listing  # noqa: PLC0415 - not for --help
 
     zone = now().tzinfo
     assert zone is not None  # noqa: S101 - for mypy: this moment has one

@@ -11,7 +11,7 @@ from center.gatectl.options import now
 from center.output import Failure, Status, complain, say, say_json
 
 if TYPE_CHECKING:
-    from center.listing import Next
+    from center.publish.listing import Next
     from center.publish.repository import Repository
     from center.site.folder import Site
     from protocol.credential import Credential
@@ -51,7 +51,7 @@ def held(site: "Site") -> "Repository":
 
 def entries(repository: "Repository") -> "dict[Credential, Entry]":
     """The list in force, without what registrars have added."""
-    from center.listing import by_credential  # noqa: PLC0415 - not for --help
+    from center.publish.listing import by_credential  # noqa: PLC0415 - not for --help
 
     found = repository.whitelist
     return by_credential(found.lines()) if found is not None else {}

@@ -10,8 +10,8 @@ from center.gatectl.options import Subparsers, add_json, command, now, opened
 from center.output import Failure, Status, complain, say, say_json, say_table
 
 if TYPE_CHECKING:
-    from center.operators import Propose, Proposed
     from center.site.folder import Site
+    from center.site.operators import Propose, Proposed
 
 
 def add(subparsers: Subparsers) -> None:
@@ -73,7 +73,7 @@ def _add_adding(actions: Subparsers) -> argparse.ArgumentParser:
 
 def add_operator(args: argparse.Namespace) -> int:
     """Propose an operator's entry; without a key of their own, make one."""
-    from center import operators  # noqa: PLC0415 - not for --help
+    from center.site import operators  # noqa: PLC0415 - not for --help
 
     site = opened(args)
     public = given_public(args)
@@ -100,7 +100,7 @@ def add_operator(args: argparse.Namespace) -> int:
 
 def remove(args: argparse.Namespace) -> int:
     """Propose that somebody is an operator no more."""
-    from center import operators  # noqa: PLC0415 - not for --help
+    from center.site import operators  # noqa: PLC0415 - not for --help
 
     site = opened(args)
     try:
@@ -113,7 +113,7 @@ def remove(args: argparse.Namespace) -> int:
 
 def list_(args: argparse.Namespace) -> int:
     """Print the operators."""
-    from center import operators  # noqa: PLC0415 - not for --help
+    from center.site import operators  # noqa: PLC0415 - not for --help
 
     found = operators.meant(opened(args)).operators
     if args.json:
@@ -137,7 +137,7 @@ def list_(args: argparse.Namespace) -> int:
 
 
 def _proposing(site: "Site") -> "Propose":
-    from center import operators  # noqa: PLC0415 - not for --help
+    from center.site import operators  # noqa: PLC0415 - not for --help
 
     return operators.proposing(site)
 

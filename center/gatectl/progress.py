@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from center.flashing import Screen
 from center.gatectl import asking
 from center.output import complain
-from center.taking import Gate, State, Taking
+from center.publish.flashing import Screen
+from center.publish.taking import Gate, State, Taking
 
 if TYPE_CHECKING:
     from rich.progress import TaskID

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from center.database import DatabaseAwayError, DatabaseVersionError
 from center.output import Failure, Status
+from center.records.database import DatabaseAwayError, DatabaseVersionError
+from center.records.store import GateError, Store
 from center.site.folder import Site
 from center.site.gates import Registry
-from center.store import GateError, Store
 
 
 class StoreRegistry:

@@ -68,8 +68,7 @@ def replace(args: argparse.Namespace) -> int:
 
 def remove(args: argparse.Namespace) -> int:
     """Let a technician in no more."""
-    from center import operators  # noqa: PLC0415 - not for --help
-    from center.site import technicians  # noqa: PLC0415 - the same
+    from center.site import operators, technicians  # noqa: PLC0415 - not for --help
 
     site = opened(args)
     technicians.remove(site, args.name)

@@ -144,7 +144,7 @@ def _ending(args: argparse.Namespace) -> list[str]:
     """What of the site runs out, where its folder is."""
     if not isinstance(chosen(args), Path):
         return []
-    from center.ending import everything  # noqa: PLC0415 - not for --help
+    from center.publish.ending import everything  # noqa: PLC0415 - not for --help
 
     return everything(opened(args), now())
 

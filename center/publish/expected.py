@@ -9,11 +9,11 @@ import hashlib
 from dataclasses import replace
 from datetime import datetime
 
-from center.expected import Announced, current
 from center.publish.opened import changing, repository
 from center.publish.repository import Repository
+from center.records.expected import Announced, current
+from center.records.store import Store
 from center.site.folder import Site
-from center.store import Store
 from protocol import repository as names
 from protocol.expected import encode, seal
 

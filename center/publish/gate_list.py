@@ -1,8 +1,8 @@
 """The signers' list of gates (`protocol.gates`) at the center: what it is to say, and what the center learns from it.
 
 It is proposed from what the center's database knows. The other way, what the signers have signed counts for a database
-that does not know it: one that was restored from a backup (`center.enrolment` says when). Which gates there are at all
-is said by the site's accounts.
+that does not know it: one that was restored from a backup (`center.intake.enrolment` says when). Which gates there are
+at all is said by the site's accounts.
 """
 
 from collections.abc import Iterable
@@ -12,12 +12,12 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from center import enrolment
+from center.intake import enrolment
 from center.publish.metadata import PublishError
 from center.publish.opened import changing, repository
 from center.publish.repository import Repository
+from center.records.store import Store
 from center.site.folder import Site
-from center.store import Store
 from protocol.gates import GateEntry, GatesDocument
 
 _WAIT_S: Final = 1.0

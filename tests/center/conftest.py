@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from center.store import Store
+from center.records.store import Store
 from tests.chain import SITE
 from tests.postgres import Postgres
 

@@ -21,9 +21,9 @@ from sqlalchemy import update
 from center import config
 from center.__main__ import main, parser
 from center.config_problem import ConfigError
-from center.database import Database
-from center.store import Store
-from center.tables import event
+from center.records.database import Database
+from center.records.store import Store
+from center.records.tables import event
 from tests.broker import Mosquitto
 from tests.chain import SITE, FakeGate
 from tests.desk import Desk

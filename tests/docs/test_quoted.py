@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from center import __main__ as gated_center
-from center.alarms import DATABASE, ENDING, FLOODING, LAPSED, SIGNERS, SILENT, UNSIGNED
 from center.gatectl import __main__ as gatectl
+from center.records.alarms import DATABASE, ENDING, FLOODING, LAPSED, SIGNERS, SILENT, UNSIGNED
 from gated import __main__ as gated
 from tests.docs.test_docs import ROOT, rows, section, text
 
@@ -113,7 +113,7 @@ def test_it_bites() -> None:
 
 def test_alarms_are_explained() -> None:
     """Every alarm of the center is in the page for who runs it, and no other."""
-    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "center").glob("*.py"))
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "center").rglob("*.py"))
     raised = set(re.findall(r'Alarm\(\s*"([a-z-]+)"', source))
     raised |= {SILENT, SIGNERS, LAPSED, UNSIGNED, DATABASE, ENDING, FLOODING}
     assert set(rows(section(text("operations"), "Alarms"))) == raised

@@ -10,7 +10,7 @@ import aiomqtt
 import pytest
 
 from center import broker
-from center.worker import Worker
+from center.intake.worker import Worker
 from gated import mqtt
 from gated.line import Line
 
@@ -72,7 +72,7 @@ def _center(
     async def connected(*_: object) -> AsyncIterator[MagicMock]:
         yield MagicMock(messages=silence)
 
-    monkeypatch.setattr("center.worker.connected", connected)
+    monkeypatch.setattr("center.intake.worker.connected", connected)
     settings = MagicMock(site="demo", shared=False)
     worker = Worker(settings, MagicMock(), MagicMock())
     monkeypatch.setattr(worker, "_say", lambda _: lost())

@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from center.ingest import NewEvent, Outcome
-from center.intake import Answer, Arrival
+from center.intake.batches import Answer, Arrival
+from center.intake.ingest import NewEvent, Outcome
 from gated.uplink import Act, Uplink
 from tests.simulation.disk import Disk
 from tests.simulation.world import Center, Gate, Records, World

@@ -89,7 +89,7 @@ class Broker:
 
 
 class Center:
-    """Publishes, and keeps the broker's retained topics equal to its repository, as `center.publisher` does.
+    """Publishes, and keeps the broker's retained topics equal to its repository, as `center.publish.publisher` does.
 
     At each connect everything is said; after that what has changed: files, the message, and then what is to be cleared.
     """

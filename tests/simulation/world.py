@@ -15,9 +15,9 @@ from typing import Any, Final, Self
 
 from cryptography.exceptions import InvalidSignature
 
-from center.ingest import Head as Held
-from center.ingest import Heard, NewEvent, Outcome, ingest
-from center.intake import Answer, Arrival, Intake
+from center.intake.batches import Answer, Arrival, Intake
+from center.intake.ingest import Head as Held
+from center.intake.ingest import Heard, NewEvent, Outcome, ingest
 from gated.uplink import Acknowledge, Act, BeginEpoch, Head, Publish, Read, Rewind, Uplink, Us
 from protocol import topics
 from protocol.event import ClockQuality, Stamp

@@ -9,9 +9,9 @@ from typing import Final
 
 import pytest
 
-from center import reading
-from center.alarms import DATABASE
-from center.store import Store
+from center.records import reading
+from center.records.alarms import DATABASE
+from center.records.store import Store
 from tests.community import SITE, Community
 from tests.postgres import Postgres
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from center import reading
 from center.gatectl import center_key
 from center.gatectl.__main__ import main
-from center.store import Store
+from center.records import reading
+from center.records.store import Store
 from tests.community import SITE, journal_hashes
 from tests.gatepost import Gatepost, tags
 from tests.secured import SecuredCommunity

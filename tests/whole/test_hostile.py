@@ -9,8 +9,8 @@ from pathlib import Path
 import aiomqtt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from center import reading
-from center.store import Store
+from center.records import reading
+from center.records.store import Store
 from gated.keys import load
 from protocol import topics
 from protocol.message import Ack

@@ -6,8 +6,8 @@ import shutil
 from contextlib import closing
 from pathlib import Path
 
-from center import reading
-from center.store import Store
+from center.records import reading
+from center.records.store import Store
 from tests.community import SITE, Community, journal_hashes
 from tests.gatepost import Gatepost
 from tests.proxy import Proxy

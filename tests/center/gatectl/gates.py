@@ -10,9 +10,9 @@ from typing import Self
 from sqlalchemy import update
 
 from center.broker import Account, BrokerAwayError, Link, connected
+from center.records.store import Store
+from center.records.tables import gate
 from center.site.folder import Site
-from center.store import Store
-from center.tables import gate
 from protocol import repository as names
 from protocol import topics
 from protocol.message import WhitelistStatus

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from center import operators
 from center.gatectl.__main__ import main
 from center.publish import bundle as bundles
 from center.publish.bundle import Bundle
-from center.site import keys
+from center.site import keys, operators
 from center.site.keys import REGISTRY
 from protocol import eid
 from protocol.operators import Registrars, registrars

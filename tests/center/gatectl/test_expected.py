@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from sqlalchemy import update
 from tuf.api.metadata import Targets
 
-from center import tables
 from center.gatectl import flash
 from center.publish.metadata import read
 from center.publish.opened import repository
-from center.store import Store
+from center.records import tables
+from center.records.store import Store
 from protocol import repository as names
 from protocol.expected import ExpectedError, Visitor, unseal
 from tests.center.gatectl.workplace import Workplace

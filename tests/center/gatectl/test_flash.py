@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from tuf.api.metadata import Metadata, Targets
 
-from center import taking
 from center.gatectl import asking
 from center.gatectl.__main__ import main
+from center.publish import taking
 from center.publish.bundle import Bundle
 from center.publish.opened import first_keyring, repository
 from center.publish.proposal import Changes

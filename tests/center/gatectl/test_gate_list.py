@@ -12,10 +12,10 @@ from sqlalchemy import update
 from center.gatectl import center_key
 from center.publish import gate_list
 from center.publish.opened import changing, repository
+from center.records.store import Store
+from center.records.tables import gate
 from center.site import keys, rotation
 from center.site.folder import Site
-from center.store import Store
-from center.tables import gate
 from protocol.gates import GatesDocument
 from tests.broker import Mosquitto
 from tests.center.gatectl.gates import Gates, refused, taken

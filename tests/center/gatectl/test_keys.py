@@ -13,9 +13,9 @@ from center.gatectl.__main__ import main
 from center.publish.bundle import Bundle
 from center.publish.metadata import PublishError
 from center.publish.opened import repository
+from center.records.store import Store
 from center.site import keys
 from center.site.folder import Site
-from center.store import Store
 from protocol import repository as names
 from protocol.credential import Credential
 from tests.broker import Mosquitto

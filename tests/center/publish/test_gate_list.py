@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tuf.api.metadata import Metadata, Targets
 
-from center.enrolment import Known, differing
+from center.intake.enrolment import Known, differing
 from center.publish.bundle import Bundle
 from center.publish.metadata import PublishError
 from center.publish.proposal import Changes

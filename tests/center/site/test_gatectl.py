@@ -15,9 +15,9 @@ from center.gatectl.__main__ import main
 from center.output import STATUSES, Failure
 from center.publish.repository import Online, Repository
 from center.publish.vault import FolderVault
+from center.records.store import Store
 from center.site import keys
 from center.site.folder import Site
-from center.store import Store
 from protocol import sealed
 from protocol.enrolment import unseal, vouch
 from protocol.profile import KIND

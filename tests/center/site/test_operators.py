@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from center import operators
 from center.gatectl import order
 from center.gatectl.__main__ import main
 from center.publish import bundle as bundles
 from center.publish.bundle import Bundle
 from center.publish.repository import Online, Repository
 from center.publish.vault import FolderVault
-from center.site import keys
+from center.site import keys, operators
 from center.site.folder import Site
 from protocol import repository as names
 from protocol.operators import DOCUMENT, at_gate

@@ -1,0 +1,1 @@
+"""Taking in: what gates say, judged, and answered after the commit."""
