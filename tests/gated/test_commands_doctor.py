@@ -159,18 +159,6 @@ def test_a_daemon_that_does_not_say_how_long_it_runs(tmp_path: Path, capsys: pyt
         assert "device" not in _doctor(tmp_path, capsys, grade="note")[1]
 
 
-def test_a_broken_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The doctor goes on where the configuration is wrong, and says each error."""
-    _, wrong = _doctor(tmp_path, capsys, "ttyUSB0")
-    assert "lanes.walk-in.readers[0].port" in wrong["configuration"][0]
-
-
-@pytest.mark.parametrize(
-    ("version", "buggy"),
-    [("3.6.23", False), ("3.40.1", True), ("3.44.6", False), ("3.50.7", False), ("3.51.2", True), ("3.51.3", False)],
-)
-def test_which_sqlite_loses_pages(version: str, *, buggy: bool) -> None:
-    """The WAL-reset bug: in 3.7.0 to 3.51.2 but for the releases that mended it."""
 def test_barriers_without_a_fire_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A note that says what is wanted; none for a gate without barriers, or with the input."""
     barrier = 'barrier = { driver = "lcus", port = "/dev/null" }\n'
@@ -195,6 +183,18 @@ def test_fire(tmp_path: Path, capsys: pytest.CaptureFixture[str], state: str, *,
     assert not wrong or ("its cable is out" in wrong[0] and "if nothing burns" in wrong[0])
 
 
+def test_a_broken_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The doctor goes on where the configuration is wrong, and says each error."""
+    _, wrong = _doctor(tmp_path, capsys, "ttyUSB0")
+    assert "lanes.walk-in.readers[0].port" in wrong["configuration"][0]
+
+
+@pytest.mark.parametrize(
+    ("version", "buggy"),
+    [("3.6.23", False), ("3.40.1", True), ("3.44.6", False), ("3.50.7", False), ("3.51.2", True), ("3.51.3", False)],
+)
+def test_which_sqlite_loses_pages(version: str, *, buggy: bool) -> None:
+    """The WAL-reset bug: in 3.7.0 to 3.51.2 but for the releases that mended it."""
     assert has_reset_bug(version) is buggy
 
 
