@@ -133,8 +133,8 @@ def test_the_journal_of_today(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ("device", "noted"),
     [
         ({"online": True, "heard_s_ago": HEARD_S - 1}, ""),
-        ({"online": True, "heard_s_ago": 31 * 3600.0}, "has read nothing for 31 hours → prove it: gated test-card walk-in;"),
-        ({"online": True, "heard_s_ago": None}, "has read nothing for 3 days → prove it: gated test-card walk-in;"),
+        ({"online": True, "heard_s_ago": 31 * 3600.0}, "nothing for 31 hours → prove it: gated test-card walk-in;"),
+        ({"online": True, "heard_s_ago": None}, "nothing for 3 days → prove it: gated test-card walk-in;"),
         ({"online": True}, ""),
         ({"online": False, "why": "unplugged", "heard_s_ago": 31 * 3600.0}, ""),
     ],
@@ -148,7 +148,11 @@ def test_a_reader_that_reads_nothing(
     with daemon(tmp_path / "state", {"status": said}):
         _, notes = _doctor(tmp_path, capsys, grade="note")
         _, wrong = _doctor(tmp_path, capsys)
-    assert ("walk-in/0 is online, and " + noted in "".join(notes.get("device", []))) if noted else "device" not in notes
+    assert (
+        ("walk-in/0 is online, and has read " + noted in "".join(notes.get("device", [])))
+        if noted
+        else "device" not in notes
+    )
     assert ("device" in wrong) is not device["online"]
 
 

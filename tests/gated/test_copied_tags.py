@@ -31,7 +31,7 @@ def told(passage: Event) -> tuple[Any, ...]:
 
 
 async def test_of_tags_with_one_epc_the_list_knows_the_chip(tmp_path: Path) -> None:
-    """The right one is admitted, another is a clone; one that is not read is said to be, and judged again when it is."""
+    """The right one is admitted, another is a clone; one not read is said to be so, and judged again once it is."""
 
     def reads_chips(text: str) -> str:
         return text.replace('driver = "uhf18"', 'driver = "uhf18", tid = true')
