@@ -30,8 +30,8 @@ help: ## Show this list
 venv: $(STAMP) ## Make .venv with everything in it
 	@echo ".venv is ready: $$($(BIN)/python --version)"
 
-demo: $(STAMP) ## Run a community: five gates on emulated devices, a broker, a center
-	@$(BIN)/gated demo $(ARGS)
+demo: $(STAMP) ## Run a community: five gates on emulated devices, a broker, a center (READERS=llrp,rsu,nfc)
+	@$(BIN)/gated demo $(if $(READERS),--readers "$(READERS)") $(ARGS)
 
 test: $(STAMP) ## Check lint, format, types and imports, and run all tests
 	@$(need_servers)
@@ -62,11 +62,11 @@ soak: $(STAMP) ## A whole community under random faults for HOURS=1
 bundle: $(STAMP) ## Pack all that a box or a center without internet needs (PY=3.11 ARCH=x86_64)
 	rm -rf $(BUNDLE) && mkdir -p $(BUNDLE)/wheels
 	$(BIN)/uv build --quiet --wheel --out-dir $(BUNDLE)/wheels
-	$(BIN)/uv export --quiet --frozen --no-dev --no-emit-project --extra center --extra postgresql --extra gpio --extra nfc \
-	    --no-emit-package pydes --output-file $(BUNDLE)/requirements.txt
+	$(BIN)/uv export --quiet --frozen --no-dev --no-emit-project --extra center --extra postgresql --extra gpio \
+	    --extra nfc --extra osdp --no-emit-package pydes --output-file $(BUNDLE)/requirements.txt
 	$(BIN)/uv export --quiet --frozen --no-dev --extra nfc --only-emit-package pydes --output-file $(BUNDLE)/pydes.txt
 	$(BIN)/python -m pip download --quiet --only-binary :all: --no-deps --dest $(BUNDLE)/wheels \
-	    --python-version $(PY) --platform manylinux_2_17_$(ARCH) --platform manylinux2014_$(ARCH) \
+	    --python-version $(PY) $(foreach tag,manylinux_2_28 manylinux_2_17 manylinux2014,--platform $(tag)_$(ARCH)) \
 	    --requirement $(BUNDLE)/requirements.txt
 	$(BIN)/python -m pip wheel --quiet --no-deps --require-hashes --wheel-dir $(BUNDLE)/wheels --requirement $(BUNDLE)/pydes.txt
 	$(BIN)/python -m pip download --quiet --only-binary :all: --no-deps --dest $(BUNDLE) pip==$(PIP)
