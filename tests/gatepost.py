@@ -17,11 +17,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final, Self
 
-from drivers.emulated.host import PtyHost
+from drivers.emulated.em4100 import EmulatedEm4100
+from drivers.emulated.host import PtyHost, TcpHost
 from drivers.emulated.lcus import EmulatedLcus
 from drivers.emulated.uhf18 import EmulatedUhf18
 from gated import control, journal_read, listload
-from gated.demo.post import CHANNELS, DEVICES, EmulatedPost
+from gated.demo.day import CAR_LANES
+from gated.demo.post import CHANNELS, EmulatedPost
 from gated.journal_read import Verified
 from gated.store import FILE_NAME
 from protocol.lcus import LcusCodec, Switch
@@ -63,6 +65,44 @@ class Board(EmulatedLcus):
         return super().receive(data)
 
 
+class Devices(EmulatedPost):
+    """The demo's post, whose readers are those that it has by default."""
+
+    @property
+    def em4100(self) -> EmulatedEm4100:
+        """The reader of walk-in."""
+        device = self.readers["walk-in"].emulation
+        assert isinstance(device, EmulatedEm4100)
+        return device
+
+    @property
+    def em4100_host(self) -> PtyHost:
+        """Its line."""
+        host = self.readers["walk-in"].host
+        assert isinstance(host, PtyHost)
+        return host
+
+    @property
+    def walk_out(self) -> EmulatedUhf18:
+        """The reader of walk-out."""
+        return self._uhf("walk-out")
+
+    @property
+    def walk_out_host(self) -> PtyHost | TcpHost:
+        """Its line."""
+        return self.readers["walk-out"].host
+
+    @property
+    def cars(self) -> dict[str, EmulatedUhf18]:
+        """The readers of the lanes for vehicles."""
+        return {lane: self._uhf(lane) for lane in CAR_LANES}
+
+    def _uhf(self, lane: str) -> EmulatedUhf18:
+        device = self.readers[lane].emulation
+        assert isinstance(device, EmulatedUhf18)
+        return device
+
+
 class Gatepost:
     """One gate post. Enter it, then `start` the daemon; leaving it kills what still runs.
 
@@ -70,7 +110,7 @@ class Gatepost:
     """
 
     def __init__(self, folder: Path, listed: Iterable[str] = (), configure: Callable[[str], str] = str) -> None:
-        self.devices = EmulatedPost(folder)
+        self.devices = Devices(folder)
         self.board = Board()
         self.devices.relay = self.board
         self.devices.relay_host = PtyHost(self.board, folder / "relay")
@@ -248,7 +288,9 @@ class Gatepost:
             devices = (await self.status())["devices"]
         except control.NotRunning:
             return False
-        return len(devices) == DEVICES + self.further and all(device["online"] for device in devices.values())
+        return len(devices) == self.devices.count + self.further and all(
+            device["online"] for device in devices.values()
+        )
 
     def _load_list(self) -> None:
         source = self._folder / "list.jsonl"

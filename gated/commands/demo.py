@@ -5,7 +5,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from gated.commands.options import Subparsers, command
-from gated.commands.output import Status, say
+from gated.commands.output import Failure, Status, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -19,7 +19,8 @@ _EXAMPLES: Final = """\
 gated demo --seconds 60            # ends by itself, with the comparison
 gated demo --seed 7 --speed 3      # day 7, three times as busy
 gated demo --seconds 60 | cat      # without a terminal: a line for each passage
-gated demo --post                  # one gate alone"""
+gated demo --post                  # one gate alone
+gated demo --readers llrp,rsu,nfc  # with these readers at its lanes"""
 _ABOUT: Final = """\
 Five gate posts with emulated readers and relays, a broker and a center: real programs, in a temporary folder. The site
 is set up by the commands that a person would give: gatectl site init, gate add, list import, sign, flash, and gated
@@ -35,6 +36,10 @@ setup at each box. Then residents and cars come and go. On a terminal all gates 
 Without a terminal each of these is done once. At the end all is mended, and all five journals are compared with what
 the center holds, hash for hash; each opening has its event before it; what came of each deed is said. The status is 1
 if anything does not fit.
+
+--readers: other families of readers at each gate's lanes, in this order: each where what it reads comes, at the lane
+that has the fewest yet; a lane that gets none keeps its own. People are read by em4100, uhf18, m100, llrp, nfc, osdp
+and wiegand, vehicles by uhf18, m100, llrp and rsu.
 
 --post: four lanes of one gate. The keys: u an unknown tag, r reader, k kill -9, q quit."""
 
@@ -55,6 +60,9 @@ def add(subparsers: Subparsers) -> None:
         help=f"how busy, 0.1 to {SPEED_MAX:g} (default: 1, a visit each 0.7 s at one post, each 0.23 s at five)",
     )
     parser.add_argument("--post", action="store_true", help="show one post alone, without broker and center")
+    parser.add_argument(
+        "--readers", default="", metavar="A,B,…", help="families of readers to be at the lanes (default: em4100, uhf18)"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the folder with journals, lists and logs")
     parser.set_defaults(run=run)
 
@@ -67,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     from gated.demo.show import Options  # noqa: PLC0415 - the same
 
     seed = random.SystemRandom().randrange(_SEEDS) if args.seed is None else args.seed
-    options = Options(args.seconds, seed, args.speed, args.keep)
+    options = Options(args.seconds, seed, args.speed, args.keep, _families(args.readers))
     fits = asyncio.run(_show(post=args.post)(options))
     return Status.OK if fits else Status.FAILED
 
@@ -83,6 +91,15 @@ def _show(*, post: bool) -> "Callable[[Options], Coroutine[None, None, bool]]":
     if missing and not post:
         say(f"The center's libraries are not installed here ({', '.join(missing)}): one post alone is shown.")
     return one_post if post or missing else community
+
+
+def _families(text: str) -> tuple[str, ...]:
+    from gated.demo.families import UnusableFamily, checked  # noqa: PLC0415 - not for --help
+
+    try:
+        return checked([name for name in text.replace(",", " ").split() if name])
+    except UnusableFamily as error:
+        raise Failure(f"--readers: {error}", Status.USAGE) from error
 
 
 def _seconds(text: str) -> float:

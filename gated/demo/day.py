@@ -9,11 +9,13 @@ Nothing here does I/O or reads a clock. The same seed gives the same people, the
 
 import random
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import cycle
 from typing import Final
+
+from protocol.credential import Credential
 
 RESIDENTS: Final = 120
 CARS: Final = 40
@@ -24,10 +26,21 @@ BETWEEN_S: Final = 0.7
 """The mean time between two visits."""
 TURN_BACK: Final = 0.1
 LANES: Final = {"walk-in": 30, "walk-out": 30, "car-in": 14, "car-out": 14}
+CAR_LANES: Final = ("car-in", "car-out")
 FLAGGED: Final = 12
 """How often they come, beside the weights of the lanes."""
 _HOURS_AWAY: Final = 6
 _PAST: Final = "2020-01-01T00:00:00+08:00"
+
+
+class Form(StrEnum):
+    """What somebody may have to show: the scheme of its credential."""
+
+    EM = "em"
+    EPC = "epc"
+    UID = "uid"
+    WIEGAND = "wiegand"
+    OBU = "obu"
 
 
 class What(StrEnum):
@@ -40,16 +53,32 @@ class What(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody with a card for walk-in and a tag for the other lanes. `limits` are the further keys of their entry."""
+    """Somebody with a card and a tag, ten and 24 hex digits. `limits` are the further keys of their entry.
+
+    What else they have to show for other readers is made of the two.
+    """
 
     who: str
     card: str
     tag: str
     limits: Mapping[str, str] = field(default_factory=dict)
 
-    def shown(self, lane: str) -> str:
-        """What this person has to show at that lane, as hex digits."""
-        return self.card if lane == "walk-in" else self.tag
+    @property
+    def plate(self) -> str:
+        """The plate of their car, as its on-board unit says it."""
+        return f"沪A{self.tag[-5:]}"
+
+    def credential(self, form: Form) -> Credential:
+        """What they have to show where this is read."""
+        number = int(self.card, 16) & 0xFFFF_FFFF
+        values = {
+            Form.EM: self.card,
+            Form.EPC: self.tag,
+            Form.UID: f"04{self.card}80",
+            Form.WIEGAND: f"34:{number >> 16}:{number & 0xFFFF}",
+            Form.OBU: self.tag[-8:],
+        }
+        return Credential(f"{form}:{values[form]}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +87,7 @@ class Visit:
 
     at: float
     lane: str
-    tag: str
-    who: str
+    person: Person
     flagged: bool = False
     turns_back: bool = False
 
@@ -88,12 +116,15 @@ class Town:
 
         self.tenants = people("tenant", OF_EACH)
 
-    def whitelist(self) -> list[dict[str, str]]:
-        """The lines of the list."""
+    def whitelist(self, forms: Mapping[str, Collection[Form]]) -> list[dict[str, str]]:
+        """The lines of the list, where each lane reads these forms."""
         walkers = [*self.residents, *self.expired, *self.suspended, *self.cleaners, *self.tenants]
         drivers = [*self.cars, *self.suspended_cars]
-        cards = [{"c": f"em:{person.card}", "h": person.who, **person.limits} for person in walkers]
-        return cards + [{"c": f"epc:{person.tag}", "h": person.who, **person.limits} for person in walkers + drivers]
+        walked = {form for lane, read in forms.items() if lane not in CAR_LANES for form in read}
+        driven = {form for lane in CAR_LANES for form in forms[lane]}
+        shown = [(person, form) for person in walkers for form in sorted(walked)]
+        shown += [(person, form) for person in drivers for form in sorted(driven)]
+        return [{"c": person.credential(form), "h": person.who, **person.limits} for person, form in shown]
 
 
 def visits(town: Town, seed: int) -> Iterator[Visit]:
@@ -121,7 +152,7 @@ def visits(town: Town, seed: int) -> Iterator[Visit]:
         person = here.popleft()
         turns_back = lane.startswith("car") and rand.random() < TURN_BACK
         (here if turns_back else there).append(person)
-        yield Visit(at, lane, person.shown(lane), person.who, turns_back=turns_back)
+        yield Visit(at, lane, person, turns_back=turns_back)
 
 
 def incidents(seconds: float) -> list[tuple[float, What]]:
@@ -146,7 +177,7 @@ class _Stranger:
     person: Person
 
     def __call__(self, at: float) -> Visit:
-        return Visit(at, self.lane, self.person.shown(self.lane), self.person.who, flagged=True)
+        return Visit(at, self.lane, self.person, flagged=True)
 
 
 def _strangers(town: Town, rand: random.Random) -> Iterator[_Stranger]:

@@ -7,14 +7,15 @@ the sensor behind it; or it turns back; or it has waited long enough. One car at
 import asyncio
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Final
 
-from gated.demo.day import Visit
+from gated.demo.day import CAR_LANES, Visit
+from gated.demo.families import EmulatedReader
 from gated.demo.post import CHANNELS, EmulatedPost
 
-CARD_S: Final = 0.5
-WALK_S: Final = 0.9
 ROLL_S: Final = 0.8
 """From the arm's going up until the car is through."""
 PATIENCE_S: Final = 8.0
@@ -40,8 +41,9 @@ class Life:
         self.raised: dict[str, float] = {}
         """When each lane's contact was last closed, in monotonic seconds."""
         self._post = post
-        self._places = {lane: asyncio.Lock() for lane in post.cars}
-        self._queues = dict.fromkeys(post.cars, 0)
+        self._next = {lane: cycle(post.at(lane)) for lane in CHANNELS}
+        self._places = {lane: asyncio.Lock() for lane in CAR_LANES}
+        self._queues = dict.fromkeys(CAR_LANES, 0)
         self._arms = {lane: asyncio.Event() for lane in CHANNELS}
         post.relay.on_change = self._moved
 
@@ -52,41 +54,40 @@ class Life:
         async with asyncio.TaskGroup() as group:
             for visit in visits:
                 await asyncio.sleep(max(0.0, begin + visit.at / speed - loop.time()))
-                group.create_task(self.come(visit), name=f"{visit.who} at {visit.lane}")
+                group.create_task(self.come(visit), name=f"{visit.person.who} at {visit.lane}")
 
-    async def come(self, visit: Visit) -> None:
-        """Let one visit happen."""
-        if visit.lane == "walk-in":
-            await self._post.em4100.present(self._post.em4100_host, visit.tag, CARD_S)
-        elif visit.lane == "walk-out":
-            self._post.walk_out.enter(visit.tag)
-            await asyncio.sleep(WALK_S)
-            self._post.walk_out.leave(visit.tag)
+    async def come(self, visit: Visit, reader: EmulatedReader | None = None) -> None:
+        """Let one visit happen, at this reader, else at that of the lane whose turn it is."""
+        reader = reader or next(self._next[visit.lane])
+        if visit.lane not in CAR_LANES:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(reader.family.stays_s):
+                    await reader.stay(visit.person)
         elif self._queues[visit.lane] < QUEUE_MAX:
             self._queues[visit.lane] += 1
             async with self._places[visit.lane]:
-                await self._drive(visit)
+                await self._drive(visit, reader)
             self._queues[visit.lane] -= 1
 
     def pulses(self) -> list[Pulse]:
         """Each time that the relay board has closed a contact so far."""
         return [Pulse(at, _LANES[channel]) for at, channel, on in self._post.relay.changes if on and channel in _LANES]
 
-    async def _drive(self, visit: Visit) -> None:
-        reader, arm = self._post.cars[visit.lane], self._arms[visit.lane]
+    async def _drive(self, visit: Visit, reader: EmulatedReader) -> None:
+        arm = self._arms[visit.lane]
         arm.clear()
-        reader.enter(visit.tag)
-        try:
-            async with asyncio.timeout(SENT_AWAY_S if visit.flagged else PATIENCE_S):
-                await arm.wait()
-        except TimeoutError:
-            return
-        else:
-            await asyncio.sleep(ROLL_S)
-            if not visit.turns_back:
-                self._post.passed(visit.lane)
-        finally:
-            reader.leave(visit.tag)
+        async with asyncio.TaskGroup() as group:
+            staying = group.create_task(reader.stay(visit.person))
+            try:
+                async with asyncio.timeout(SENT_AWAY_S if visit.flagged else PATIENCE_S):
+                    await arm.wait()
+            except TimeoutError:
+                pass
+            else:
+                await asyncio.sleep(ROLL_S)
+                if not visit.turns_back:
+                    self._post.passed(visit.lane)
+            staying.cancel()
 
     def _moved(self, channel: int, on: bool) -> None:  # noqa: FBT001 - the relay board's own signature
         if on and channel in _LANES:

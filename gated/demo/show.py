@@ -41,6 +41,8 @@ class Options:
     seed: int
     speed: float
     keep: bool
+    mix: tuple[str, ...] = ()
+    """The families of readers that are to be at the lanes."""
 
 
 class _Ended(Exception):  # noqa: N818 - an order, no error
@@ -54,7 +56,7 @@ async def show(options: Options) -> bool:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with folder_of(options, look="gated journal list -c {}/gated.toml") as folder:
         try:
-            async with EmulatedPost(folder) as post:
+            async with EmulatedPost(folder, mix=options.mix) as post:
                 run = await _Show(post, options, stop).run()
         except DaemonEnded as error:
             raise Failure(str(error)) from error
@@ -75,7 +77,7 @@ class _Show:
         self._town = day.Town(options.seed)
         self._life = Life(post)
         self._daemon = Daemon(("gated", "run", "-c", str(post.config)), post.folder / LOG)
-        self._watch = Watch(post.state, self._daemon, (lambda _: None) if self._terminal else say_now)
+        self._watch = Watch(post, self._daemon, (lambda _: None) if self._terminal else say_now)
         self._tasks = asyncio.TaskGroup()
         self._rand = random.Random()  # noqa: S311 - tags that nobody has, no secret
         self._next_reader = cycle(post.readers)
@@ -85,6 +87,8 @@ class _Show:
     async def run(self) -> Run:
         """Run it to its end, daemon and all; what is to be looked at."""
         entries = self._prepare()
+        if self._options.mix:
+            say_now(f"readers: {self._post.mix}")
         if not self._terminal:
             say_now(f"gated demo: seed {self._options.seed}, {len(CHANNELS)} lanes, {entries} entries on the list")
         with terminal.screen(self._key) if self._terminal else nullcontext():
@@ -110,7 +114,7 @@ class _Show:
         now = datetime.now(ZoneInfo(TIMEZONE))
         self._post.write_config({**WORKDAYS, day.HOURS: day.hours_away(now.hour)})
         source = self._post.folder / "list.jsonl"
-        source.write_text("".join(json.dumps(entry) + "\n" for entry in self._town.whitelist()))
+        source.write_text("".join(json.dumps(entry) + "\n" for entry in self._town.whitelist(self._post.forms)))
         return listload.load(self._post.state, source, lambda *_: None, now.isoformat(timespec="seconds")).entries
 
     async def _run_tasks(self) -> None:
@@ -192,8 +196,8 @@ class _Show:
             case "q":
                 self._stop.set()
             case "u":
-                tag = day.unknown(self._rand).card
-                self._later(self._life.come(day.Visit(0.0, "walk-in", tag, "nobody", flagged=True)))
+                nobody = day.unknown(self._rand)
+                self._later(self._life.come(day.Visit(0.0, "walk-in", nobody, flagged=True)))
             case "r":
                 self._later(self._replug())
             case "k":
@@ -209,12 +213,12 @@ class _Show:
     async def _replug(self) -> None:
         if self._unplugged is None:
             self._unplugged = next(self._next_reader)
-            self._post.readers[self._unplugged].unplug()
+            self._post.readers[self._unplugged].host.unplug()
             self._watch.say(f"unplugged: the reader of {self._unplugged}")
             return
-        lane, self._unplugged = self._unplugged, None
-        await self._post.readers[lane].plug()
-        self._watch.say(f"plugged in: the reader of {lane}")
+        name, self._unplugged = self._unplugged, None
+        await self._post.readers[name].host.plug()
+        self._watch.say(f"plugged in: the reader of {name}")
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The live view: what is known, as lines of text that fit the terminal. Pure; colours are the terminal's business."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -9,6 +10,7 @@ from protocol.credential import masked
 
 NEWS: Final = 3
 KEYS: Final = "u unknown tag   r {reader}   k kill -9 the daemon   q quit"
+_READER: Final = re.compile(r"[0-9]+")
 _GONE: Final = "the daemon does not run"
 
 
@@ -70,12 +72,18 @@ def _lanes(picture: Picture) -> list[str]:
         return [*lines, "", "", "", ""]
     devices = picture.status["devices"]
     for name, lane in picture.status["lanes"].items():
-        reader = "online" if devices.get(f"{name}/0", {}).get("online") else "offline"
+        reader = "online" if reads(devices, name) else "offline"
         arm = "up" if name in picture.up else lane["arm"]
         turn = masked(lane["turn"]) if lane["turn"] else "-"
         held = ", ".join(f"{masked(held['credential'])} {held['reason']}" for held in lane["held"]) or "-"
         lines.append(f"{name:<9}{reader:<9}{arm:<6}{turn:<11}{lane['waiting']:<9}{held}")
     return lines
+
+
+def reads(devices: Mapping[str, Mapping[str, Any]], lane: str) -> bool:
+    """Whether all readers of this lane are online, where these are all devices by name."""
+    found = [device["online"] for name, device in devices.items() if _READER.fullmatch(name.removeprefix(f"{lane}/"))]
+    return bool(found) and all(found)
 
 
 def _filled(lines: Sequence[str], count: int) -> list[str]:

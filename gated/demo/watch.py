@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -19,7 +18,7 @@ from gated import control, journal_read
 from gated.demo import words
 from gated.demo.check import Mark
 from gated.demo.daemon import Daemon
-from gated.demo.post import DEVICES, TIMEZONE
+from gated.demo.post import TIMEZONE, EmulatedPost
 from gated.journal_read import JournalUnreadable
 from gated.store import FILE_NAME
 from protocol.event import ClockQuality
@@ -45,7 +44,7 @@ class Watch:
 
     def __init__(
         self,
-        state: Path,
+        post: EmulatedPost,
         daemon: Daemon,
         tell: Callable[[str], None],
         *,
@@ -62,8 +61,9 @@ class Watch:
         self.mark = Mark()
         self.problems: list[str] = []
         self.heard = heard or Heard()
-        self.journal = state / FILE_NAME
-        self._state = state
+        self.journal = post.state / FILE_NAME
+        self._state = post.state
+        self._devices = post.count
         self._daemon = daemon
         self._tell = tell
         self._label = label
@@ -135,7 +135,7 @@ class Watch:
             if self._killed_at:
                 await self._back(pid)
         devices = self.status["devices"].values()
-        self._complete |= len(devices) == DEVICES and all(device["online"] for device in devices)
+        self._complete |= len(devices) == self._devices and all(device["online"] for device in devices)
         if self._complete:
             self.ready.set()
 

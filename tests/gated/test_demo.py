@@ -1,10 +1,12 @@
 """`gated demo --post`: a seeded day, a view that fits, a check that finds what does not, and the whole thing run."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 import time
-from itertools import islice
+from itertools import islice, permutations
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,10 @@ import pytest
 
 from gated import journal_read
 from gated.__main__ import main
-from gated.demo import check, words
+from gated.demo import check, families, words
 from gated.demo.check import Mark
-from gated.demo.day import CARS, RESIDENTS, Town, What, incidents, visits
+from gated.demo.day import CARS, LANES, RESIDENTS, Form, Town, What, incidents, visits
+from gated.demo.families import FAMILIES
 from gated.demo.life import Pulse
 from gated.demo.summary import Run, summary
 from gated.demo.view import KEYS, Picture, render
@@ -23,6 +26,8 @@ from protocol.whitelist import parse
 from tests.terminal import on_a_terminal
 
 COMMAND = (sys.executable, "-m", "gated", "demo", "--post", "--seed", "7")
+FORMS = {"walk-in": [Form.EM], "walk-out": [Form.EPC], "car-in": [Form.EPC], "car-out": [Form.EPC]}
+EVERY_FORM = {lane: list(Form) for lane in LANES}
 LIMIT_S = 120
 """A run that hangs is ended; no measure of anything."""
 
@@ -70,25 +75,25 @@ def test_a_day_is_its_seeds() -> None:
     assert first == again
     assert first != other
     assert [visit.at for visit in first] == sorted(visit.at for visit in first)
-    assert Town(7).whitelist() == Town(7).whitelist()
+    assert Town(7).whitelist(FORMS) == Town(7).whitelist(FORMS)
 
 
 def test_who_comes_in_a_day() -> None:
     """All lanes are used, some cars turn back, and whoever is to be flagged is not simply on the list."""
     town = Town(7)
-    plain = {entry["c"] for entry in town.whitelist() if entry.keys() == {"c", "h"}}
+    plain = {entry["c"] for entry in town.whitelist(FORMS) if entry.keys() == {"c", "h"}}
     day = list(islice(visits(town, 7), 2000))
     assert {visit.lane for visit in day} == {"walk-in", "walk-out", "car-in", "car-out"}
     assert any(visit.turns_back for visit in day)
     assert {visit.lane[:3] for visit in day if visit.turns_back} == {"car"}
     for visit in day:
-        credential = f"em:{visit.tag}" if visit.lane == "walk-in" else f"epc:{visit.tag}"
-        assert (credential in plain) is not visit.flagged
+        (form,) = FORMS[visit.lane]
+        assert (visit.person.credential(form) in plain) is not visit.flagged
 
 
 def test_the_list_is_one() -> None:
     """Every line of the invented list is a good one, and no credential is there twice."""
-    entries = [parse(journal_line(entry)) for entry in Town(7).whitelist()]
+    entries = [parse(journal_line(entry)) for entry in Town(7).whitelist(EVERY_FORM)]
     assert len({entry.credential for entry in entries}) == len(entries) > RESIDENTS + CARS
 
 
@@ -237,6 +242,51 @@ def test_a_run_without_terminal(tmp_path: Path) -> None:
     lines, fits = summary(planted)
     assert not fits
     assert lines[-1] == "does not fit: 1"
+
+
+def test_families_are_dealt_to_the_lanes_they_read_at() -> None:
+    """Each has a place, however many there are and in whatever order; a lane that gets none keeps its own."""
+    dealt = families.deal(("llrp", "rsu", "nfc"))
+    assert dealt == {"walk-in": ("nfc",), "walk-out": ("uhf18",), "car-in": ("rsu",), "car-out": ("llrp",)}
+    assert families.deal(()) == {lane: (name,) for lane, name in families.DEFAULT.items()}
+    assert families.deal(("uhf18", "llrp", "rsu", "m100"))["walk-in"] == ("llrp",)
+    for chosen in permutations(FAMILIES, 3):
+        dealt = families.deal(chosen)
+        there = [name for names in dealt.values() for name in names]
+        assert set(chosen) <= set(there)
+        assert all(FAMILIES[name].reads(lane) for lane, names in dealt.items() for name in names)
+    assert [len(names) for names in families.deal(FAMILIES).values()] == [2, 2, 2, 2]
+
+
+def test_families_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """An unknown name has those that are known beside it; a missing extra is named; the help knows every family."""
+    assert main(["demo", "--readers", "rsu,rfid"]) == 2
+    assert f"'rfid'; there are {', '.join(FAMILIES)}" in capsys.readouterr().err
+    monkeypatch.setattr(families, "find_spec", lambda _: None)
+    assert main(["demo", "--readers", "rsu,nfc"]) == 2
+    assert 'pip install "gated[nfc]"' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["demo", "--help"])
+    said = re.findall(r"\w+", capsys.readouterr().out)
+    assert set(FAMILIES) <= {*said}
+
+
+def test_other_families_at_the_lanes(tmp_path: Path) -> None:
+    """They read who comes; each is unplugged by its key, said lost, plugged in and back; everything fits."""
+    words = (*COMMAND, "--readers", "llrp,rsu,nfc", "--speed", "10", "--keep")
+    replug = [(f"{lane}/0 {what}".encode(), b"r") for lane in LANES for what in ("lost", "back")]
+    keys = [(b"admit  listed", b"r"), *replug[:-1], (b"car-out/0 back", b"q")]
+    status, said = on_a_terminal(words, {"TMPDIR": str(tmp_path)}, keys, LIMIT_S)
+    assert status == 0, said
+    assert "readers: walk-in nfc, walk-out uhf18, car-in rsu, car-out llrp" in said
+    assert "plug walk-in nfc in" in said
+    assert "everything fits" in said.partition("\x1b[?1049l")[2]
+    (folder,) = tmp_path.iterdir()
+    events = [json.loads(line) for line in journal_read.lines(folder / "state" / FILE_NAME)]
+    read = {(event["lane"], event["credential"].partition(":")[0]) for event in events if event["kind"] == "passage"}
+    assert read == {("walk-in", "uid"), ("walk-out", "epc"), ("car-in", "obu"), ("car-out", "epc")}
+    lost = {event["device"] for event in events if event.get("what") == "reader" and not event["online"]}
+    assert lost == {"walk-in/0", "walk-out/0", "car-in/0", "car-out/0"}
 
 
 def test_a_run_on_a_terminal(tmp_path: Path) -> None:

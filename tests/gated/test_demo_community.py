@@ -23,9 +23,11 @@ from gated.demo.community.deeds import Outcome
 from gated.demo.community.link import Link
 from gated.demo.community.summary import Compared, GateRun, Run, summary
 from gated.demo.community.view import KEYS, GateRow, Picture, render
+from gated.demo.day import Form
 from tests.terminal import on_a_terminal
 
 COMMAND = (sys.executable, "-m", "gated", "demo", "--seed", "7")
+FORMS = {"walk-in": [Form.EM], "walk-out": [Form.EPC], "car-in": [Form.EPC], "car-out": [Form.EPC]}
 LIMIT_S = 180
 """A run that hangs is ended; no measure of anything."""
 LINES = [b'{"seq":%d,"kind":"shift"}' % seq for seq in range(1, 6)]
@@ -55,14 +57,14 @@ def test_a_day_is_its_seeds() -> None:
     first, again = (list(islice(day.visits(day.town(7), 7), 3000)) for _ in range(2))
     assert first == again
     assert {gate for gate, _ in first} == set(GATES)
-    assert not {person.card for person in town.tenants} & {visit.tag for _, visit in first}
+    assert not {person.card for person in town.tenants} & {visit.person.card for _, visit in first}
     assert [visit.at for _, visit in first] == sorted(visit.at for _, visit in first)
 
 
 def test_the_office_has_a_table() -> None:
     """Each card and tag once; strangers and those whose cards are lost are not in it."""
     town = day.town(7)
-    rows = [line.split(",") for line in day.table(town).splitlines()]
+    rows = [line.split(",") for line in day.table(town, FORMS).splitlines()]
     assert rows[0] == ["Name", "Card No", "EPC", "Valid from"]
     assert len(rows) - 1 == day.RESIDENTS + day.CARS + len(town.tenants) + len(town.expired)
     assert not {person.card for person in town.suspended} & {row[1] for row in rows}

@@ -1,13 +1,15 @@
 """An intruder with every right at the broker tries what can be tried without a key; whether anything came of it."""
 
 import asyncio
-import secrets
+import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from gated.demo.community.ear import Ear
 from gated.demo.community.gate import Gate, come
 from gated.demo.community.until import until
+from gated.demo.day import unknown
 from gated.demo.post import SITE
 from protocol import topics
 
@@ -24,7 +26,7 @@ class Attack:
         self._gate = gate
         self._ear = ear
         self._tell = tell
-        self._card = f"0B{secrets.token_hex(4)}".upper()
+        self._intruder = replace(unknown(random.SystemRandom()), who="the intruder")
 
     async def run(self) -> tuple[str, bool]:
         """Do all of it; what came of it, and whether all was refused. Raises LateError."""
@@ -73,11 +75,11 @@ class Attack:
         true = ear.repository
         ear.refusals.clear()
         self._tell("attack: a list with the intruder's own card, retained at the broker")
-        said = forge.lists(SITE, true, self._card)
+        said = forge.lists(SITE, true, self._intruder.credential(gate.first.family.form))
         for topic, payload in said:
             await ear.say(topic, payload, retain=True)
         await until(lambda: bool(ear.refusals) or not there, "a gate refuses the forged list")
-        reason = await come(gate, self._card, "the intruder")
+        reason = await come(gate, self._intruder)
         for topic, _ in said[:-1]:
             await ear.say(topic, b"", retain=True)
         took = await until(

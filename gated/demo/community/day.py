@@ -4,13 +4,13 @@ Nothing here does I/O or reads a clock. The same seed gives the same people and 
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from enum import StrEnum
 from typing import Final
 
 from gated.demo import day
 from gated.demo.community import GATES
-from gated.demo.day import Town, Visit
+from gated.demo.day import CAR_LANES, Form, Town, Visit
 
 RESIDENTS: Final = 600
 CARS: Final = 200
@@ -36,12 +36,20 @@ def town(seed: int) -> Town:
     return Town(seed, RESIDENTS, CARS)
 
 
-def table(people: Town) -> str:
-    """The list as an office has it: who may pass with which card and tag, and from which day on."""
-    rows = [(person, "") for person in (*people.residents, *people.tenants)]
-    rows += [(person, LATER) for person in people.expired]
-    lines = [f"{person.who},{person.card},{person.tag},{begins}" for person, begins in rows]
-    lines += [f"{car.who},,{car.tag}," for car in people.cars]
+def table(people: Town, forms: Mapping[str, Collection[Form]]) -> str:
+    """The list as an office has it: who may pass with which card and tag, and from which day on.
+
+    `forms` is what each lane reads. What is neither card nor tag stands beside the card, written as gates write it.
+    """
+    rows = [(person, person.card, "") for person in (*people.residents, *people.tenants)]
+    rows += [(person, person.card, LATER) for person in people.expired]
+    rows += [(car, "", "") for car in people.cars]
+    lines = []
+    for person, card, begins in rows:
+        lanes = [lane for lane in forms if (lane in CAR_LANES) is not bool(card)]
+        further = {form for lane in lanes for form in forms[lane]} - {Form.EM, Form.EPC}
+        cards = ";".join(filter(None, (card, *map(person.credential, sorted(further)))))
+        lines.append(f"{person.who},{cards},{person.tag},{begins}")
     return "\n".join(("Name,Card No,EPC,Valid from", *lines, ""))
 
 

@@ -19,7 +19,7 @@ from gated.demo.community.gate import Gate, come
 from gated.demo.community.until import LIMIT_S, LateError, until
 from gated.demo.daemon import Daemon
 from gated.demo.day import Person
-from protocol.credential import Credential, masked
+from protocol.credential import masked
 
 LISTED: Final = "listed"
 SUSPENDED: Final = "suspended"
@@ -56,7 +56,7 @@ class Deeds:
         self._tell = tell
         self._cut: dict[str, float] = {}
         self._unplugged: dict[str, float] = {}
-        self._lanes = dict.fromkeys(gates, 0)
+        self._pulled = dict.fromkeys(gates, 0)
         self._attacking = asyncio.Lock()
         self._running: set[asyncio.Task[None]] = set()
 
@@ -118,24 +118,24 @@ class Deeds:
         return Outcome(Act.LINK, f"{gate.name} cut off for {was:.1f} s; {waiting}, all told after {took:.1f} s")
 
     async def _reader(self, gate: Gate) -> Outcome | None:
-        lanes = tuple(gate.post.readers)
+        readers = tuple(gate.post.readers)
         if gate.unplugged is None:
-            lane = gate.unplugged = lanes[self._lanes[gate.name] % len(lanes)]
-            self._lanes[gate.name] += 1
+            name = gate.unplugged = readers[self._pulled[gate.name] % len(readers)]
+            self._pulled[gate.name] += 1
             self._unplugged[gate.name] = time.monotonic()
-            gate.post.readers[lane].unplug()
-            self._tell(f"{gate.name}: the reader of {lane} is unplugged")
+            gate.post.readers[name].host.unplug()
+            self._tell(f"{gate.name}: the reader of {name} is unplugged")
             # Plugged in again at once, it may never have been missed.
-            await until(lambda: not _online(gate, lane) or gate.unplugged is None, f"the reader of {lane} is said lost")
+            await until(lambda: not _online(gate, name) or gate.unplugged is None, f"the reader of {name} is said lost")
             return None
-        lane, gate.unplugged = gate.unplugged, None
+        name, gate.unplugged = gate.unplugged, None
         was = time.monotonic() - self._unplugged.pop(gate.name)
-        said = "not missed" if _online(gate, lane) else "said lost"
-        await gate.post.readers[lane].plug()
+        said = "not missed" if _online(gate, name) else "said lost"
+        await gate.post.readers[name].host.plug()
         took = await until(
-            lambda: _online(gate, lane) or gate.unplugged == lane, f"{gate.name} has the reader of {lane} back"
+            lambda: _online(gate, name) or gate.unplugged == name, f"{gate.name} has the reader of {name} back"
         )
-        return Outcome(Act.READER, f"{lane} of {gate.name} unplugged for {was:.1f} s: {said}, back after {took:.1f} s")
+        return Outcome(Act.READER, f"{name} of {gate.name} unplugged for {was:.1f} s: {said}, back after {took:.1f} s")
 
     async def _kill(self, gate: Gate) -> Outcome | None:
         seq, problems = gate.watch.mark.seq, len(gate.watch.problems)
@@ -169,8 +169,8 @@ class Deeds:
         if person is None:
             self._tell("everybody whose card may be suspended has lost it already")
             return None
-        credential = Credential(f"em:{person.card}")
-        before = await come(gate, person.card, person.who)
+        credential = person.credential(gate.first.family.form)
+        before = await come(gate, person)
         began = time.monotonic()
         self._tell(f"suspend: {person.who} ({masked(credential)}), at the center")
         await self._desk.suspend(credential)
@@ -179,7 +179,7 @@ class Deeds:
         took, reached = time.monotonic() - began, self._linked()
         # At the same gate it would still be the same passage.
         others = [one for one in reached if one is not gate]
-        after = await asyncio.gather(*(come(one, person.card, person.who) for one in others))
+        after = await asyncio.gather(*(come(one, person) for one in others))
         seen = {one.name: reason for one, reason in zip(others, after, strict=True) if reason}
         told = f" and is {', '.join(sorted(set(seen.values())))} at {', '.join(seen)}" if seen else ""
         text = (
@@ -202,5 +202,5 @@ class Deeds:
         return [gate for gate in self._gates.values() if gate.link.open]
 
 
-def _online(gate: Gate, lane: str) -> bool:
-    return dict(gate.devices())[lane]
+def _online(gate: Gate, reader: str) -> bool:
+    return dict(gate.devices())[reader]

@@ -13,6 +13,7 @@ from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, MetaFile, Snapshot, TargetFile, Targets, Timestamp
 
 from protocol import blob, repository, topics
+from protocol.credential import Credential
 from protocol.message import Ack
 from protocol.signature import signed
 
@@ -30,9 +31,9 @@ def acks(site: str, gate: str, epoch: str, seq: int) -> list[bytes]:
     return [*bare, *(signed(topic, message, key) for message in bare)]
 
 
-def lists(site: str, message: bytes, card: str) -> list[tuple[str, bytes]]:
+def lists(site: str, message: bytes, card: Credential) -> list[tuple[str, bytes]]:
     """A list with this card alone, in the true repository's form: topics, and what to retain there."""
-    data = blob.compress([json.dumps({"c": f"em:{card}", "h": "intruder"}, separators=(",", ":")).encode() + b"\n"])
+    data = blob.compress([json.dumps({"c": card, "h": "intruder"}, separators=(",", ":")).encode() + b"\n"])
     files = dict(repository.decode(message))
     targets, snapshot, timestamp = _next(files, Targets), _next(files, Snapshot), _next(files, Timestamp)
     targets.targets[repository.WHITELIST] = TargetFile.from_data(repository.WHITELIST, data, ["sha256"])

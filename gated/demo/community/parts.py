@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from gated.demo.community.gate import Gate
 from gated.demo.community.summary import Compared, GateRun
 from gated.demo.community.until import LateError, until
 from gated.demo.daemon import Daemon, DaemonEnded
-from gated.demo.day import HOURS, hours_away
+from gated.demo.day import HOURS, Form, hours_away
 from gated.demo.post import SITE, TIMEZONE, WORKDAYS
 from gated.demo.watch import Heard
 from protocol.signature import public_key
@@ -37,13 +37,14 @@ class Community:
     `tell` gets a line for everything that happens. `heard` has the last of them.
     """
 
-    def __init__(self, folder: Path, seed: int, tell: Tell) -> None:
+    def __init__(self, folder: Path, seed: int, tell: Tell, mix: Sequence[str] = ()) -> None:
         self.heard = Heard()
         self.town = day.town(seed)
         self.desk = Desk(folder)
         self.problems: list[str] = []
         self._folder = folder
         self._tell = tell
+        self._mix = mix
         self._port = broker.free_port()
         self.gates = {name: self._gate(name) for name in GATES}
         self.center = Daemon(("center", "serve", "-c", str(self.desk.config)), folder / "center.log", "the center")
@@ -142,7 +143,13 @@ class Community:
 
     def _gate(self, name: str) -> Gate:
         width = max(map(len, GATES))
-        return Gate(name, self._folder / name, self._port, tell=self._tell, heard=self.heard, width=width)
+        return Gate(
+            name, self._folder / name, self._port, mix=self._mix, tell=self._tell, heard=self.heard, width=width
+        )
+
+    def _forms(self) -> dict[str, list[Form]]:
+        """What is read at each lane: at all gates the same."""
+        return self.gates[GATES[0]].post.forms
 
     async def _add_gates(self, progress: Tell) -> dict[str, str]:
         """Let each gate in, set its box up, and start it; the passwords at the broker, by name."""
@@ -154,7 +161,7 @@ class Community:
         return passwords
 
     async def _first_list(self, progress: Tell) -> Path:
-        bundle = await self.desk.propose(day.table(self.town))
+        bundle = await self.desk.propose(day.table(self.town, self._forms()))
         progress("gatectl list import, gatectl sign: the first list is proposed and signed")
         return bundle
 

@@ -31,7 +31,9 @@ async def show(options: Options) -> bool:
     say_now(f"gated demo: seed {options.seed}, {len(GATES)} gates, a broker, a center")
     with folder_of(options, look="gated-center verify -c {}/site/center.toml") as folder:
         quiet = terminal.usable()
-        community = Community(folder, options.seed, (lambda _: None) if quiet else say_now)
+        community = Community(folder, options.seed, (lambda _: None) if quiet else say_now, options.mix)
+        if options.mix:
+            say_now(f"readers of each gate: {community.gates[GATES[0]].post.mix}")
         try:
             run = await _Show(community, options, stop, on_terminal=quiet).run()
         except (DaemonEnded, LateError) as error:
@@ -116,7 +118,7 @@ class _Show:
         async with asyncio.TaskGroup() as group:
             for gate, visit in day.visits(self._community.town, self._options.seed):
                 await asyncio.sleep(max(0.0, begin + visit.at / speed - loop.time()))
-                group.create_task(self._community.gates[gate].life.come(visit), name=f"{visit.who} at {gate}")
+                group.create_task(self._community.gates[gate].life.come(visit), name=f"{visit.person.who} at {gate}")
 
     async def _limit(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

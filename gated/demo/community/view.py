@@ -6,6 +6,7 @@ from itertools import zip_longest
 from typing import Any, Final
 
 from gated.demo.community.day import Act
+from gated.demo.view import reads
 
 KEYS: Final = {
     "l": Act.LINK,
@@ -114,7 +115,7 @@ def _lane(row: GateRow, name: str) -> str:
     """One lane in a word: its reader, else its arm, else how many wait or are held for the guard."""
     if row.status is None:
         return ""
-    if not row.status["devices"].get(f"{name}/0", {}).get("online"):
+    if not reads(row.status["devices"], name):
         return "OFF"
     lane = row.status["lanes"].get(name, {})
     arm = "up" if name in row.up else str(lane.get("arm", "none"))
