@@ -10,6 +10,7 @@
 - With `tid` chips are read (02) between inventories, at most `READS_MAX` before the next one (`drivers.chips`). An
   answer does not say whose chip it is: after one that did not come an inventory is asked for, so that no late one is
   taken for another tag's.
+- A reader that calls an inventory's parameters wrong, where it had none, is from then on told how (`protocol.uhf18`).
 - Silence for `SILENCE_S` (or a scan time, where that is longer) is the end of the link: closed and opened anew. So a
   half-open connection is noticed as well.
 
@@ -44,6 +45,7 @@ from protocol.uhf18 import (
     BAND_US,
     BROADCAST,
     GAP_S,
+    INVENTORY_HOW,
     Cmd,
     Command,
     Heartbeat,
@@ -68,6 +70,7 @@ READS_MAX: Final = 4
 BEAT_SILENCE_S: Final = 90.0  # three heartbeats of 30 s
 
 _BAUD: Final = 57_600
+_NOBODY: Final = (Status.NO_TAG, Status.DONE)  # where there is no EPC with it
 
 
 class Options(PortOptions):
@@ -132,6 +135,7 @@ class Conversation:
         self.chips = Chips()
         self._chip: Wanted | None = None
         self._reads = 0  # since the last inventory
+        self._inventory = Command(options.address, Cmd.INVENTORY)
 
     def next(self, now: float) -> Command | None:
         """The command to send now, if any."""
@@ -160,6 +164,8 @@ class Conversation:
         asked = self._asked
         if asked is None or reply.command not in (asked.command, 0):
             return
+        if epcs(reply) or reply.status not in _NOBODY:
+            self._busy_until = now + BUSY_S
         if reply.command == Cmd.INVENTORY and reply.status == Status.MORE:
             self._due = now + self._scan_s + self._timing.answer_s
             return
@@ -169,9 +175,9 @@ class Conversation:
             self._read(self._chip, reply, now)
         elif asked.command == Cmd.INVENTORY:
             self._reads = 0
+            if reply.status == Status.BAD_PARAMETER:
+                self._inventory = Command(asked.address, Cmd.INVENTORY, INVENTORY_HOW)
         self._asked = self._chip = None
-        if reply.status != Status.NO_TAG:
-            self._busy_until = now + BUSY_S
         pause = self._options.pause if now < self._busy_until else self._options.pause * IDLE_FACTOR
         self._due = now + (0 if self._setup else pause)
 
@@ -186,7 +192,7 @@ class Conversation:
 
     def _command(self, chip: Wanted | None) -> Command:
         if chip is None:
-            return self._setup[0] if self._setup else Command(self._options.address, Cmd.INVENTORY)
+            return self._setup[0] if self._setup else self._inventory
         self._reads += 1
         return Command(self._options.address, Cmd.READ, read_tid_data(chip.epc, chip.words))
 

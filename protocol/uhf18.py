@@ -4,7 +4,8 @@
     reply     Len | Adr | Cmd | Status | data … | CRC low | CRC high    CRC-16/MCRF4XX over all before it
     beat      56 00 00 00 00 00                                         every 30 s where the reader calls the host
 
-(Chafon's UHFReader18 manual; xynogen/uhfreader18 for the beat and for Cmd EE, a capture of an HW-VX6330K.)
+(Chafon's UHFReader18 manual; xynogen/uhfreader18 for the beat and for Cmd EE, a capture of an HW-VX6330K; wabson's
+chafon-rfid for readers with several antennas.)
 
 Finding frames
 - There is no head byte: any byte can claim to be a Len and wait for up to 255 others. `protocol.framer` says how frames
@@ -15,9 +16,16 @@ Finding frames
 EPCs
 - Inventory (01, 0F) tells number and lengths of its EPCs. All of it must add up, else nothing of it counts: half a
   list that does not mean what we think is worse than none. EPCs of no whole words have no credential.
-- Cmd EE carries one EPC, 12 bytes in the frames known. They are taken exactly as they are. The one capture there is
-  begins with 20 00 and ends in zeros, and whether these are a flag, a PC word with its padding or part of the tag
-  cannot be told from it; cutting them could make two tags one. Hence: enrol a tag in the mode that the gate reads in.
+- Readers with ports for several antennas (UHFReader288, UHFReader86, E710) have the antenna in front of that number,
+  and one byte of strength behind each EPC. What adds up in one way with EPCs of whole words does not in the other,
+  but for several antennas' bits at once: where it does in both, nothing counts.
+- Cmd EE carries one EPC where its status is 00 (28 is a heartbeat): alone, 12 bytes in the frames known, or from those
+  readers as `antenna, 1 | length, 1 | EPC | strength, 1`. One alone has whole words, and the other form never has.
+- An EPC alone is taken exactly as it is. One capture begins with 20 00 and ends in zeros, and whether these are a flag,
+  a PC word with its padding or part of the tag cannot be told from it; cutting them could make two tags one. Hence:
+  enrol a tag in the mode that the gate reads in.
+- Those readers want an inventory to say how it is done, `Q, 1 | session, 1`, and answer FF to one that does not
+  (a Faread FRD950's log). Older ones take these two bytes for a place in the TID: they must not get them.
 
 Chips
 - Read (02) is `words of the EPC, 1 byte | EPC | bank, 1 | first word, 1 | words, 1 | password, 4`; no mask follows, so
@@ -55,6 +63,10 @@ _SCAN_UNIT_S: Final = 0.1
 _READ_EPC_MAX_BYTES: Final = 28
 _PASSWORD_BYTES: Final = 4
 _BEYOND: Final = b"\x03"
+_STRENGTH_BYTES: Final = 1
+
+INVENTORY_HOW: Final = bytes([4, 0])
+"""The data of an inventory for readers that want it: Q for some sixteen tags at once, session 0, as in their logs."""
 
 
 class Cmd(IntEnum):
@@ -194,18 +206,29 @@ def read_beyond(reply: Reply) -> bool:
 
 def epcs(reply: Reply) -> tuple[bytes, ...]:
     """The EPCs that a reply carries, in its order; none where it carries none or does not add up."""
-    if reply.command == Cmd.REPORT:
-        return (reply.data,) if is_epc(reply.data) else ()
-    if reply.command not in (Cmd.INVENTORY, Cmd.SINGLE) or reply.status not in _WITH_EPCS or not reply.data:
+    data = reply.data
+    if reply.command == Cmd.REPORT and reply.status == Status.OK:
+        return (data,) if is_epc(data) else _told(_listed(b"\1" + data[1:], _STRENGTH_BYTES))
+    if reply.command not in (Cmd.INVENTORY, Cmd.SINGLE) or reply.status not in _WITH_EPCS:
         return ()
-    count, at, found = reply.data[0], 1, []
-    for _ in range(count):
-        end = at + 1 + reply.data[at] if at < len(reply.data) else len(reply.data) + 1
-        if end > len(reply.data):
-            return ()
-        found.append(reply.data[at + 1 : end])
-        at = end
-    return tuple(filter(is_epc, found)) if at == len(reply.data) else ()
+    plain, wide = _listed(data, 0), _listed(data[1:], _STRENGTH_BYTES)
+    if plain and wide:
+        plain, wide = (found if all(map(is_epc, found)) else [] for found in (plain, wide))
+    return () if plain and wide else _told(plain or wide)
+
+
+def _listed(data: bytes, behind: int) -> list[bytes]:
+    """The EPCs in `number | length, EPC, so many bytes behind it | …`; none where that does not add up."""
+    at, found = 1, []
+    for _ in range(data[0] if data else 0):
+        end = at + 1 + data[at] if at < len(data) else len(data) + 1
+        found.append(data[at + 1 : end])
+        at = end + behind
+    return found if at == len(data) else []
+
+
+def _told(found: list[bytes]) -> tuple[bytes, ...]:
+    return tuple(filter(is_epc, found))
 
 
 def inventory_data(tags: list[bytes]) -> bytes:

@@ -48,6 +48,42 @@ def test_one_command_at_a_time() -> None:
     assert talk.next(3.3) == Command(0, Cmd.INVENTORY)
 
 
+def test_a_reader_that_wants_to_be_told_how_is_told() -> None:
+    """One that refuses a bare inventory gets Q and session with each from then on; others never do."""
+    talk = Conversation(Options(port="/dev/x", pause=0.5), Timing(answer_s=1, silence_s=9), 0.0)
+    talk.next(0.0)
+    talk.heard(reader_info(), 0.0)
+    for status in (Status.BAD_PARAMETER, Status.DONE):
+        now = 1.0 if status == Status.BAD_PARAMETER else 2.0
+        talk.next(now)
+        talk.heard(Reply(0, Cmd.INVENTORY, status), now)
+    assert talk.next(9.0) == Command(0, Cmd.INVENTORY, bytes([4, 0]))
+    other = Conversation(Options(port="/dev/x", pause=0.5), Timing(answer_s=1, silence_s=9), 0.0)
+    other.next(0.0)
+    other.heard(reader_info(), 0.0)
+    other.next(1.0)
+    other.heard(Reply(0, Cmd.INVENTORY, Status.POOR_COMMUNICATION), 1.0)
+    assert other.next(9.0) == Command(0, Cmd.INVENTORY)
+
+
+@pytest.mark.parametrize(
+    "none", [Reply(0, Cmd.INVENTORY, Status.NO_TAG), Reply(0, Cmd.INVENTORY, Status.DONE, b"\1\0")]
+)
+def test_an_empty_lane_is_asked_less_often(none: Reply) -> None:
+    """However a reader says that there is no tag; one that more frames follow is one."""
+    talk = Conversation(Options(port="/dev/x", pause=1), Timing(answer_s=1, silence_s=99), 0.0)
+    talk.next(0.0)
+    talk.heard(reader_info(), 0.0)
+    assert talk.next(20.0)
+    talk.heard(none, 20.0)
+    assert talk.next(21.5) is None
+    assert talk.next(22.5)
+    tag = bytes.fromhex("01010ce28068940000500a9d2298c648")
+    talk.heard(Reply(0, Cmd.INVENTORY, Status.MORE, tag), 22.5)
+    talk.heard(none, 22.5)
+    assert talk.next(23.5)
+
+
 def test_only_what_differs_is_set() -> None:
     """The reader's own memory is not worn by writing what it holds."""
     options = Options(port="/dev/x", antenna_power=30, scan_time=0.3)
