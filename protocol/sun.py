@@ -2,10 +2,14 @@
 
     https://HOST/?picc_data=<32 hex digits>&cmac=<16 hex digits>
     https://HOST/?picc_data=<32 hex digits>&enc=<32 or more hex digits>&cmac=<16 hex digits>
+    https://HOST/?uid=<14 hex digits>&ctr=<6 hex digits>&cmac=<16 hex digits>
 
 - `picc_data` is the chip's UID and its counter of taps, encrypted with the site's meta key (AES-128, section 3.4.2).
+  Or both stand there in clear.
 - `cmac` is over all from `enc` up to itself, nothing where there is no `enc`, with a key of this tap: CMAC of the
   site's file key over UID and counter (3.4.4). What `enc` holds is not read.
+- The names are whatever the site has written on its chips; all may also follow one another under a single name. What
+  stands last counts, and the MAC tells whether it was that.
 - A link that was seen before is a copy of one: whoever verifies keeps the counter (`gated.counters`).
 
 Both keys are the same on all chips of a site, and every gate must have them: one who takes a gate's box can make any
@@ -38,9 +42,10 @@ _PICC_TAG: Final = 0b1100_0111
 """UID of 7 bytes and counter both there (AN12196, table 3)."""
 _SESSION: Final = bytes.fromhex("3cc300010080")
 """What stands before UID and counter in SV2 (3.4.4)."""
-_LINK: Final = re.compile(
-    rb"[?&]picc_data=([0-9A-Fa-f]{32})&(?:enc=((?:[0-9A-Fa-f]{32})+&cmac=)|cmac=)([0-9A-Fa-f]{16})\Z"
-)
+_HEX: Final = "[0-9A-Fa-f]"
+_NEXT: Final = r"(?:&\w+=)?"
+_LINK: Final = re.compile(rf"[?&]\w+=({_HEX}{{32}}){_NEXT}((?:(?:{_HEX}{{32}})+{_NEXT})?)({_HEX}{{16}})\Z".encode())
+_CLEAR: Final = re.compile(rf"[?&]\w+=({_HEX}{{14}}){_NEXT}({_HEX}{{6}}){_NEXT}({_HEX}{{16}})\Z".encode())
 
 
 class SunError(ValueError):
@@ -78,11 +83,12 @@ def read(message: bytes, keys: Keys) -> Tap:
         records = ndef.parse(message)
     except NdefError as error:
         raise NoSunError(str(error)) from error
-    links = [_LINK.search(one.payload) for one in records if (one.tnf, one.type) == (ndef.WELL_KNOWN, b"U")]
-    found = next((link for link in links if link is not None), None)
-    if found is None:
-        raise NoSunError("the tag has no link with picc_data and cmac")
-    return verified(bytes.fromhex(found[1].decode()), bytes.fromhex(found[3].decode()), keys, found[2] or b"")
+    for payload in (one.payload for one in records if (one.tnf, one.type) == (ndef.WELL_KNOWN, b"U")):
+        if link := _LINK.search(payload):
+            return verified(_bytes(link[1]), _bytes(link[3]), keys, link[2])
+        if link := _CLEAR.search(payload):
+            return _held(_bytes(link[1]) + _bytes(link[2])[::-1], _bytes(link[3]), keys, b"")
+    raise NoSunError("the tag has no link with the chip's number and a MAC")
 
 
 def verified(picc: bytes, mac: bytes, keys: Keys, covered: bytes = b"") -> Tap:
@@ -93,11 +99,19 @@ def verified(picc: bytes, mac: bytes, keys: Keys, covered: bytes = b"") -> Tap:
     plain = decryptor.update(picc) + decryptor.finalize()
     if plain[0] != _PICC_TAG:
         raise SunError("picc_data is of another site's chip")
-    uid_and_counter = plain[1 : 1 + _UID_BYTES + _COUNTER_BYTES]
+    return _held(plain[1 : 1 + _UID_BYTES + _COUNTER_BYTES], mac, keys, covered)
+
+
+def _held(uid_and_counter: bytes, mac: bytes, keys: Keys, covered: bytes) -> Tap:
+    """The tap of this UID and counter, its low byte first, if the MAC holds."""
     session = _cmac(keys.file, _SESSION + uid_and_counter)
     if not hmac.compare_digest(_cmac(session, covered)[1::2], mac):
         raise SunError("its MAC does not hold")
     return Tap(uid_and_counter[:_UID_BYTES], int.from_bytes(uid_and_counter[_UID_BYTES:], "little"))
+
+
+def _bytes(digits: bytes) -> bytes:
+    return bytes.fromhex(digits.decode())
 
 
 def _cmac(key: bytes, data: bytes) -> bytes:

@@ -18,6 +18,7 @@ from protocol.sun import NoSunError, SunError, Tap
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "ntag424_sun.json").read_text())
 GOOD = [one for one in VECTORS if one.get("expect") != "bad"]
+ENCRYPTED = [one for one in GOOD if "cmac" in one["meaning"]]
 
 
 def keys(vector: dict[str, Any]) -> sun.Keys:
@@ -28,6 +29,8 @@ def keys(vector: dict[str, Any]) -> sun.Keys:
 def link(vector: dict[str, Any], host: bytes = b"\x04gate.example/?") -> bytes:
     """The message that such a chip shows."""
     meaning = vector["meaning"]
+    if "link" in meaning:
+        return ndef.encode([Record(WELL_KNOWN, b"U", b"\x04" + meaning["link"].encode())])
     enc = f"enc={meaning['enc']}&" if "enc" in meaning else ""
     query = f"picc_data={vector['hex'].upper()}&{enc}cmac={meaning['cmac']}"
     return ndef.encode([Record(WELL_KNOWN, b"U", host + query.encode())])
@@ -46,7 +49,7 @@ def test_the_makers_own_taps(vector: dict[str, Any]) -> None:
     assert canonical(tap.credential) == f"eid:{meaning['uid']}"
 
 
-@pytest.mark.parametrize("vector", GOOD, ids=lambda vector: vector["name"])
+@pytest.mark.parametrize("vector", ENCRYPTED, ids=lambda vector: vector["name"])
 def test_one_bit_anywhere(vector: dict[str, Any]) -> None:
     """Any bit of what is encrypted, covered or the MAC turned; other keys; pieces: no tap."""
     picc, mac = bytes.fromhex(vector["hex"]), bytes.fromhex(vector["meaning"]["cmac"])
@@ -69,6 +72,20 @@ def test_one_bit_anywhere(vector: dict[str, Any]) -> None:
             sun.verified(*cut, keys(vector), covered)
 
 
+@pytest.mark.parametrize("vector", GOOD, ids=lambda vector: vector["name"])
+def test_one_digit_anywhere_in_a_link(vector: dict[str, Any]) -> None:
+    """Any hex digit of a link changed for another: no tap."""
+    message = link(vector)
+    start = message.index(b"=") + 1
+    for at in (at for at in range(start, len(message)) if message[at] in b"0123456789ABCDEF"):
+        for other in b"0", b"F", b"=":
+            turned = message[:at] + other + message[at + 1 :]
+            if turned == message:
+                continue
+            with pytest.raises(SunError):
+                sun.read(turned, keys(vector))
+
+
 @pytest.mark.parametrize("tag", [0x00, 0x47, 0x87, 0xC6])
 def test_a_chip_that_is_set_otherwise(tag: int) -> None:
     """Without its UID or its counter in what is encrypted, a true MAC says nothing of whose tap it was."""
@@ -85,14 +102,14 @@ def test_any_bytes(data: bytes, wrapped: bool) -> None:  # noqa: FBT001 - Hypoth
     """Any bytes, as the tag's or as a link: the one error."""
     message = ndef.encode([Record(WELL_KNOWN, b"U", data)]) if wrapped else data
     with pytest.raises(SunError):
-        sun.read(message, keys(GOOD[0]))
+        sun.read(message, keys(ENCRYPTED[0]))
 
 
 @pytest.mark.parametrize("host", [b"\x04gate.example/?x=1&", b"\x00"])
 def test_other_links(host: bytes) -> None:
     """Further words before it do not matter; what is no parameter of a link is none of ours."""
     if host.endswith(b"&"):
-        assert sun.read(link(GOOD[0], host), keys(GOOD[0])).counter == 61
+        assert sun.read(link(ENCRYPTED[0], host), keys(ENCRYPTED[0])).counter == 61
         return
     with pytest.raises(NoSunError):
-        sun.read(link(GOOD[0], host), keys(GOOD[0]))
+        sun.read(link(ENCRYPTED[0], host), keys(ENCRYPTED[0]))
