@@ -5,6 +5,7 @@
     raw13     02 | 10 hex digits | 1 byte, the check | 03                          13 bytes, repeated
 
 The check is the exclusive or of the five bytes that the ten digits spell (Seeed wiki; esphome issues 3610, 13753).
+Digits are upper case in every frame known, and lower case is taken as well: the check says that they are meant.
 
 - Parsed by length, never by looking for 03: the raw check of raw13 may itself be 02 or 03.
 - No frame is the beginning of another: where raw13 ends in 03 the others still have a hex digit. So a frame counts
@@ -30,7 +31,7 @@ TAG_BYTES: Final = 5
 _STX: Final = 0x02
 _ETX: Final = b"\x03"
 _CRLF: Final = b"\r\n"
-_DIGITS: Final = frozenset(b"0123456789ABCDEF")
+_DIGITS: Final = frozenset(b"0123456789ABCDEFabcdef")
 _DIGITS_END: Final = 1 + 2 * TAG_BYTES
 _ZERO_TAG: Final = bytes(TAG_BYTES)
 
@@ -52,7 +53,7 @@ class Frame:
 
     def to_bytes(self) -> bytes:
         """The frame as the reader sends it."""
-        return b"\x02" + self.tag.hex().upper().encode() + _tail(self.tag, self.framing)
+        return b"\x02" + self.tag.hex().upper().encode() + _tails(self.tag, self.framing)[0]
 
 
 def credential(tag: bytes) -> Credential:
@@ -101,7 +102,7 @@ class Em4100Codec:
         rest = bytes(self._buffer[_DIGITS_END:])
         if not rest:
             return True
-        tails = [_tail(self._tag(), framing) for framing in self._framings]
+        tails = [tail for framing in self._framings for tail in _tails(self._tag(), framing)]
         if any(tail.startswith(rest[: len(tail)]) for tail in tails):
             return True
         self.dropped.frames += 1
@@ -111,9 +112,9 @@ class Em4100Codec:
         """The frame at the front, None while it is incomplete."""
         if len(self._buffer) <= _DIGITS_END:
             return None
-        tag = self._tag()
-        frames = (Frame(tag, framing) for framing in self._framings)
-        return next((frame for frame in frames if self._buffer.startswith(frame.to_bytes())), None)
+        tag, rest = self._tag(), bytes(self._buffer[_DIGITS_END:])
+        fits = (framing for framing in self._framings if rest.startswith(_tails(tag, framing)))
+        return next((Frame(tag, framing) for framing in fits), None)
 
     def _tag(self) -> bytes:
         return bytes.fromhex(self._buffer[1:_DIGITS_END].decode("ascii"))
@@ -123,9 +124,10 @@ class Em4100Codec:
         del self._buffer[:count]
 
 
-def _tail(tag: bytes, framing: Framing) -> bytes:
-    """What comes behind the ten digits: the check and the end."""
+def _tails(tag: bytes, framing: Framing) -> tuple[bytes, ...]:
+    """What may come behind the ten digits: the check, in digits of either case, and the end."""
     check = xor8(tag)
     if framing is Framing.RAW13:
-        return bytes([check]) + _ETX
-    return b"%02X" % check + (_CRLF if framing is Framing.ID20 else b"") + _ETX
+        return (bytes([check]) + _ETX,)
+    end = (_CRLF if framing is Framing.ID20 else b"") + _ETX
+    return b"%02X" % check + end, b"%02x" % check + end

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from protocol.lcus import CHANNELS, LcusCodec, Query
+from protocol.lcus import CHANNELS, LcusCodec, Query, Switch
 
 
 class EmulatedLcus:
@@ -16,12 +16,12 @@ class EmulatedLcus:
         self._codec = LcusCodec()
 
     def receive(self, data: bytes) -> bytes:
-        """See Device. A query is answered as boards of one byte a channel do."""
+        """See Device. A query is answered as boards of one byte a channel do; orders are beyond this one."""
         answer = b""
         for command in self._codec.feed(data):
             if isinstance(command, Query):
                 answer += bytes(self.channels.values())
-            elif self.channels[command.channel] != command.on:
+            elif isinstance(command, Switch) and self.channels[command.channel] != command.on:
                 self.channels[command.channel] = command.on
                 self.changes.append((time.monotonic(), command.channel, command.on))
                 if self.on_change is not None:

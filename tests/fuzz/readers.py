@@ -30,6 +30,7 @@ def _em4100() -> Target:
             of,
             lambda frame: canonical(em4100.credential(frame.tag)),
             lambda frame: any(frame.tag),
+            exact=False,  # lower case
         )
 
     return target([side(framing) for framing in (None, *em4100.Framing)], lambda: streams("em4100"), 256)
@@ -261,12 +262,13 @@ def _pn532() -> Target:
 
 
 def _lcus() -> Target:
-    def of(content: bytes) -> lcus.Switch | lcus.Query:
+    def of(content: bytes) -> lcus.Switch | lcus.Order | lcus.Query:
         which, _ = cut(content)
-        return lcus.Switch(1 + which % lcus.CHANNELS, on=which > 127)
+        channel = 1 + which % lcus.CHANNELS
+        return lcus.Order(channel, lcus.Operation.TELL) if which % 3 else lcus.Switch(channel, on=which > 127)
 
     side = Side(lcus.LcusCodec, lambda command: command.to_bytes(), lcus.BUFFER_MAX_BYTES, of)
-    wrong = bytes.fromhex("a00102a3 a00001a1 a00901aa a1010103")  # with right sums
+    wrong = bytes.fromhex("a00107a8 a00001a1 a00901aa a1010103")  # with right sums
     streamed = target([side], lambda: [*streams("lcus"), wrong, *(wrong[at : at + 4] for at in range(0, 16, 4))], 128)
 
     def check(data: bytes) -> None:

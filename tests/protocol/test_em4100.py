@@ -14,7 +14,9 @@ from protocol.em4100 import BUFFER_MAX_BYTES, Em4100Codec, Frame, Framing, crede
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "em4100.json").read_text())
 frames = st.builds(Frame, st.binary(min_size=5, max_size=5).filter(any), st.sampled_from(Framing))
 # bytes that frames are made of, so that garbage looks like them
-garbage = st.lists(st.one_of(st.sampled_from(list(b"\x02\x03\r\n0123456789ABCDEF")), st.integers(0, 255))).map(bytes)
+garbage = st.lists(st.one_of(st.sampled_from(list(b"\x02\x03\r\n0123456789ABCDEFabcdef")), st.integers(0, 255))).map(
+    bytes
+)
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
@@ -41,6 +43,16 @@ def test_a_frame_is_found_as_it_was_written(frame: Frame) -> None:
     assert Em4100Codec().feed(data) == Em4100Codec(frame.framing).feed(data) == [frame]
     others = [framing for framing in Framing if framing is not frame.framing]
     assert all(Em4100Codec(framing).feed(data) == [] for framing in others)
+
+
+@given(frames)
+def test_lower_case_is_the_same_tag(frame: Frame) -> None:
+    """Where the check is digits too; where it is a byte, that byte is none but the check."""
+    data = frame.to_bytes()
+    low = data.lower() if frame.framing is not Framing.RAW13 else data[:11].lower() + data[11:]
+    assert Em4100Codec().feed(low) == [frame]
+    if frame.framing is Framing.RAW13 and data.lower()[11:] != data[11:]:
+        assert Em4100Codec().feed(data.lower()) == []
 
 
 @pytest.mark.parametrize("check", [0x02, 0x03])
