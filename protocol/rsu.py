@@ -11,8 +11,10 @@
   whoever reads a frame checks its length.
 - LEN counts CMD and data. CRC16 is X-25 over all between the head and itself, high byte first.
 - The answer to a frame bears its RSCTL or SEQ with the nibbles swapped.
-- B0 in BCC: status, terminal 6, algorithm, maker, the unit's number 3, its program's version 2, and five reserved bytes
-  (ETCParseB0 of a lane program in Go). Other framings lay it out otherwise, and tell nothing that is read here.
+- B0 tells who a unit is: maker, the unit's number 3, its program's version 2, in one piece. In BCC that stands behind
+  status, terminal 6 and algorithm (ETCParseB0 of a lane program in Go); behind status, two terminals and algorithm
+  (rsudatatype.h of a Qt lane program); or with a count of PSAM cards before them (a Python client of Beijing units; two
+  C headers give the maker two bytes and the number two). In PARK it stands behind status (tests/vectors/rsu.json).
 
 Telling them apart
 - Behind the head, RSCTL is 08 or more; VER, and the high byte of a LEN below 2048, are less.
@@ -45,7 +47,7 @@ _BCC_MIN_BYTES: Final = 3  # RSCTL, CMD, BCC
 _CRC_BYTES: Final = 2
 _CRC16_HEAD_BYTES: Final = 8  # FF FF VER SEQ LEN LEN LEN LEN
 _PARK_HEAD_BYTES: Final = 4  # FF FF LEN LEN
-_STATE_BYTES: Final = 19  # of B0, behind CMD
+_IDENTITY_BYTES: Final = 6
 _TELLING_BYTES: Final = 5  # FF FF and three more tell CRC16 from PARK
 
 
@@ -70,6 +72,14 @@ class Framing(Enum):
     BCC = "bcc"
     CRC16 = "crc16"
     PARK = "park"
+
+
+_IDENTITY_AT: Final = {  # by how many bytes B0 has behind CMD
+    (Framing.BCC, 19): 8,
+    (Framing.BCC, 25): 14,
+    (Framing.BCC, 26): 15,
+    (Framing.PARK, 12): 1,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +120,11 @@ class Identity:
     @classmethod
     def from_frame(cls, frame: Frame) -> "Identity | None":
         """What B0 tells of it; None of all else, and of a B0 that is not laid out like that, or tells nothing."""
-        data = frame.data
-        if frame.framing is not Framing.BCC or frame.command != Cmd.STATE or len(data) != _STATE_BYTES:
+        at = _IDENTITY_AT.get((frame.framing, len(frame.data))) if frame.command == Cmd.STATE else None
+        if at is None:
             return None
-        return cls(data[8:9].hex(), data[9:12].hex(), data[12:14].hex()) if any(data[8:14]) else None
+        told = frame.data[at : at + _IDENTITY_BYTES]
+        return cls(told[:1].hex(), told[1:4].hex(), told[4:].hex()) if any(told) else None
 
 
 class RsuCodec(Framer[Frame]):

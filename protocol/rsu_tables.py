@@ -8,7 +8,8 @@ that no table has is not read at all, since BCC does not reveal bytes that were 
 - Only what identifies is read: id, ErrorCode, plate, colour, class. `factor` is what the unit wants back with C1.
 - Commands are templates: names of values, and bytes in hex. There is none for taking money, and none can be written.
 
-`AUTO` has all built-in tables: no two of them read a frame of one length differently.
+`AUTO` has all built-in tables: no two of them read a frame of one framing and length differently. A frame that only a
+table of another framing has is read by that one.
 """
 
 import re
@@ -201,18 +202,22 @@ class Reading:
         """What the frame says of a vehicle, if anything."""
         if frame.command not in READ or is_beat(frame):
             return None
-        found = self._by_kind.get((frame.command, len(frame.data)))
-        return found[0][1].vehicle(frame.data) if found else _refused(frame)
+        found = self._read_by(frame)
+        return found[1].vehicle(frame.data) if found else _refused(frame)
 
     def region(self, frame: Frame) -> Tables:
-        """Whose commands answer this frame: those of a table that reads it, of its own framing before others."""
-        found = [region for region, _ in self._by_kind.get((frame.command, len(frame.data)), ())]
-        return self.of(frame.framing, found)
+        """Whose commands answer this frame: those of the table that reads it."""
+        found = self._read_by(frame)
+        return found[0] if found else self.of(frame.framing)
 
-    def of(self, framing: Framing, among: Sequence[Tables] = ()) -> Tables:
+    def of(self, framing: Framing) -> Tables:
         """The first region of a framing, else the first of all."""
-        some = among or self.tables
-        return next((region for region in some if region.framing is framing), some[0])
+        return next((region for region in self.tables if region.framing is framing), self.tables[0])
+
+    def _read_by(self, frame: Frame) -> tuple[Tables, Layout] | None:
+        """The table that reads this frame: of its own framing before others, two of which have one length for B4."""
+        found = self._by_kind.get((frame.command, len(frame.data)), [])
+        return next((one for one in found if one[0].framing is frame.framing), found[0] if found else None)
 
 
 def is_beat(frame: Frame) -> bool:
@@ -304,11 +309,19 @@ YUNNAN: Final = Tables(
     wait=10,
     begins=True,
 )
-# A Python client of gantry units (2020-12-30): the vehicle is in B4. The end of C0 names no gantry.
+# A Python client of gantry units (2020-12-30): the vehicle is in B4. The end of C0 names no gantry. Two Qt programs
+# that show frames (dealB4, B3FrameParser): B4 with EF04 before 0015, B3 at a lane, B4 of passes, which name nobody.
 GANTRY: Final = Tables(
     "gantry",
     Framing.CRC16,
-    (_unit(36, factor=7), _vehicle(182, at=6, command=Cmd.CARD)),
+    (
+        _unit(36, factor=7),
+        _vehicle(182, at=6, command=Cmd.CARD),
+        _vehicle(273, at=6, command=Cmd.CARD),
+        _vehicle(84),
+        Layout(Cmd.CARD, 63),
+        Layout(Cmd.CARD, 160),
+    ),
     Commands.of(f"{_C0} 01 000000 0000", "obu factor", "obu 01 time", Cmd.SWITCH),
     wait=10,
 )

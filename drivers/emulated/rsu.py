@@ -98,7 +98,7 @@ class EmulatedRsu:
             return frame.answered(Cmd.STATE, self._state()).to_bytes()
         if frame.command == Cmd.CONTINUE:
             obu = _value(region.commands.resume, "obu", frame.data)
-            return self._told(obu, Cmd.VEHICLE if _layout(region, Cmd.VEHICLE) else Cmd.CARD)
+            return self._told(obu, next(layout.command for layout in region.frames if layout.plate is not None))
         if frame.command == Cmd.STOP:
             self.stopped.append(_value(region.commands.stop, "obu", frame.data))
         return b""

@@ -9,8 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from protocol.credential import canonical
-from protocol.rsu import BUFFER_MAX_BYTES, Cmd, Frame, Framing, RsuCodec
-from protocol.rsu_tables import AUTO, BEIJING, BUILT_IN, PARKING, Reading, Vehicle, is_beat, plate
+from protocol.rsu import BUFFER_MAX_BYTES, Cmd, Frame, Framing, Identity, RsuCodec
+from protocol.rsu_tables import AUTO, BEIJING, BUILT_IN, GANTRY, PARKING, Reading, Vehicle, is_beat, plate
 from protocol.rsu_tables import template as command_template
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "rsu.json").read_text())
@@ -60,6 +60,23 @@ def test_what_identifies(name: str) -> None:
     assert vehicle.credential == f"obu:{meaning['obuid']}"
     assert plate(vehicle.plate or b"") == f"plate:{meaning['plate']}"
     assert (vehicle.colour.hex(), vehicle.vehicle_class) == (meaning["color"], meaning["class"])
+
+
+def test_a_unit_that_was_torn_off() -> None:
+    """A car-park unit's own frame: known, refused, and no plate read from what is left of it."""
+    assert EVERY.vehicle(known("park_b4_removed")) == Vehicle(b"\x02\xf7\xd5\x93", 1)
+
+
+def test_who_a_unit_is() -> None:
+    """By the layouts of B0 that the sources have; of all else, and of one that is all zeros, nothing."""
+    assert Identity.from_frame(known("park_b0")) == Identity("02", "fbc3d6", "1000")
+    who, rest = bytes.fromhex("08a1b2c32001"), bytes(5)
+    for in_front in (bytes(1 + 6 + 1), bytes(1 + 6 + 6 + 1), b"\0\2" + bytes(6 + 6 + 1)):
+        frame = Frame(Framing.BCC, 0x18, Cmd.STATE, in_front + who + rest)
+        assert Identity.from_frame(frame) == Identity("08", "a1b2c3", "2001")
+        assert Identity.from_frame(Frame(Framing.CRC16, 0x18, Cmd.STATE, frame.data)) is None
+        assert Identity.from_frame(Frame(Framing.BCC, 0x18, Cmd.STATE, bytes(len(frame.data)))) is None
+        assert Identity.from_frame(Frame(Framing.BCC, 0x18, Cmd.BEAT, frame.data)) is None
 
 
 def test_heartbeats_and_others_identify_nobody() -> None:
@@ -200,13 +217,18 @@ def test_fields_where_the_sources_have_them() -> None:
     vehicle = Vehicle(obu, plate=file[:12], colour=b"\0\4", vehicle_class=2)
     for size in (16, 59, 62, 79):
         assert EVERY.vehicle(Frame(Framing.BCC, 0x28, Cmd.VEHICLE, obu + b"\0" + file[:size])) == vehicle
-    gantry = obu + b"\0\x10" + file + bytes(4 + 50 + 43)  # transaction type; money, 0015, 0019
-    assert EVERY.vehicle(Frame(Framing.CRC16, 1, Cmd.CARD, gantry)) == vehicle
-    behind = bytes(26) + file + bytes(50 + 4 + 43 + 1 + 63)  # system; 0015, money, 0019, black list, reserved
+    for behind in (4 + 50 + 43, 4 + 91 + 50 + 43):  # money, EF04 in some, 0015, 0019
+        card = Frame(Framing.CRC16, 1, Cmd.CARD, obu + b"\0\x10" + file + bytes(behind))  # transaction type in front
+        assert (EVERY.vehicle(card), EVERY.region(card)) == (vehicle, GANTRY)
+    lane = Frame(Framing.CRC16, 1, Cmd.VEHICLE, obu + b"\0" + file)
+    assert (EVERY.vehicle(lane), EVERY.region(lane)) == (vehicle, GANTRY)
+    for behind in (43 + 4 + 10, 43 + 4 + 10 + 97):  # a pass: last station, EF02, EF04; one with more of EF02
+        assert EVERY.vehicle(Frame(Framing.CRC16, 1, Cmd.CARD, obu + b"\0\x10" + bytes(behind))) == Vehicle(obu)
+    system = bytes(26) + file + bytes(50 + 4 + 43 + 1 + 63)  # system; 0015, money, 0019, black list, reserved
     for has_card in (0, 1):
-        car_park = obu + bytes([2, has_card, 0]) + behind
+        car_park = obu + bytes([2, has_card, 0]) + system
         assert EVERY.vehicle(Frame(Framing.PARK, 0, Cmd.CARD, car_park)) == vehicle, "without a card, too"
-    assert EVERY.vehicle(Frame(Framing.PARK, 0, Cmd.CARD, obu + b"\2\1\1" + behind)) == Vehicle(obu, 1), "torn off"
+    assert EVERY.vehicle(Frame(Framing.PARK, 0, Cmd.CARD, obu + b"\2\1\1" + system)) == Vehicle(obu, 1), "torn off"
 
 
 @pytest.mark.parametrize("command", [Cmd.OBU, Cmd.VEHICLE])
@@ -227,7 +249,7 @@ def test_an_error_in_a_full_frame_leaves_nothing_but_the_id() -> None:
 
 
 def test_all_built_in_tables_agree() -> None:
-    """No two of them read one kind of frame differently, so that auto may have them all."""
+    """No two of them read one kind of frame of one framing differently, so that auto may have them all."""
     assert set(BUILT_IN.values()) == set(AUTO)
     for region in AUTO:
         for layout in region.frames:
@@ -235,7 +257,7 @@ def test_all_built_in_tables_agree() -> None:
                 other
                 for others in AUTO
                 for other in others.frames
-                if (other.command, other.length) == (layout.command, layout.length)
+                if (others.framing, other.command, other.length) == (region.framing, layout.command, layout.length)
             ]
             assert set(same) == {layout}
 

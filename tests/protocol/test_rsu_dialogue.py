@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from protocol.rsu import Cmd, Frame, Framing
 from protocol.rsu_dialogue import LATE_S, UNREAD_MAX, VEHICLES_MAX, Dialogue, Seen, Setup, Timing, Wall
-from protocol.rsu_tables import AUTO, BEIJING, GANTRY, JILIN, PARKING, SWITCHES, Reading, Tables, Vehicle
+from protocol.rsu_tables import AUTO, BEIJING, GANTRY, JILIN, PARKING, SWITCHES, V2000, Reading, Tables, Vehicle
 
 ROOT = Path(__file__).parents[2]
 ONE, TWO = b"\x63\xb6\xa1\xd2", b"\x63\xb6\xa1\xd3"
@@ -98,6 +98,25 @@ def test_from_b2_to_b3_to_the_next(heads: int) -> None:
     assert talk.tick(4.0) == []
     talk.heard(Frame(Framing.BCC, 0x28, Cmd.OBU, b"\xff\xff\xff\xff\x80", heads), 5.0)
     assert [act.heads for act in talk.tick(10.0) if isinstance(act, Frame)] == [heads]
+
+
+def test_a_pass_is_nobody() -> None:
+    """One that a driver takes along is let go when its B4 shows that it has no plate, and nobody was there."""
+    talk = ready(GANTRY)
+    talk.heard(told(GANTRY, Cmd.OBU), 1.0)
+    acts = talk.heard(Frame(Framing.CRC16, 1, Cmd.CARD, ONE + b"\0\x10" + bytes(57)), 1.1)
+    assert seen(acts) == []
+    assert [command for command, _, _ in sent(acts)] == [Cmd.STOP]
+    assert seen(talk.tick(5.0)) == []
+    assert (talk.unread, talk.counts.unknown) == ([], 0)
+
+
+@pytest.mark.parametrize("data", [bytes(4) + b"\x80", bytes(4) + b"\x80" + bytes(29), b"\xff\xff\xff\xff\x80"])
+def test_a_heartbeat_is_not_answered(data: bytes) -> None:
+    """A B2 of nobody: all FF, or all 0 as a published serial protocol of lanes has it, short or as long as any."""
+    talk = ready(BEIJING, V2000)
+    assert talk.heard(Frame(Framing.BCC, 0x28, Cmd.OBU, data), 1.0) == []
+    assert (talk.unread, talk.counts.unknown, talk.counts.refused) == ([], 0, 0)
 
 
 def test_a_plate_that_does_not_come_is_not_waited_for() -> None:
@@ -213,7 +232,7 @@ def test_auto_speaks_as_it_is_spoken_to(region: Tables) -> None:
     assert (asked.framing, asked.command) == (region.framing, Cmd.SETUP)
     talk.heard(asked.answered(Cmd.STATE, bytes(12)), 0.2)
     acts: list[Frame | Seen] = []
-    for layout in region.frames:
+    for layout in region.frames[:2]:  # the on-board unit's, and the first with a plate
         acts += talk.heard(told(region, layout.command), 0.3)
     assert seen(acts) == [("obu:63B6A1D2", "plate:沪A12345")]
 
