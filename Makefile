@@ -42,7 +42,7 @@ test: $(STAMP) ## Check lint, format, types and imports, and run all tests
 	$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 bench: $(STAMP) ## Measure: from tag to open, the journal, the list
-	@UV_PROJECT_ENVIRONMENT=.build/box $(BIN)/uv sync --quiet --frozen --no-dev --compile-bytecode --python $(BIN)/python
+	@UV_PROJECT_ENVIRONMENT=.build/box $(BIN)/uv sync --quiet --frozen --no-dev --extra nfc --extra osdp --compile-bytecode --python $(BIN)/python
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 torture: $(STAMP) ## Kill the daemon N=1000 times and look for lost or doubled events

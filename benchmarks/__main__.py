@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks import beside, flashing, idle, latency, list_load, telling, throughput
+from benchmarks import beside, families, flashing, idle, latency, list_load, telling, throughput
 from benchmarks.latency import percentile
 from tests.postgres import Postgres
 
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--print", action="store_true", dest="only_print", help="leave docs/performance.md as it is")
     args = parser.parse_args()
     rows = []
-    gate = (_back_to_back, _at_a_rhythm, _throughput, _growth, _lookup, _idle, _noise, _load)
+    gate = (_back_to_back, _at_a_rhythm, _throughput, _growth, _lookup, _idle, _families, _noise, _load)
     for measure in (*gate, _told, _backlog, _gates, _district, _flash, _million):
         for row in measure(args.folder, 10 if args.quick else 1):
             rows.append(row)
@@ -90,6 +90,25 @@ def _idle(folder: Path | None, less: int) -> Iterator[Row]:
     yield Row("memory with four lanes", "≤ 45 MB", f"{found.memory / 1e6:.1f} MB", found.memory <= 45e6)
     yield Row("CPU while nobody comes", "≤ 0.5 %", f"{found.cpu * 100:.2f} %", found.cpu <= 0.005)
     yield Row("SIGTERM to end", "≤ 2 s", f"{found.stop_s:.2f} s", found.stop_s <= 2)
+
+
+def _families(folder: Path | None, less: int) -> Iterator[Row]:
+    passages = families.latency(families.ROUNDS // less, folder)
+    raw = [seconds for of in passages.values() for seconds in of.raw]
+    for name, of in passages.items():
+        p50, p99 = percentile(of.took, 0.5), percentile(of.took, 0.99)
+        over = f"{p50 / percentile(raw, 0.5):.1f} and {p99 / percentile(raw, 0.99):.1f} times raw"
+        waited = f"the frame {percentile(of.waited, 0.5) * 1e3:.0f} ms after the tag"
+        found = f"{p50 * 1e3:.2f} and {p99 * 1e3:.2f} ms, {over}; {waited}"
+        what = f"frame with the tag → relay command, {name} among eight families, p50 and p99"
+        yield Row(what, "≤ 10 and ≤ 40 ms", found, p50 <= 0.01 and p99 <= 0.04)
+    (_, every), *alone = families.idle(families.IDLE_S / less, folder).items()
+    shares = ", ".join(f"{name} {cost.cpu * 100:.2f}" for name, cost in alone)
+    found = f"{every.cpu * 100:.2f} %; each alone: {shares}"
+    yield Row("CPU while nobody comes, eight families", "≤ 3 %", found, every.cpu <= 0.03)
+    (name, one), *_ = alone
+    found = f"{every.memory / 1e6:.1f} MB; {name} alone {one.memory / 1e6:.1f} MB"
+    yield Row("memory with eight families", "≤ 65 MB", found, every.memory <= 65e6)
 
 
 def _noise(folder: Path | None, _: int) -> Iterator[Row]:
@@ -185,6 +204,11 @@ the ratios hold better, because both sides are measured in turn within one run.
 - **Lookup**: the list in the page cache, nine tenths of what is asked known. `benchmarks/list_load.py`
 - **Start, memory, CPU, end**: a daemon with four lanes on emulated devices, nobody before them. Start is from the
   process's start to the first command to a relay after a tag that is already there. `benchmarks/idle.py`
+- **Eight families**: the real daemon, eight lanes, a reader of each family emulated in a process of its own. In turn,
+  somebody else each time; before each a raw append as above. Time runs from the first frame that bears the tag to the
+  relay's command, with all that the family asks meanwhile (rsu, nfc). How long after the tag's coming that frame was
+  sent is the family's asking, or of m100 and llrp the emulation's own round. Each alone: eight daemons at once, with
+  one reader each. `benchmarks/families.py`
 - **Beside garbage, beside a load**: passages every 10 ms with and without. `benchmarks/beside.py`
 - **Told**: the real daemon, mosquitto and a worker, each a process of its own, on these cores. Time runs from the
   order to open, by which the event is durable, to the center's answer as a further client of the broker hears it; in
