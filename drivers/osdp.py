@@ -241,7 +241,7 @@ class Turns:
 
     def next(self, now: float) -> bytes:
         """The next question, b"" where the line is not free, or nothing is due."""
-        if self._asked is not None and now >= self._until:
+        if self._asked is not None and now >= self._until and not self._codec.pending:
             (_, panel), self._asked = self._asked, None
             panel.missed(now)
         if self._asked is not None or now < self._free_at:
@@ -257,12 +257,16 @@ class Turns:
         for frame in self._codec.feed(data) if data else self._codec.gap():
             if self._asked is None or not frame.reply or frame.address != self._asked[1].address:
                 continue
+            if not self._asked[1].takes(frame):
+                continue
             (reader, panel), self._asked = self._asked, None
             self._free_at = now + self._gap_s
             reader.heard(panel, frame, now)
 
     def wait(self, now: float) -> float:
         """How long there is nothing to do but listen."""
+        if self._asked is not None and self._codec.pending:
+            return GAP_S  # an answer that has begun in time may end later
         if self._asked is not None:
             until = self._until
         else:

@@ -6,6 +6,12 @@ needs no thread: it is moved on in the loop when something has come, and when so
 - Each reader has a panel of its own, so that a dead one holds up no other's session. Whose turn it is on the line, the
   line decides.
 - Only whole, checked frames of the reader that was asked are given to it: it takes noise for the end of a session.
+- It does not ask each answer in a secure session for its MAC: one that calls itself part of the handshake goes without.
+  Here an answer without a MAC is none then; but for a refusal, by which a reader says that it has lost the session.
+- A reader that is busy is to be asked the same again, with the same number; libosdp counts back. So busy is no answer:
+  what was not answered is asked again as it should be. Nor is that it has another address (COM): nobody asked for it.
+- Its challenges come from libc's `rand`, which it never seeds: they would be the same after each start, and the answers
+  that somebody had recorded good again. `library` seeds it.
 - It leaves a reader that has failed alone for five minutes: it is begun anew here. One panel lasts as long as the
   daemon, since the binding never frees all of one.
 - It takes a refused lamp for the end of the session, too. What was refused on a link is not asked for again.
@@ -16,8 +22,11 @@ needs no thread: it is moved on in the loop when something has come, and when so
 Times are monotonic seconds.
 """
 
+import ctypes
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, Protocol
 
 from drivers.link import LinkLost
@@ -28,14 +37,8 @@ ANSWER_S: Final = 0.2
 """So long libosdp waits for the first byte of an answer."""
 POLL_S: Final = 0.1
 SILENCE_S: Final = 2.5
-KEY_BYTES: Final = 16
-
-DATA_MAX_BYTES: Final = 64
-"""As much of a card or of keys as libosdp has room for; more would run over its end."""
 
 _PACKET_MAX_BYTES: Final = 256  # libosdp's
-_BLOCK_BYTES: Final = 16  # data under the secure channel are filled up to these
-_HEADER_BYTES: Final = 4
 _PAUSE_S: Final = 0.81  # libosdp asks again after 0.8 s
 _LOOK_S: Final = 0.02
 _AGAIN_S: Final = 1.0  # from one beginning of a session to the next
@@ -43,7 +46,6 @@ _MARGIN_S: Final = 0.005  # libosdp's clock counts ms
 _CHARACTER_BITS: Final = 10
 _STEPS: Final = 4  # from an answer to the next command are three
 _STATUS_BYTES: Final = 2
-_NOTIFIED_OF_PD: Final = 2
 _LED_TIMED: Final = 2
 _TONE: Final = 2
 _TENTHS_MAX: Final = 255  # one byte of the binding
@@ -60,6 +62,9 @@ _SET_UP: Final[dict[int, str]] = {
     Cmd.CHLNG: _KEY,
     Cmd.SCRYPT: _KEY,
 }
+_RAND_STATE_BYTES: Final = 128  # what libc has by itself
+_RAND_HEAD_BYTES: Final = 4
+_NO_ANSWER: Final = (Reply.BUSY, Reply.COM)
 _OPTIONAL: Final = (Cmd.LSTAT, Cmd.LED, Cmd.BUZ)
 _LOST: Final = (bytes([Nak.CHECK]), bytes([Nak.SEQUENCE]))
 _SILENT: Final = "does not answer; check its power, its two wires (A and B), its address and baud"
@@ -126,6 +131,7 @@ class Panel:
         self.address = address
         self.due = 0.0
         self._osdp = osdp
+        self._status_notice: int = osdp_sys.EVENT_NOTIFICATION_PD_STATUS
         self._secured = key is not None
         self._channel = Channel()
         self._sent = OsdpCodec()
@@ -139,7 +145,7 @@ class Panel:
         flags = [osdp.LibFlag.EnableNotification, osdp.LibFlag.IgnoreUnsolicited]
         flags += [osdp.LibFlag.EnforceSecure] if self._secured else []
         info = osdp.PDInfo(address, self._channel, scbk=key, flags=flags).get()
-        self._context: _Context = osdp_sys.ControlPanel([info | {"baud_rate": baud}])
+        self._context: _Context = osdp_sys.ControlPanel([info])
         self._context.set_event_callback(self._event)
 
     @property
@@ -196,14 +202,19 @@ class Panel:
         self._move()
         self.due = now + (0.0 if self._fell else _PAUSE_S)
 
+    def takes(self, frame: Frame) -> bool:
+        """Whether a frame is an answer at all, or no more than noise on the line."""
+        if frame.code in _NO_ANSWER or len(frame.to_bytes()) > _PACKET_MAX_BYTES:
+            return False
+        return bool(frame.mac) or frame.code == Reply.NAK or not self._context.sc_status()
+
     def heard(self, frame: Frame, now: float) -> list[Read | Health]:
-        """Take the answer; what of it counts."""
+        """Take the answer, one that it `takes`; what of it counts."""
         was_online = self._online and not self.silent(now)
         self._answered_at = now
         if frame.code == Reply.NAK and self._asked in _OPTIONAL and self._within(frame):
             self._refused.add(self._asked)
-        if _fits(frame):
-            self._channel.received += frame.to_bytes()
+        self._channel.received += frame.to_bytes()
         self._move()
         if not (was_online and self._online):
             self._drained = False
@@ -284,29 +295,40 @@ class Panel:
         """Keep what libosdp tells. The dictionary is emptied: the binding never frees it."""
         kind = event.get("event")
         if kind == self._osdp.Event.CardRead:
-            self._events.append(Read(event["reader_no"], event["format"], event["length"], event["data"]))
+            self._events.append(_read(event))
         elif kind == self._osdp.Event.Status and event["type"] == self._osdp.StatusReportType.Local:
             tamper, power = event["report"][:_STATUS_BYTES]
             self._events.append(Health(bool(tamper), bool(power)))
-        elif kind == self._osdp.Event.Notification and event["type"] == _NOTIFIED_OF_PD and not event["arg0"]:
+        elif kind == self._osdp.Event.Notification and event["type"] == self._status_notice and not event["arg0"]:
             self._fell = True
         event.clear()
         return 0
 
 
 def library() -> tuple[Any, Any]:
-    """The constants of libosdp, and its binding, silent. Raises LinkLost where it is not installed."""
+    """The constants of libosdp, and its binding, silent and seeded. Raises LinkLost where it is not installed."""
     try:
         import osdp  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra, for whoever has such readers
         import osdp_sys  # type: ignore[import-not-found]  # noqa: PLC0415 - the same
     except ImportError as error:
         raise LinkLost(_MISSING) from error
     osdp_sys.set_loglevel(osdp.LogLevel.Emergency)
+    _seeded()
     return osdp, osdp_sys
 
 
-def _fits(frame: Frame) -> bool:
-    """Whether libosdp has room for it."""
-    if frame.code in (Reply.RAW, Reply.KEYPAD) and len(frame.data) > _HEADER_BYTES + DATA_MAX_BYTES + _BLOCK_BYTES:
-        return False
-    return len(frame.to_bytes()) <= _PACKET_MAX_BYTES
+@cache
+def _seeded() -> ctypes.Array[ctypes.c_char]:
+    """The state of libc's `rand`, for good: as much of it at random as there is; `srand` would take 32 bits."""
+    state = ctypes.create_string_buffer(_RAND_STATE_BYTES)
+    initstate = ctypes.CDLL(None).initstate
+    initstate.argtypes = (ctypes.c_uint, ctypes.c_char_p, ctypes.c_size_t)
+    initstate(1, state, _RAND_STATE_BYTES)
+    state[_RAND_HEAD_BYTES:] = secrets.token_bytes(_RAND_STATE_BYTES - _RAND_HEAD_BYTES)
+    return state
+
+
+def _read(event: dict[str, Any]) -> Read:
+    """A card. Of a format that the standard does not know, the binding takes the number of bits for that of bytes."""
+    count = event.get("length", len(event["data"]))
+    return Read(event["reader_no"], event["format"], count, event["data"][: (count + 7) // 8])

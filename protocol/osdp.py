@@ -67,6 +67,7 @@ class Reply(IntEnum):
     RAW = 0x50
     FMT = 0x51
     KEYPAD = 0x53
+    COM = 0x54
     CCRYPT = 0x76
     RMAC_I = 0x78
     BUSY = 0x79

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from drivers.emulated.host import PtyHost, TcpHost
+from drivers.emulated.host import Device, PtyHost, TcpHost
 from drivers.emulated.osdp import EmulatedOsdp, EmulatedOsdpLine
-from drivers.osdp import DEFAULT_KEY
+from drivers.osdp import DEFAULT_KEY, Turns
 from drivers.port import About, Colour, Condition, Indicator, Quiet, Signal
 from drivers.registry import Ports, Role
 from protocol.osdp import Cmd, Frame, Nak, OsdpCodec, Read, Reply, Text
@@ -23,14 +23,15 @@ from tests.osdp_keys import cryptograms
 
 KEY = bytes.fromhex("0f1e2d3c4b5a69788796a5b4c3d2e1f0")
 CARD, CREDENTIAL = "26:123:45678", "wiegand:26:123:45678"
-OTHER = "26:5:77"
+CLEAR = bytes.fromhex("bdd93740")  # its bits
+OTHER, OTHER_CREDENTIAL = "26:5:77", "wiegand:26:5:77"
 Opts = dict[str, Any]
 
 
 class Between:
     """A line between host and readers that somebody meddles with: `frames` went over it, in so many `calls`."""
 
-    def __init__(self, device: EmulatedOsdp | EmulatedOsdpLine) -> None:
+    def __init__(self, device: Device) -> None:
         self.frames: list[Frame] = []
         self.calls = 0
         self.meddle: Callable[[Frame, bytes], bytes] = lambda _, answer: answer
@@ -111,7 +112,69 @@ async def test_the_secure_channel_is_the_standards(tmp_path: Path) -> None:
     assert cryptograms(KEY, cp_random, ccrypt[8:16]) == (by_code[False, Cmd.SCRYPT].data, ccrypt[16:])
     card = by_code[True, Reply.RAW]
     assert card.block == b"\x02\x18"
-    assert Read.from_data(card.data) is None or Read.from_data(card.data) != Read(0, 1, 26, bytes.fromhex("3de4a0c0"))
+    assert Read.from_data(card.data) is None or Read.from_data(card.data) != Read(0, 1, 26, CLEAR)
+
+
+def forged(asked: Frame, block: str) -> bytes:
+    """The card in clear, as whoever is on the wires and has no key would tell it."""
+    data = Read(0, 1, 26, CLEAR).to_data()
+    return Frame(0, Reply.RAW, data, reply=True, sequence=asked.sequence, block=bytes.fromhex(block)).to_bytes()
+
+
+@pytest.mark.parametrize("block", ["", "031101", "031201", "031401", "0213"])
+async def test_nobody_is_a_card_without_the_key(tmp_path: Path, block: str) -> None:
+    """In a secured session a card without a MAC is noise, whatever its block says: the session goes on."""
+    line = Between(device := EmulatedOsdp(key=KEY))
+    async with PtyHost(line) as host, watching(reader(host.port, key=key_file(tmp_path))) as watch:
+        await watch.online()
+        begun = codes(line).count(Cmd.ID)
+        told: list[bytes] = []
+
+        def also(asked: Frame, answer: bytes) -> bytes:
+            told.append(forged(asked, block))
+            return told[-1] + answer
+
+        line.meddle = also
+        await eventually(lambda: len(told) > 3)
+        device.present(OTHER)
+        assert await sighted(watch) == OTHER_CREDENTIAL
+        assert codes(line).count(Cmd.ID) == begun
+        assert len(watch.of(Sighting)) == 1
+
+
+async def test_an_acknowledgement_without_a_mac_makes_nobody_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the reader kept does not count because somebody else on the wires has said that there is nothing."""
+    monkeypatch.setattr("drivers.osdp_panel.SILENCE_S", 0.3)
+    line = Between(device := EmulatedOsdp(key=KEY))
+    nothing = Frame(0, Reply.ACK, reply=True)
+    async with PtyHost(line) as host, watching(reader(host.port, key=key_file(tmp_path))) as watch:
+        await watch.online()
+        line.meddle = lambda _, __: b""
+        await watch.offline(watch.here)
+        device.present(OTHER)
+        here = watch.here
+        line.meddle = lambda asked, answer: (
+            replace(nothing, sequence=asked.sequence).to_bytes() * bool(asked.mac) + answer
+        )
+        await watch.online(here)
+        device.present(CARD)
+        assert await sighted(watch) == CREDENTIAL
+
+
+def test_no_two_starts_have_the_same_challenges() -> None:
+    """Else what a reader answered at one start, card and all, could be played to the next."""
+    script = (
+        "import time; from drivers.osdp_panel import Panel; from drivers.emulated.osdp import EmulatedOsdp as Reader\n"
+        "from protocol.osdp import Frame, OsdpCodec\n"
+        "panel, reader, key = None, None, bytes(16); panel, reader = Panel(0, key, 9600), Reader(0, key)\n"
+        "for _ in range(2): [panel.heard(one, 0.0) for one in OsdpCodec().feed(reader.receive(panel.turn(0.0)))]\n"
+        "(asked,) = OsdpCodec().feed(panel.turn(0.0)); print(asked.code, asked.data.hex())"
+    )
+    said = {subprocess.check_output([sys.executable, "-c", script], text=True) for _ in range(2)}
+    assert len(said) == 2
+    assert {one.split()[0] for one in said} == {str(int(Cmd.CHLNG))}
 
 
 @pytest.mark.parametrize(
@@ -211,7 +274,7 @@ async def test_several_readers_on_one_line(tmp_path: Path, monkeypatch: pytest.M
         await two.online()
         first.present(CARD)
         second.present(OTHER)
-        assert (await sighted(one), await sighted(two)) == (CREDENTIAL, "wiegand:26:5:77")
+        assert (await sighted(one), await sighted(two)) == (CREDENTIAL, OTHER_CREDENTIAL)
         assert "address 3 does not answer" in await none.offline()
         assert one.conditions == two.conditions == [Condition(True)]
         assert [len(watch.of(Sighting)) for watch in (one, two)] == [1, 1]
@@ -342,6 +405,68 @@ async def test_a_lost_answer_is_no_end(tmp_path: Path) -> None:
         assert watch.conditions == [Condition(True)]
 
 
+class Busy:
+    """A reader that has no time for the first question of a kind, which it then has not heard."""
+
+    def __init__(self, device: EmulatedOsdp, code: Cmd) -> None:
+        self._device = device
+        self._code: Cmd | None = code
+
+    def receive(self, data: bytes) -> bytes:
+        """See Device."""
+        (asked,) = OsdpCodec().feed(data)
+        if asked.code == self._code:
+            self._code = None
+            return Frame(0, Reply.BUSY, reply=True).to_bytes()
+        return self._device.receive(data)
+
+
+@pytest.mark.parametrize("code", [Cmd.ID, Cmd.SCRYPT, Cmd.POLL])
+async def test_a_busy_reader_is_asked_the_same_again(tmp_path: Path, code: Cmd) -> None:
+    """With the same number; the session goes on."""
+    line = Between(Busy(EmulatedOsdp(key=KEY), code))
+    async with PtyHost(line) as host, watching(reader(host.port, key=key_file(tmp_path))) as watch:
+        await watch.online()
+        asked = [frame for frame in line.frames if frame.code == code and not frame.reply]
+        assert asked[0] == asked[1]
+        assert codes(line).count(Cmd.ID) == (2 if code is Cmd.ID else 1)
+
+
+async def test_an_answer_that_began_in_time_is_waited_for() -> None:
+    """Its end may come later than its beginning has to; a beginning alone is given up in a silence."""
+    async with PtyHost(device := EmulatedOsdp()) as host:
+        ports = Ports(lambda: 0.0)
+        lane = reader(host.port, ports)
+        await lane.arm(0.0)
+        turns = Turns([lane], 0.0)
+        answer = device.receive(turns.next(0.0))
+        turns.take(answer[:9], 0.19)
+        assert not turns.next(0.3)
+        turns.take(answer[9:], 0.31)
+        assert lane.last_heard == 0.31
+        (asked,) = OsdpCodec().feed(turns.next(0.32))
+        assert asked.code == Cmd.CAP
+        turns.take(answer[:9], 0.5)
+        turns.take(b"", 0.6)
+        assert turns.wait(0.6) == 0.0
+
+
+@pytest.mark.parametrize("form", [0, 2, 255])
+async def test_what_a_reader_calls_its_bits_is_no_matter(form: int) -> None:
+    """Bits are read by their number and parities, whatever format the reader says."""
+    line = Between(EmulatedOsdp())
+    async with PtyHost(line) as host, watching(reader(host.port)) as watch:
+        await watch.online()
+
+        def once(asked: Frame, _: bytes) -> bytes:
+            line.meddle = lambda _, answer: answer
+            data = Read(0, form, 26, CLEAR).to_data()
+            return Frame(0, Reply.RAW, data, reply=True, sequence=asked.sequence).to_bytes()
+
+        line.meddle = once
+        assert await sighted(watch) == CREDENTIAL
+
+
 @pytest.mark.parametrize(
     ("shown", "options", "credential"),
     [
@@ -407,21 +532,25 @@ async def test_cards_as_characters_are_said() -> None:
     assert not [code for code in codes(line)[20:] if code == Cmd.ID]
 
 
-async def test_more_than_libosdp_has_room_for_is_kept_from_it() -> None:
-    """A card of two hundred bytes from whoever is on the wires is no answer; the daemon lives, and the reader reads."""
+@pytest.mark.parametrize(
+    ("code", "data"),
+    [(Reply.RAW, Read(0, 1, 2000, b"\xa5" * 250).to_data()), (Reply.COM, b"\x05\x80\x25\0\0")],
+    ids=["long", "moved"],
+)
+async def test_what_libosdp_is_kept_from(code: Reply, data: bytes) -> None:
+    """A card that it has no room for, or that the reader has moved, are no answers; the reader is asked again."""
     line = Between(device := EmulatedOsdp())
     async with PtyHost(line) as host, watching(reader(host.port)) as watch:
         await watch.online()
 
         def once(asked: Frame, _: bytes) -> bytes:
             line.meddle = lambda _, answer: answer
-            data = Read(0, 1, 1600, b"\xa5" * 200).to_data()
-            return Frame(0, Reply.RAW, data, reply=True, sequence=asked.sequence).to_bytes()
+            return Frame(0, code, data, reply=True, sequence=asked.sequence).to_bytes()
 
         line.meddle = once
-        await eventually(lambda: Reply.RAW in codes(line))
-        await eventually(lambda: codes(line)[codes(line).index(Reply.RAW) :].count(Reply.ACK) == 2)
-        at = codes(line).index(Reply.RAW)
+        await eventually(lambda: code in codes(line))
+        await eventually(lambda: codes(line)[codes(line).index(code) :].count(Reply.ACK) == 2)
+        at = codes(line).index(code)
         assert line.frames[at + 1].sequence == line.frames[at - 1].sequence  # asked again: libosdp has not seen it
         device.present(CARD)
         assert await sighted(watch) == CREDENTIAL
