@@ -22,7 +22,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from drivers import nfc_usb
 from drivers.link import STEP_S, Link, LinkLost, keep
-from drivers.port import Condition, Quiet, Signal
+from drivers.port import About, Condition, Quiet, Signal
 from drivers.records import Prove, Records
 from drivers.registry import Driver, Ports, Role
 from protocol.sighting import Sighting
@@ -60,7 +60,9 @@ class Options(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A thread has opened its reader."""
+    """A thread has opened its reader, which says of itself: `about`."""
+
+    about: About
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class FrontendLink(Link):
 
     def __init__(self, port: str, serve: "Callable[[FrontendLink], None]") -> None:
         super().__init__(port)
+        self.about = About()
         self.heard: float | None = None
         self.gone = asyncio.Event()
         self._opened = asyncio.Event()
@@ -84,7 +87,7 @@ class FrontendLink(Link):
         self._taken: list[Sighting] = []
         self._woken = False
         self._beat = time.monotonic()
-        self._signal: Signal | None = None
+        self._signals: deque[Signal] = deque(maxlen=1)
         self._ending = threading.Event()
         self._attention = threading.Event()
         threading.Thread(target=self._run, name=f"nfc[{port}]", daemon=True).start()
@@ -120,7 +123,7 @@ class FrontendLink(Link):
 
     def show(self, signal: Signal) -> None:
         """Show this next, in place of what was not shown yet."""
-        self._signal = signal
+        self._signals.append(signal)
         self._attention.set()
 
     def _shut(self) -> None:
@@ -131,9 +134,10 @@ class FrontendLink(Link):
         self._woken = False  # before the first is taken: what comes after that wakes the loop again
         while self._reports:
             match self._reports.popleft():
-                case Sighting() as sighting:
+                case Sighting() as sighting if len(self._taken) < REPORTS_MAX:
                     self._taken.append(sighting)
-                case Opened():
+                case Opened(about):
+                    self.about = about
                     self._opened.set()
                 case Ended(error):
                     self._fault = None if isinstance(error, LinkLost) else error
@@ -149,10 +153,10 @@ class FrontendLink(Link):
         """Whether it is time to close the reader."""
         return self._ending.is_set()
 
-    def ready(self) -> None:
+    def ready(self, about: About = About()) -> None:  # noqa: B008 - it is frozen
         """The reader is open."""
         self.beat()
-        self._hand_over(Opened())
+        self._hand_over(Opened(about))
 
     def beat(self, *, heard: bool = False) -> None:
         """The thread gets on; with `heard` the reader, or a chip, has said something."""
@@ -165,7 +169,7 @@ class FrontendLink(Link):
         self._beat = math.inf
 
     def tell(self, sighting: Sighting) -> None:
-        """A chip is there. Lost where nobody has heard of the last `REPORTS_MAX`: it will be told again."""
+        """A chip is there. Lost where nobody has taken the last `REPORTS_MAX`: it will be told again."""
         if len(self._reports) < REPORTS_MAX:
             self._hand_over(sighting)
 
@@ -173,8 +177,7 @@ class FrontendLink(Link):
         """Wait, unless it is time to end, or there is something to show: that."""
         if self._attention.wait(seconds) and not self.ending:
             self._attention.clear()
-        signal, self._signal = self._signal, None
-        return signal
+        return self._signals.pop() if self._signals else None
 
     def _run(self) -> None:
         try:
@@ -227,9 +230,10 @@ class FrontendOpener:
 
 
 class NfcReader:
-    """An NFC reader. It shows signals where it has a lamp (`drivers.port.Indicator`)."""
+    """An NFC reader: it says what it is (`drivers.port.Telling`), and shows signals if it has a lamp (`Indicator`)."""
 
     def __init__(self, name: str, options: Options, prove: Prove, rand: Callable[[], float]) -> None:
+        self.about = About()
         self.last_heard: float | None = None
         self._name = name
         self._prove = prove
@@ -253,6 +257,7 @@ class NfcReader:
 
     async def _watch(self, opened: Link) -> AsyncGenerator[Sighting | Condition | Quiet, None]:
         self._link = link = cast("FrontendLink", opened)  # our opener opens no other
+        self.about = link.about
         try:
             yield Condition(True)
             while (left := link.hangs_in(time.monotonic())) > 0:

@@ -18,21 +18,16 @@ The reader: `FAULTS` looks in a row that fail are its end; the opener opens it a
 
 import contextlib
 import errno
-import importlib
-import logging
-import os
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-import nfc  # type: ignore[import-untyped]
 import nfc.clf  # type: ignore[import-untyped]
-import nfc.clf.transport  # type: ignore[import-untyped]
+import nfc.tag  # type: ignore[import-untyped]
 import nfc.tag.tt2  # type: ignore[import-untyped]
 
-from drivers import nfc_lamp, nfc_usb
+from drivers import nfc_device, nfc_lamp
 from drivers.link import LinkLost
 from drivers.nfc import FrontendLink, hanging
 from drivers.port import Signal
@@ -50,23 +45,18 @@ RECORD_S: Final = 3.0  # 500 bytes take about a second of a PN532 at 115,200 bau
 FAULTS: Final = 2
 
 _TECHNOLOGIES: Final = ("106A", "212F")
-_SERIAL: Final = re.compile(r"/dev/[A-Za-z0-9/_.+-]+")  # nfcpy hands the name to a shell, to try speeds
-_UID_BYTES: Final = range(4, 11)
-_RANDOM_UID: Final = 0x08
-_RANDOM_UID_BYTES: Final = 4
+_SINGLE_BYTES: Final = 4
+_UID_BYTES: Final = (_SINGLE_BYTES, 7, 10)
+_IDM_BYTES: Final = 8
+_CASCADE: Final = 0x88  # ISO 14443-3, 6.5.4: stands before the parts of a longer UID
+_NO_NAMES: Final = (0x08, _CASCADE)  # as the first of four bytes: drawn by lot, and part of another UID
 _CLASSIC: Final = 0x08  # SEL_RES: MIFARE Classic, whose memory nfcpy cannot read; not with ISO 14443-4 beside it
 _ISO_DEP: Final = 0x20
 _CC: Final = 12  # the byte of a Type 2 chip's memory that says whether it is made for NDEF
 _CC_NDEF: Final = 0xE1
 _ANSWER_S: Final = 0.5
-_SILENT: Final = (errno.EIO, errno.ETIMEDOUT)
 
 T = TypeVar("T")
-
-# nfcpy's log has cards' numbers in it, and takes Python's warnings over.
-logging.getLogger("nfc").addHandler(logging.NullHandler())
-logging.getLogger("nfc").propagate = False
-logging.captureWarnings(False)
 
 
 class _BrokenOffError(Exception):
@@ -86,7 +76,7 @@ class _Chip:
     @property
     def named(self) -> Credential | None:
         """The UID as a credential, where it is one."""
-        if len(self.uid) not in _UID_BYTES or (len(self.uid) == _RANDOM_UID_BYTES and self.uid[0] == _RANDOM_UID):
+        if not self.uid or (len(self.uid) == _SINGLE_BYTES and self.uid[0] in _NO_NAMES):
             return None
         return Credential(f"uid:{self.uid.hex().upper()}")
 
@@ -101,82 +91,11 @@ class _Chip:
 
 def serve(link: FrontendLink, name: str, prove: Prove) -> None:
     """Open the reader of this link, tell of chips until it is to end or is lost, close it. Raises LinkLost."""
-    frontend = opened(link.port)
+    frontend = nfc_device.opened(link.port)
     try:
         Field(frontend, link, name, prove).run()
     finally:
-        _close(frontend)
-
-
-def opened(port: str) -> Any:
-    """The reader, open. Raises LinkLost, with what to do, where it cannot be had."""
-    if port.startswith("usb:"):
-        return _on_usb(port)
-    if port.startswith("udp:"):
-        return _opening(port, lambda: nfc.ContactlessFrontend(port))
-    if port.startswith("/"):
-        return _opening(port, lambda: _on_serial(os.path.realpath(port), "pn532"))
-    _, line, chip = port.split(":")
-    path = f"/dev/tty{line}"
-    return _opening(path, lambda: _on_serial(path, chip))
-
-
-def _opening(port: str, work: Callable[[], T]) -> T:
-    try:
-        return work()
-    except OSError as error:
-        silent = error.errno in _SILENT or error.errno == errno.ENODEV  # what nfcpy makes of a wrong answer, too
-        raise LinkLost(hanging(port) if silent else why(port, error)) from error
-    except Exception as error:  # nfcpy is not particular about what it raises on bytes that it does not expect
-        raise LinkLost(f"{port} answers, but not as such a reader does: is it one, and is that its port?") from error
-
-
-def _on_serial(path: str, chip: str) -> Any:
-    """As nfcpy opens it, but by any name that the port may have, and for us alone."""
-    if not _SERIAL.fullmatch(path):
-        raise LinkLost(f"{path} is no name of a serial port")
-    line = nfc.clf.transport.TTY(path)
-    try:
-        line.tty.exclusive = True
-        device = importlib.import_module(f"nfc.clf.{chip}").init(line)
-        line.tty.exclusive = True  # it has opened the port anew, at another speed
-    except BaseException:
-        _close_transport(line)
-        raise
-    device._path = path  # noqa: SLF001 - as nfcpy does
-    frontend = nfc.ContactlessFrontend()
-    frontend.device = device
-    return frontend
-
-
-def _close(frontend: Any) -> None:
-    """Let go of the reader, whatever state it is in: nfcpy leaves the port open where the reader does not answer."""
-    transport = getattr(getattr(frontend.device, "chipset", None), "transport", None)
-    with contextlib.suppress(Exception):
-        frontend.close()
-    if transport is not None:
-        _close_transport(transport)
-
-
-def _close_transport(transport: Any) -> None:
-    for held in (getattr(transport, "tty", None), transport):
-        if held is not None:
-            with contextlib.suppress(Exception):
-                held.close()
-
-
-def _on_usb(port: str) -> Any:
-    where = nfc_usb.place(port)
-    try:
-        return nfc.ContactlessFrontend(f"usb:{where.bus:03}:{where.device:03}")
-    except FileNotFoundError as error:
-        raise LinkLost(f"{port}: the system's library for USB is missing: sudo apt install libusb-1.0-0") from error
-    except OSError as error:
-        raise LinkLost(nfc_usb.refused(port, where, error)) from error
-    except Exception as error:
-        raise LinkLost(
-            f"{port}: USB cannot be used ({error}); the service wants AF_NETLINK for it: docs/hardware/nfc.md"
-        ) from error
+        nfc_device.close(frontend)
 
 
 class Field:
@@ -195,12 +114,12 @@ class Field:
         self._sense = frontend.sense
         frontend.exchange = self._bounded
         frontend.sense = self._beating
-        self._lamp = getattr(getattr(frontend.device, "chipset", None), "ccid_xfr_block", None)
+        self._lamp = frontend.device.chipset.ccid_xfr_block if nfc_device.is_acr122u(frontend) else None
 
     def run(self) -> None:
         """Look until it is to end. Raises LinkLost where the reader does not answer."""
         self._light(nfc_lamp.IDLE)
-        self._link.ready()
+        self._link.ready(nfc_device.about(self._frontend))
         faults = 0
         while not self._link.ending:
             try:
@@ -211,7 +130,7 @@ class Field:
             except OSError as error:
                 faults += 1
                 if faults >= FAULTS:
-                    silent = error.errno is None or error.errno in _SILENT
+                    silent = error.errno is None or error.errno in nfc_device.SILENT
                     raise LinkLost(hanging(self._link.port) if silent else why(self._link.port, error)) from error
             self._pause(LOOK_S)
 
@@ -224,7 +143,7 @@ class Field:
             return
         classic = _is_classic(target)
         tag = None if classic else self._try(lambda: nfc.tag.activate(self._frontend, target))
-        chip = self._came(bytes(target.sdd_res or getattr(tag, "identifier", b"")))
+        chip = self._came(_uid(target, tag))
         if not chip.settled:
             self._settle(chip, b"" if classic else self._record(tag))
         while chip.settled and not self._link.ending:
@@ -322,6 +241,20 @@ class Field:
             with contextlib.suppress(OSError):
                 self._lamp(bytearray(nfc_lamp.command(signal)), timeout=nfc_lamp.seconds(signal) + _ANSWER_S)
             self._link.beat()
+
+
+def _uid(target: Any, tag: Any) -> bytes:
+    """The chip's number, b"" for none: without the cascade tags that some readers leave in one of 7 or 10 bytes."""
+    if not target.sdd_res:
+        uid = bytes(getattr(tag, "identifier", b""))  # FeliCa, Topaz
+        return uid if len(uid) in (_SINGLE_BYTES, _IDM_BYTES) else b""
+    uid = bytes(target.sdd_res)
+    match len(uid):
+        case 8 if uid[0] == _CASCADE:
+            uid = uid[1:]
+        case 12 if uid[0] == uid[4] == _CASCADE:
+            uid = uid[1:4] + uid[5:]
+    return uid if len(uid) in _UID_BYTES else b""
 
 
 def _is_classic(target: Any) -> bool:

@@ -55,17 +55,19 @@ def place(port: str, devices: Path = DEVICES) -> Place:
     return found[0]
 
 
-def refused(port: str, where: Place, error: OSError, access: Callable[[Path, int], bool] = os.access) -> str:
+def refused(port: str, where: Place, error: Exception, access: Callable[[Path, int], bool] = os.access) -> str:
     """Why the reader cannot be opened though it is there, and what to do."""
-    if error.errno == errno.EBUSY:
+    number = getattr(error, "errno", None)
+    if number == errno.EBUSY:
         stop = "sudo systemctl disable --now pcscd.socket pcscd.service"
-        return f"{port} is in use by another program, most likely pcscd: {stop}"
-    if error.errno == errno.EACCES or not access(where.node, os.R_OK | os.W_OK):
+        return f"{port} is in use: by another reader of this gate, or by pcscd, most likely: {stop}"
+    if number == errno.EACCES or not access(where.node, os.R_OK | os.W_OK):
         return (
             f"{port}: permission denied at {where.node}: copy systemd/70-gated.rules to /etc/udev/rules.d, "
             "sudo udevadm control --reload, then pull the reader out and plug it in again"
         )
-    return f"{port} does not answer ({error.strerror or error}): pull the reader out and plug it in again"
+    said = getattr(error, "strerror", None) or error
+    return f"{port} does not answer ({said}): pull the reader out and plug it in again"
 
 
 def _found(wanted: str, devices: Path) -> Iterator[Place]:

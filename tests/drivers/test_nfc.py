@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import nfc  # type: ignore[import-untyped]
-import nfc.clf.acr122  # type: ignore[import-untyped]
+import nfc.clf.transport  # type: ignore[import-untyped]
 import pytest
+import usb1  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
 from drivers import nfc as driver
@@ -25,12 +25,13 @@ from drivers.emulated.host import PtyHost, UdpHost
 from drivers.emulated.nfc import RFOFF, EmulatedNfc, Type2, Type3, Type4
 from drivers.link import LinkLost
 from drivers.nfc import FrontendLink, NfcReader, Options
-from drivers.port import Colour, Condition, Indicator, Signal
+from drivers.port import About, Colour, Condition, Indicator, Signal, Telling
 from drivers.records import SHARED, Records
 from drivers.registry import Ports, Role
 from protocol import ndef
 from protocol.credential import Credential
 from protocol.ndef import EXTERNAL, Record
+from protocol.pn532 import Cmd
 from protocol.sighting import Proved, Sighting, SignedCard
 from tests.drivers.rig import Watch, eventually, made, watching
 
@@ -243,6 +244,49 @@ async def test_a_uid_drawn_by_lot_is_no_credential(device: EmulatedNfc, desk: De
     assert seen(watch) == {PLAIN, replace(SIGNED, also=())}
 
 
+class Raw(EmulatedNfc):
+    """A reader's chip that passes a number on as it came over the air, whatever that is."""
+
+    number = b""
+    found = 0
+
+    def command(self, data: bytes) -> bytes:
+        """See EmulatedNfc."""
+        answer = super().command(data)
+        if data[0] != Cmd.LIST_TARGETS or not answer[1]:
+            return answer
+        self.found += 1
+        return answer[:6] + bytes([len(self.number)]) + self.number
+
+
+@pytest.mark.parametrize(
+    ("number", "named"),
+    [
+        ("8804A2B3C4D5E680", "uid:04A2B3C4D5E680"),
+        ("880411228833445566778899", "uid:04112233445566778899"),
+        ("880411223344556677AABB", ""),
+        ("0411223344", ""),
+        ("8804A2B3", ""),
+        ("8F04A2B3", "uid:8F04A2B3"),
+        ("1804A2B3", "uid:1804A2B3"),
+        ("8804A2B3C4D5E6", "uid:8804A2B3C4D5E6"),
+    ],
+)
+async def test_the_number_of_a_chip_of_type_a(tmp_path: Path, number: str, named: str) -> None:
+    """Of 4, 7 or 10 bytes, without the cascade tags that some readers leave in it; what has another length is none."""
+    device = Raw()
+    device.number = bytes.fromhex(number)
+    chip = Type2(UID)
+    chip.sel = b"\x08"
+    device.enter(chip)
+    async with PtyHost(device, tmp_path / "by-id") as host, watching(made(Role.READER, "nfc", host.port)) as watch:
+        await eventually(lambda: device.found > 1)
+        if not named:
+            device.number, named = bytes.fromhex("5A2B3C4D"), "uid:5A2B3C4D"
+        await watch.until(is_sighting)
+    assert seen(watch) == {replace(PLAIN, credential=Credential(named))}
+
+
 async def test_a_mifare_classic(device: EmulatedNfc, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its memory is never asked for: at the first look it is its UID."""
     monkeypatch.setattr(nfc_frontend, "LOOK_S", 60)
@@ -390,6 +434,42 @@ async def test_another_device_on_the_port(tmp_path: Path) -> None:
         assert "is it one" in await watch.offline()
 
 
+async def test_a_serial_port_by_a_name_that_no_shell_should_see(tmp_path: Path) -> None:
+    """As nfcpy would give it to one, it is refused; it is not said to be another device."""
+    (tmp_path / "tty$(reboot)").touch()
+    (tmp_path / "by-id").symlink_to(tmp_path / "tty$(reboot)")
+    async with watching(made(Role.READER, "nfc", str(tmp_path / "by-id"))) as watch:
+        assert "is no name of a serial port" in await watch.offline()
+
+
+async def test_a_pn532_says_what_it_is(device: EmulatedNfc) -> None:
+    """Chip and its firmware."""
+    reader: NfcReader
+    async with PtyHost(device) as host, watching(reader := made(Role.READER, "nfc", host.port)) as watch:
+        await watch.online()
+        assert reader.about == About("PN532", "1.6")
+
+
+async def test_two_readers_on_one_port(device: EmulatedNfc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By two names of it: the second says that it is taken, and does not touch it: opening sets the speed."""
+    touched: list[str] = []
+
+    class Touching(nfc.clf.transport.TTY):  # type: ignore[misc]
+        def __init__(self, port: str) -> None:
+            touched.append(port)
+            super().__init__(port)
+
+    monkeypatch.setattr(nfc.clf.transport, "TTY", Touching)
+    port = tmp_path / "by-id"
+    async with PtyHost(device, port) as host, watching(made(Role.READER, "nfc", host.port)) as first:
+        await first.online()
+        async with watching(made(Role.READER, "nfc", str(port.readlink()))) as second:
+            assert "in use by another process" in await second.offline()
+            assert await came(device, first, Type2(UID), 3) == PLAIN
+        assert first.conditions == [Condition(True)]
+    assert len(touched) == 1
+
+
 async def test_a_flood_wakes_the_loop_once() -> None:
     """However much a thread tells while nobody hears, it is one wake-up, and a bounded heap."""
     done = threading.Event()
@@ -412,6 +492,27 @@ async def test_a_flood_wakes_the_loop_once() -> None:
     assert len(woken) == 1
     assert len(await link.taken(1)) == driver.REPORTS_MAX
     await link.gone.wait()
+
+
+async def test_what_nobody_takes_is_not_kept_for_ever() -> None:
+    """The loop hears, and whoever iterates stands still: the heap stays bounded."""
+    turn, told = threading.Event(), threading.Event()
+
+    def serve(link: FrontendLink) -> None:
+        for _ in range(3):
+            turn.wait(10)
+            turn.clear()
+            for _ in range(driver.REPORTS_MAX):
+                link.tell(PLAIN)
+            told.set()
+
+    link = FrontendLink("udp:127.0.0.1:9", serve)
+    for _ in range(3):
+        turn.set()
+        assert await asyncio.to_thread(told.wait, 10)
+        told.clear()
+    await link.gone.wait()
+    assert len(await link.taken(1)) == driver.REPORTS_MAX
 
 
 class Stuck:
@@ -550,25 +651,13 @@ def test_why_a_usb_reader_does_not_open(number: int, allowed: bool, said: str) -
     assert said in nfc_usb.refused("usb:1-1.2", where, OSError(number, "no"), lambda *_: allowed)
 
 
-async def test_no_library_for_usb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The system's package is named."""
-    plugged(tmp_path, "1-1.2")
-    monkeypatch.setattr(nfc_usb.place, "__defaults__", (tmp_path,))
-
-    def missing(*_: object) -> None:
-        raise FileNotFoundError(errno.ENOENT, "cannot find a suitable libusb-1.0")
-
-    monkeypatch.setattr(nfc, "ContactlessFrontend", missing)
-    async with watching(made(Role.READER, "nfc", "usb:1-1.2")) as watch:
-        assert "libusb-1.0-0" in await watch.offline()
-
-
 class Acr122u:
     """An ACR122U on USB (CCID), the PN532 in it, and its lamp: what it was told."""
 
     TYPE = "USB"
     manufacturer_name = "ACS"
     product_name = "ACR122U PICC Interface"
+    firmware = b"207"
 
     def __init__(self, device: EmulatedNfc) -> None:
         self.told: list[bytes] = []
@@ -581,7 +670,7 @@ class Acr122u:
         data = bytes(frame[10:])
         match data[:3]:
             case b"\xff\x00\x48":
-                said = b"ACR122U207"
+                said = b"ACR122U" + self.firmware
             case b"\xff\x00\x00":
                 said = b"\xd5" + self._device.command(data[6:]) + b"\x90\x00"
             case b"\xff\x00\x40":
@@ -600,28 +689,108 @@ class Acr122u:
         self.closed = True
 
 
-async def test_the_lamp_of_an_acr122u(device: EmulatedNfc, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It shows what it is told, then it is dark again; it reads cards meanwhile, and is closed at the end."""
-    reader = Acr122u(device)
+class Usb:
+    """The USB of a box, as nfcpy has it, with one ACR122U in it; `error` is what comes of looking."""
 
-    def opened(_: str) -> Any:
-        frontend = nfc.ContactlessFrontend()
-        frontend.device = nfc.clf.acr122.init(reader)
-        return frontend
+    def __init__(self, reader: Acr122u) -> None:
+        self.ids = (0x072F, 0x2200)
+        self.looking: Exception | None = None
+        self.opening: Exception | None = None
+        self._reader = reader
 
-    monkeypatch.setattr(nfc_frontend, "_on_usb", opened)
+    def find(self, path: str) -> list[tuple[int, int, int, int]]:
+        """See nfcpy."""
+        assert path == "usb:001:023"
+        if self.looking is not None:
+            raise self.looking
+        return [(*self.ids, 1, 23)]
+
+    def __call__(self, bus: int, device: int) -> Acr122u:
+        """See nfcpy."""
+        assert (bus, device) == (1, 23)
+        if self.opening is not None:
+            raise self.opening
+        return self._reader
+
+
+@pytest.fixture
+def acr122u(device: EmulatedNfc) -> Acr122u:
+    """A reader on USB."""
+    return Acr122u(device)
+
+
+@pytest.fixture
+def usb(acr122u: Acr122u, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Usb:
+    """A box with that reader, and rights to use it."""
+    plugged(tmp_path, "1-1.2")
+    box = Usb(acr122u)
+    monkeypatch.setattr(nfc_usb.place, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(nfc_usb.refused, "__defaults__", (lambda *_: True,))
+    monkeypatch.setattr(nfc.clf.transport, "USB", box)
+    return box
+
+
+@pytest.mark.parametrize(
+    ("looking", "opening", "said"),
+    [
+        (FileNotFoundError(errno.ENOENT, "cannot find a suitable libusb-1.0"), None, "apt install libusb-1.0-0"),
+        (usb1.USBErrorOther(-99), None, "LIBUSB_ERROR_OTHER [-99]): a service needs AF_NETLINK"),
+        (None, OSError(errno.EBUSY, "no"), "another reader of this gate, or by pcscd"),
+        (None, OSError(errno.EACCES, "no"), "70-gated.rules"),
+        (None, usb1.USBErrorPipe(-9), "does not answer (LIBUSB_ERROR_PIPE [-9])"),
+    ],
+)
+async def test_why_usb_gives_no_reader(
+    usb: Usb, looking: Exception | None, opening: Exception | None, said: str
+) -> None:
+    """The system's library, the service's sandbox, others that have it, and libusb's errors: each with its words."""
+    usb.looking, usb.opening = looking, opening
+    async with watching(made(Role.READER, "nfc", "usb:1-1.2")) as watch:
+        assert said in await watch.offline()
+
+
+async def test_no_reader_on_usb(usb: Usb) -> None:
+    """What is in that socket is something else."""
+    usb.ids = (0x1D6B, 0x0002)
+    async with watching(made(Role.READER, "nfc", "usb:1-1.2")) as watch:
+        assert "none of the NFC readers that can be used" in await watch.offline()
+
+
+async def test_an_acr122u_that_is_too_old(usb: Usb, acr122u: Acr122u) -> None:
+    """It is said, where nfcpy would say that there is no reader."""
+    acr122u.firmware = b"102"
+    async with watching(made(Role.READER, "nfc", "usb:072f:2200")) as watch:
+        assert "its firmware is 1.02, and too old from before 2.00" in await watch.offline()
+    assert acr122u.closed
+    assert usb.opening is None
+
+
+@pytest.mark.usefixtures("usb")
+async def test_a_reader_that_fails_while_it_is_opened_is_let_go(acr122u: Acr122u) -> None:
+    """Else it would be in use by ourselves the next time."""
+    acr122u.read = lambda _timeout=0: bytearray(b"\x83" + bytes(10))  # type: ignore[method-assign]
+    async with watching(made(Role.READER, "nfc", "usb:072f:2200")) as watch:
+        assert "does not answer" in await watch.offline()
+    assert acr122u.closed
+
+
+@pytest.mark.usefixtures("usb")
+async def test_an_acr122u(device: EmulatedNfc, acr122u: Acr122u) -> None:
+    """It says what it is, reads cards, shows what it is told, then is dark again, and is closed at the end."""
     made_reader: NfcReader = made(Role.READER, "nfc", "usb:072f:2200")
     assert isinstance(made_reader, Indicator)
+    assert isinstance(made_reader, Telling)
     go, dark = Signal(Colour.GREEN, beeps=2, seconds=0.02), nfc_lamp.command(nfc_lamp.IDLE)
     made_reader.show(go)  # there is no reader yet: lost
     async with watching(made_reader) as watch:
         await watch.online()
-        assert reader.told[-1] == dark
+        assert made_reader.about == About("ACS ACR122U", "2.07")
+        assert acr122u.told[-1] == dark
         made_reader.show(go)
-        await eventually(lambda: reader.told[-2:] == [nfc_lamp.command(go), dark])
+        await eventually(lambda: acr122u.told[-2:] == [nfc_lamp.command(go), dark])
         assert await came(device, watch, Type2(UID, MESSAGE)) == PLAIN
-    assert reader.told.count(nfc_lamp.command(go)) == 1
-    await eventually(lambda: reader.closed)
+    assert acr122u.told.count(nfc_lamp.command(go)) == 1
+    await eventually(lambda: acr122u.closed)
 
 
 def test_what_a_lamp_is_told() -> None:
