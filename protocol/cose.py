@@ -1,6 +1,7 @@
 """COSE (RFC 9052, 9053): one signature or one MAC over one payload.
 
-- `COSE_Sign1` with EdDSA (Ed25519) and ES256, `COSE_Mac0` with HMAC 256/64.
+- `COSE_Sign1` with EdDSA (Ed25519), and with ES256, ES384 and ES512 on P-256, P-384 and P-521; `COSE_Mac0` with HMAC
+  256/64, which is what is written here, and 256/256, 384/384 and 512/512.
 - The algorithm is the key's: a message that names another one than its key is for does not verify.
 - `crit` names what a reader must understand; nothing that could stand there is understood, so it is refused.
 - What stands unprotected is covered by no signature: whoever minds has it empty (`protocol.eid`).
@@ -14,13 +15,13 @@ from typing import Final, Self, TypeAlias
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import (
     ECDSA,
-    SECP256R1,
+    EllipticCurve,
     EllipticCurvePrivateKey,
     EllipticCurvePublicKey,
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 
 from protocol import cbor
 from protocol.cbor import CborError, Tagged, Value
@@ -29,6 +30,8 @@ SIGN1: Final = 18
 MAC0: Final = 17
 
 ES256: Final = -7
+ES384: Final = -35
+ES512: Final = -36
 EDDSA: Final = -8
 HMAC_256_64: Final = 4
 
@@ -37,12 +40,27 @@ _CRIT: Final = 2
 _KID: Final = 4
 _PARTS: Final = 4
 _CONTEXT: Final = {SIGN1: "Signature1", MAC0: "MAC0"}
-_MAC_BYTES: Final = 8
-_HALF_BYTES: Final = 32
+_MACS: Final = {HMAC_256_64: ("sha256", 8), 5: ("sha256", 32), 6: ("sha384", 48), 7: ("sha512", 64)}  # bytes of it
 
 PublicKey: TypeAlias = Ed25519PublicKey | EllipticCurvePublicKey
 PrivateKey: TypeAlias = Ed25519PrivateKey | EllipticCurvePrivateKey
 Headers: TypeAlias = Mapping[cbor.Key, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class _Curve:
+    """How a curve signs: two numbers of so many bytes each."""
+
+    algorithm: int
+    hash: HashAlgorithm
+    bytes: int
+
+
+_CURVES: Final = {
+    "secp256r1": _Curve(ES256, SHA256(), 32),
+    "secp384r1": _Curve(ES384, SHA384(), 48),
+    "secp521r1": _Curve(ES512, SHA512(), 66),
+}
 
 
 class CoseError(ValueError):
@@ -93,14 +111,16 @@ class Sealed:
     def verified(self, key: PublicKey | bytes, external: bytes = b"") -> bytes:
         """The payload, if this key has made the message; bytes are a MAC's key. Raises CoseError."""
         algorithm, text = self._header(_ALG), _text(self.kind, self.covered, external, self.payload)
+        number = algorithm if type(algorithm) is int else None  # True == 1 and 4.0 == 4 are none
         match key:
-            case bytes() if self.kind == MAC0 and _is(algorithm, HMAC_256_64):
-                if not hmac.compare_digest(_mac(key, text), self.proof):
+            case bytes() if self.kind == MAC0 and number in _MACS:
+                if not hmac.compare_digest(_mac(number, key, text), self.proof):
                     raise CoseError("the MAC does not hold")
-            case Ed25519PublicKey() if self.kind == SIGN1 and _is(algorithm, EDDSA):
+            case Ed25519PublicKey() if self.kind == SIGN1 and number == EDDSA:
                 _held(lambda: key.verify(self.proof, text))
-            case EllipticCurvePublicKey() if self.kind == SIGN1 and _is(algorithm, ES256) and _p256(key):
-                _held(lambda: key.verify(_der(self.proof), text, ECDSA(SHA256())))
+            case EllipticCurvePublicKey() if self.kind == SIGN1 and number == _curve(key.curve).algorithm:
+                way = _curve(key.curve)
+                _held(lambda: key.verify(_der(self.proof, way.bytes), text, ECDSA(way.hash)))
             case _:
                 raise CoseError("the key is for another algorithm")
         return self.payload
@@ -123,18 +143,18 @@ def sign(payload: bytes, key: PrivateKey, kid: bytes | None = None, external: by
         covered = _headers(EDDSA, kid)
         proof = key.sign(_text(SIGN1, covered, external, payload))
     else:
-        if not _p256(key):
-            raise CoseError(f"ES256 takes a key on P-256, not on {key.curve.name}")
-        covered = _headers(ES256, kid)
-        r, s = decode_dss_signature(key.sign(_text(SIGN1, covered, external, payload), ECDSA(SHA256())))
-        proof = r.to_bytes(_HALF_BYTES) + s.to_bytes(_HALF_BYTES)
+        way = _curve(key.curve)
+        covered = _headers(way.algorithm, kid)
+        r, s = decode_dss_signature(key.sign(_text(SIGN1, covered, external, payload), ECDSA(way.hash)))
+        proof = r.to_bytes(way.bytes) + s.to_bytes(way.bytes)
     return cbor.encode(Tagged(SIGN1, (covered, {}, payload, proof)))
 
 
 def mac(payload: bytes, key: bytes, kid: bytes | None = None, external: bytes = b"") -> bytes:
     """A tagged `COSE_Mac0`; all its headers are protected."""
     covered = _headers(HMAC_256_64, kid)
-    return cbor.encode(Tagged(MAC0, (covered, {}, payload, _mac(key, _text(MAC0, covered, external, payload)))))
+    proof = _mac(HMAC_256_64, key, _text(MAC0, covered, external, payload))
+    return cbor.encode(Tagged(MAC0, (covered, {}, payload, proof)))
 
 
 def _headers(algorithm: int, kid: bytes | None) -> bytes:
@@ -157,8 +177,9 @@ def _text(kind: int, covered: bytes, external: bytes, payload: bytes) -> bytes:
     return cbor.encode((_CONTEXT[kind], covered, external, payload))
 
 
-def _mac(key: bytes, text: bytes) -> bytes:
-    return hmac.digest(key, text, "sha256")[:_MAC_BYTES]
+def _mac(algorithm: int, key: bytes, text: bytes) -> bytes:
+    name, size = _MACS[algorithm]
+    return hmac.digest(key, text, name)[:size]
 
 
 def _held(verify: Callable[[], None]) -> None:
@@ -168,16 +189,14 @@ def _held(verify: Callable[[], None]) -> None:
         raise CoseError("the signature does not hold") from error
 
 
-def _der(proof: bytes) -> bytes:
-    if len(proof) != 2 * _HALF_BYTES:
-        raise CoseError("the signature has not 64 bytes")
-    return encode_dss_signature(int.from_bytes(proof[:_HALF_BYTES]), int.from_bytes(proof[_HALF_BYTES:]))
+def _der(proof: bytes, half: int) -> bytes:
+    if len(proof) != 2 * half:
+        raise CoseError(f"the signature has not {2 * half} bytes")
+    return encode_dss_signature(int.from_bytes(proof[:half]), int.from_bytes(proof[half:]))
 
 
-def _is(found: Value, algorithm: int) -> bool:
-    """Whether the header is that number: True == 1 and 4.0 == 4 are none."""
-    return type(found) is int and found == algorithm
-
-
-def _p256(key: EllipticCurvePublicKey | EllipticCurvePrivateKey) -> bool:
-    return isinstance(key.curve, SECP256R1)
+def _curve(curve: EllipticCurve) -> _Curve:
+    found = _CURVES.get(curve.name)
+    if found is None:
+        raise CoseError(f"a key is on P-256, P-384 or P-521, not on {curve.name}")
+    return found
