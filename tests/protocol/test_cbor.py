@@ -1,6 +1,8 @@
 """CBOR: each value has one writing, and whatever is none is refused in words."""
 
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,6 +75,29 @@ def test_the_standards_own_examples(written: str, value: Value) -> None:
     read = decode(bytes.fromhex(written))
     assert repr(read) == repr(value)
     assert encode(value).hex() == written
+
+
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "cbor.json").read_text())
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON writes it."""
+    if isinstance(value, tuple):
+        return [plain(one) for one in value]
+    return {key: plain(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["hex"][:24])
+def test_the_whole_appendix(vector: dict[str, Any]) -> None:
+    """Each example is read and written again byte for byte, or refused: unknown lengths, simple values, long floats."""
+    data, meaning = bytes.fromhex(vector["hex"]), vector["meaning"]
+    if vector.get("expect") == "bad":
+        with pytest.raises(CborError, match=r"beforehand|not known|longer"):
+            decode(data)
+        return
+    value = decode(data)
+    assert encode(value) == data
+    assert "decoded" not in meaning or isinstance(value, Tagged) or plain(value) == meaning["decoded"]
 
 
 def test_one_not_a_number() -> None:
