@@ -90,7 +90,12 @@ def test_real_messages(known: dict[str, Any]) -> None:
     assert [message.kind for message in found] == means.get("types", [Kind.RO_ACCESS_REPORT] * len(found))
     assert means.get("msg_id") in (None, found[0].number)
     for tag in (tag for message in found for tag in tags(message)):
-        for key, value in (("epc96", tag.epc.hex()), ("antenna", tag.antenna), ("peak_rssi", tag.rssi)):
+        for key, value in (
+            ("epc96", tag.epc.hex()),
+            ("epc", tag.epc.hex()),
+            ("antenna", tag.antenna),
+            ("peak_rssi", tag.rssi),
+        ):
             assert means.get(key, value) == value
         assert means.get("first_seen_utc_us", tag.first_seen_us) == tag.first_seen_us
         assert means.get("seen", tag.count) == tag.count
@@ -117,6 +122,20 @@ def test_what_real_readers_say_of_themselves() -> None:
     assert said is not None
     assert (said.code, said.text) == (0, "boom")
     assert status(vector("keepalive")[0]) is None
+    assert event(vector("event_uptime_log")[0]) == Event(Attempt.SUCCESS)
+    said = status(vector("llrp_rs_delete_access_spec_result_error")[0])
+    assert said is not None
+    assert said.words == 'a field is wrong; in field 1 (not valid); it says "LLRP [409] : //AccessSpecID : invalid"'
+
+
+def test_what_a_real_reader_can_do_and_how_it_is_set() -> None:
+    """A Speedway's power table, firmware and region, and the settings of one with a single antenna plugged in."""
+    can = capabilities(vector("llrp_rs_get_reader_capabilities_response")[0])
+    assert (can.antennas, can.maker, can.model, can.firmware, can.standard) == (4, 25882, 2001002, "5.2.1.240", 5)
+    assert (len(can.powers), can.powers[0], can.powers[-1]) == (91, (1, 10.0), (91, 32.5))
+    way = settings(vector("edgex_GetReaderConfigResponse-000")[0])
+    assert (way.bands[1], way.levels[1]) == ((1, 0), 81)
+    assert way.plugged == {1: True, 2: False, 3: False, 4: False}
 
 
 @given(st.lists(reports, max_size=4))
