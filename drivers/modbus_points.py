@@ -12,7 +12,19 @@ from pydantic import Field, model_validator
 
 from drivers.options import PortOptions
 from drivers.port import Condition, DriverError, Level, Quiet
-from protocol.modbus import FLASH_COILS, NUMBERS, UNIT_MAX, Function, Message, flash_coil, put_coil, read, values, why
+from protocol.modbus import (
+    BITS,
+    FLASH_COILS,
+    NUMBERS,
+    UNIT_MAX,
+    Function,
+    Message,
+    flash_coil,
+    put_coil,
+    read,
+    values,
+    why,
+)
 
 CHECK_S: Final = 1.0
 RETRY_S: Final = 1.0
@@ -24,6 +36,9 @@ TABLES: Final = {
 }
 
 _BAUD: Final = 9600
+_BITS_TOGETHER: Final = 8
+_TRIED_IN_VAIN: Final = 2
+"""After so many questions without an answer whole bytes are asked for: some boards answer to nothing less."""
 
 
 class Options(PortOptions):
@@ -169,6 +184,7 @@ class Coil:
         self._coil = options.channel - 1
         self._flash = options.flash
         self._check = options.check
+        self._whole = False
         self._point = point
 
     @property
@@ -212,7 +228,8 @@ class Coil:
             return flash_coil(self.unit, self._coil, self._flash)
         if self.orders:
             return put_coil(self.unit, self._coil, on=self.orders[0])
-        return read(self.unit, Function.COILS, self._coil, 1)
+        exact = read(self.unit, Function.COILS, self._coil, 1)
+        return _in_whole_bytes(exact) if self._whole or self.tried >= _TRIED_IN_VAIN else exact
 
     def answered(self, request: Message, reply: Message, now: float) -> None:
         """See Subject."""
@@ -224,8 +241,11 @@ class Coil:
         if put and self.orders:
             self.orders.popleft()
             self.ordered_at = now
-        elif not put and values(request, reply) not in (None, [self.asked]) and not self.orders:
-            self.orders = self._anew()
+        elif not put:
+            seen = values(request, reply)
+            self._whole = seen is not None and request.value > 1
+            if seen is not None and seen[self._coil - request.address] != self.asked and not self.orders:
+                self.orders = self._anew()
         if self.asked and self._flash is not None:
             self.due = now + self._flash / 2
         self._point.say(Condition(True))
@@ -257,6 +277,7 @@ class Inputs:
         self.due = 0.0
         self.tried = 0
         self._table = table
+        self._whole = False
         self._poll = float("inf")
         self._eyes: list[Eye] = []
 
@@ -277,19 +298,24 @@ class Inputs:
 
     def request(self) -> Message:
         """See Subject."""
-        return read(self.unit, self._table, self._first, max(eye.number for eye in self._eyes) - self._first + 1)
+        whole = self._whole or self.tried >= _TRIED_IN_VAIN
+        return _in_whole_bytes(self._exact) if whole and self._table in BITS else self._exact
 
     def answered(self, request: Message, reply: Message, now: float) -> None:
         """See Subject."""
-        seen = values(request, reply)
+        seen, exact = values(request, reply), self._exact
+        if reply.refusal is not None and request.value != exact.value:
+            self._whole, self.due = False, now  # it has not as many: what it has is asked for
+            return
         if reply.refusal is not None or seen is None:
             first, last = request.address + 1, request.address + request.value
             self.failed(f"inputs {first} to {last} cannot be read: {why(reply.refusal or 0)}", now)
             return
+        self._whole = request.value != exact.value
         self.due = max(self.due + self._poll, now)
         for eye in self._eyes:
             eye.point.say(Condition(True))
-            eye.point.say(Level(seen[eye.number - self._first] == eye.active))
+            eye.point.say(Level(seen[eye.number - request.address] == eye.active))
 
     def failed(self, fault: str, now: float) -> None:
         """See Subject."""
@@ -298,5 +324,15 @@ class Inputs:
             point.say(Condition(False, fault))
 
     @property
-    def _first(self) -> int:
-        return min(eye.number for eye in self._eyes)
+    def _exact(self) -> Message:
+        """The question for these inputs and no more than what stands between them."""
+        first, last = (end(eye.number for eye in self._eyes) for end in (min, max))
+        return read(self.unit, self._table, first, last - first + 1)
+
+
+def _in_whole_bytes(request: Message) -> Message:
+    """The same question, for as many bits as whole bytes have, from the first of a byte on."""
+    first = request.address - request.address % _BITS_TOGETHER
+    end = request.address + request.value
+    count = (end - first + _BITS_TOGETHER - 1) // _BITS_TOGETHER * _BITS_TOGETHER
+    return read(request.unit, Function(request.function), first, count)

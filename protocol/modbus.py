@@ -6,7 +6,8 @@
 - A frame tells its length by its function, and for a request and a reply differently, so that each has its own codec.
 - An answer has the request's unit and function; a refused one has 80 added to the function, and one byte says why.
 - 05 puts a coil, FF00 on and 0000 off, and its echo, all of it, is the acknowledgement.
-- Boards with timed coils (Waveshare's) close coil n for some tenths of a second by 05 to 0200 + n: theirs alone.
+- Boards with timed coils (Waveshare's) close coil n for some tenths of a second by 05 to 0200 + n: theirs alone. Older
+  boards of eight want those tenths in the high byte: 0700 where Waveshare's have 0007.
 - Over TCP nothing but the header tells a frame: garbage that looks like one costs the frame behind it.
 
 Sources: MODBUS Application Protocol Specification V1.1b3, sections 6 and 7; MODBUS over Serial Line V1.02, 2.5.1;

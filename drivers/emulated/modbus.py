@@ -29,7 +29,7 @@ class EmulatedModbus:
 
     `changes` lists (monotonic s, unit, channel, on), without what changes nothing, and without timed relays that open
     by themselves. Faults: `deaf` units do not answer, functions in `refuses` are answered with that code, `lies` turns
-    the value of each echo round.
+    the value of each echo round. With `whole` it answers to no question for fewer bits than it has.
     """
 
     def __init__(self, units: Iterable[int] = (1,), on_change: Callable[[int, bool], None] | None = None) -> None:
@@ -41,6 +41,7 @@ class EmulatedModbus:
         self.deaf: set[int] = set()
         self.refuses: dict[Function, int] = {}
         self.lies = False
+        self.whole = False
         self._closed: dict[tuple[int, int], float] = {}  # until when, in monotonic seconds
         self._codecs: list[RtuCodec | TcpCodec] = [RtuCodec(requests=True), TcpCodec(requests=True)]
 
@@ -75,6 +76,8 @@ class EmulatedModbus:
     def _answer(self, request: Message) -> Message | None:
         self.requests.append(request)
         if request.unit not in self.units or request.unit in self.deaf:
+            return None
+        if self.whole and request.function in BITS and request.value != CHANNELS:
             return None
         code = self.refuses.get(Function(request.function))
         if code is not None:

@@ -13,7 +13,7 @@ from drivers.emulated.host import PtyHost, TcpHost
 from drivers.emulated.modbus import EmulatedModbus
 from drivers.link import Link, LinkLost
 from drivers.modbus import TRIES
-from drivers.modbus_points import CHECK_S, Coil, InputOptions, OutputOptions, Point
+from drivers.modbus_points import CHECK_S, Coil, Eye, InputOptions, Inputs, OutputOptions, Point
 from drivers.port import Condition, DriverError, Level, Quiet
 from drivers.registry import Ports, Role
 from protocol.modbus import READS, Function, Message, TcpCodec, packed, put_coil
@@ -300,6 +300,40 @@ async def test_a_board_that_cannot_say_how_its_relays_stand_is_there_all_the_sam
         await watch.online()
         await eventually(lambda: any(request.function == Function.COILS for request in board.requests))
         assert watch.conditions == [Condition(True)]
+
+
+async def test_a_board_that_tells_whole_bytes_only() -> None:
+    """Its relays and its inputs are read all the same; it is at no time offline, and asked as it wants from then on."""
+    board = EmulatedModbus()
+    board.whole = True
+    board.inputs[1, 3] = True
+    ports = Ports(lambda: 0.0)
+    async with TcpHost(board) as host:
+        output, reader = relay(host.port, ports, channel=2), sensor(host.port, ports, input=3)
+        async with watching(output) as watch, watching(reader) as eye:
+            await eye.until(lambda report: report == Level(True))
+            await watch.online()
+            board.wire(3, closed=False)
+            await eye.until(lambda report: report == Level(False))
+            asked = [request for request in board.requests if request.function == Function.INPUTS]
+            assert [request.value for request in asked[:4]] == [1, 1, 8, 8]
+            assert all(condition.online for condition in (*watch.conditions, *eye.conditions)[1:])
+
+
+def test_a_board_that_has_fewer_than_whole_bytes_is_asked_for_what_it_has() -> None:
+    """One that was silent for a moment, and refuses the question for whole bytes, is well."""
+    inputs = Inputs(1, Function.INPUTS)
+    inputs.add(Eye(point := Point("input 10"), 9, active=True), 0.05)
+    inputs.tried = 2
+    asked = inputs.request()
+    assert (asked.address, asked.value) == (8, 8)
+    inputs.answered(asked, Message(1, Function.INPUTS | 0x80, b"\x02"), 1.0)
+    inputs.tried = 0
+    asked = inputs.request()
+    assert (asked.address, asked.value, inputs.due) == (9, 1, 1.0)
+    inputs.answered(asked, Message(1, Function.INPUTS, packed([True])), 1.0)
+    assert point.online
+    assert inputs.request() == asked
 
 
 async def test_inputs_that_are_not_there() -> None:

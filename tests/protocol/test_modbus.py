@@ -63,20 +63,28 @@ def rtu(data: bytes, *, of_requests: bool = True) -> list[Message]:
 def test_real_frames(vector: dict[str, Any]) -> None:
     """Each known frame is read and written byte for byte; one with a wrong check is refused."""
     data, meaning = bytes.fromhex(vector["hex"]), vector["meaning"]
-    codec = RtuCodec(requests=True)
+    tcp, asked = meaning.get("framing") == "tcp", vector["direction"] == "host_to_reader"
+    codec = (TcpCodec if tcp else RtuCodec)(requests=asked)
     found = codec.feed(data) + codec.gap()
     if vector.get("expect") == "bad":
         assert found == []
         assert codec.dropped.frames
         return
-    assert [message.to_rtu() for message in found] == [data]
-    assert found[0].unit == meaning.get("unit", 1)
-    assert found[0].function == meaning.get("fc", Function.PUT_COIL)
+    assert [message.to_tcp() if tcp else message.to_rtu() for message in found] == [data]
+    (message,) = found
+    assert message.unit == meaning.get("unit", 1)
+    assert message.function == meaning.get("fc", Function.PUT_COIL)
+    assert message.refusal == meaning.get("refusal")
     if "on" in meaning:
         assert found == [put_coil(1, meaning["coil"], on=meaning["on"])]
         assert rtu(data, of_requests=False) == found  # the echo
     if "flash" in meaning:
         assert found == [flash_coil(1, meaning["flash"], meaning["seconds"])]
+    if "bits" in meaning or "registers" in meaning:
+        told = meaning.get("bits", meaning.get("registers"))
+        question = replace(read(1, Function(message.function), 0, len(told)), transaction=message.transaction)
+        assert answers(question, message)
+        assert values(question, message) == [bool(one) for one in told]
 
 
 def test_the_printed_check_of_a_wrong_frame_is_wrong() -> None:
