@@ -21,6 +21,7 @@ _ID: Final = 0b0000_1000
 _TNF: Final = 0b0000_0111
 _SHORT_MAX: Final = 255
 _EMPTY_TNF: Final = 0
+_UNKNOWN_TNF: Final = 5
 _TNF_MAX: Final = 5
 
 
@@ -84,6 +85,8 @@ def _record(data: bytes, at: int, flags: int) -> tuple[Record, int]:
     of_type, of_payload, of_id = lengths
     if tnf == _EMPTY_TNF and any(lengths):
         raise NdefError("an empty record is not empty")
+    if bool(of_type) is (tnf in (_EMPTY_TNF, _UNKNOWN_TNF)):  # NDEF 1.0, 3.2.6
+        raise NdefError(f"a record of kind {tnf} has a type, or has none")
     fields: list[bytes] = []
     for length in (of_type, of_id, of_payload):
         fields.append(_piece(data, at, length))

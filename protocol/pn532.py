@@ -6,11 +6,11 @@
 
 (PN532 user manual UM0701-02, 6.2.1. A length and its complement, and the data and theirs, add up to 0 in one byte.)
 
-Here the emulated reader uses them; the driver's side of the line is nfcpy's (`drivers.nfc_frontend`).
+Here the emulated reader uses them; the driver's side of the line is nfcpy's (`drivers.nfc_device`).
 
 - Nothing is escaped. A frame that claims a length with a right complement waits for its bytes or for a silence
   (`protocol.framer`).
-- Any number of zeros may stand before a frame, to wake the chip. They count as `dropped.data`.
+- Any number of zeros may stand before a frame, and 55 55 before these, to wake the chip. They count as `dropped.data`.
 """
 
 from dataclasses import dataclass

@@ -227,7 +227,10 @@ class EmulatedNfc:
         return b"".join(self._served(frame.data) for frame in self._codec.feed(data) if frame.kind is Kind.COMMAND)
 
     def command(self, data: bytes) -> bytes:
-        """What a PN532 replies to a command: its code, one more, and what belongs to it."""
+        """What a PN532 replies to a command: its code, one more, and what belongs to it.
+
+        Raises IndexError where the command breaks off.
+        """
         code, rest = data[0], data[1:]
         match code:
             case Cmd.DIAGNOSE:
@@ -244,10 +247,14 @@ class EmulatedNfc:
                 reply = self._through(rest)
             case _:
                 reply = b""
-        return bytes([code + 1]) + reply
+        return bytes([(code + 1) & 0xFF]) + reply
 
     def _served(self, data: bytes) -> bytes:
-        return Frame(Kind.ACK).to_bytes() + Frame(Kind.REPLY, self.command(data)).to_bytes()
+        try:
+            reply = Frame(Kind.REPLY, self.command(data))
+        except IndexError:
+            reply = Frame(Kind.ERROR)
+        return Frame(Kind.ACK).to_bytes() + reply.to_bytes()
 
     def _chip(self, technology: str) -> Chip | None:
         return next((chip for chip in self._chips if chip.technology == technology), None)

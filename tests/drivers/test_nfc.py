@@ -16,6 +16,8 @@ from typing import Any
 import nfc.clf.transport  # type: ignore[import-untyped]
 import pytest
 import usb1  # type: ignore[import-untyped]
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from drivers import nfc as driver
@@ -31,7 +33,7 @@ from drivers.registry import Ports, Role
 from protocol import ndef
 from protocol.credential import Credential
 from protocol.ndef import EXTERNAL, Record
-from protocol.pn532 import Cmd
+from protocol.pn532 import DATA_MAX_BYTES, Cmd, Frame, Kind, Pn532Codec
 from protocol.sighting import Proved, Sighting, SignedCard
 from tests.drivers.rig import Watch, eventually, made, watching
 
@@ -440,6 +442,19 @@ async def test_a_serial_port_by_a_name_that_no_shell_should_see(tmp_path: Path) 
     (tmp_path / "by-id").symlink_to(tmp_path / "tty$(reboot)")
     async with watching(made(Role.READER, "nfc", str(tmp_path / "by-id"))) as watch:
         assert "is no name of a serial port" in await watch.offline()
+
+
+@given(
+    st.one_of(st.binary(max_size=12), st.sampled_from(Cmd).flatmap(lambda cmd: st.binary().map(bytes([cmd]).__add__)))
+)
+def test_the_emulated_pn532_answers_anything(data: bytes) -> None:
+    """A command that is none, or breaks off, gets an acknowledgement and the chip's error frame, or a reply."""
+    device, codec = EmulatedNfc(), Pn532Codec()
+    device.enter(Type2(UID))
+    data = data[: DATA_MAX_BYTES - 1]
+    ack, reply = codec.feed(device.receive(Frame(Kind.COMMAND, data).to_bytes()))
+    assert ack == Frame(Kind.ACK)
+    assert reply == Frame(Kind.ERROR) or reply.data[0] == (data[0] + 1) & 0xFF
 
 
 async def test_a_pn532_says_what_it_is(device: EmulatedNfc) -> None:
