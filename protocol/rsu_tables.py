@@ -274,11 +274,12 @@ BEIJING: Final = Tables(
     wait=2,
     begins=True,
 )
-# A Java server (ReadHandlerUtil, ReplyHandlerUtil), for units of version 20 00 on; C0 as a C++ lane program has it.
+# A Java server (ReadHandlerUtil, ReplyHandlerUtil), for units of version 20 00 on; C0 as a C++ lane program has it. The
+# short B3 beside this B2 is that of a published serial protocol of motorway lanes.
 V2000: Final = Tables(
     "v2000",
     Framing.BCC,
-    (_unit(34), _vehicle(67)),
+    (_unit(34), _vehicle(67), _vehicle(21)),
     Commands.of(f"{_C0} 09 00 0000 0000 000000", "obu factor", "obu 01", Cmd.SWITCH),
     wait=10,
     begins=True,
