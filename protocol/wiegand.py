@@ -5,13 +5,14 @@
     H10302   37 bits   P | number 35               | P
     H10304   37 bits   P | facility 16 | number 19 | P
 
-(proxmark3 wiegand_formats.c; Alejandrocsdev/Wiegand-Converter wiegandConfig.js; 26 bits against the reads in
-`tests/vectors/wiegand.json`. No read of 37 bits was found: those two are by rule alone.)
+(proxmark3 wiegand_formats.c; Alejandrocsdev/Wiegand-Converter wiegandConfig.js; all against the reads in
+`tests/vectors/wiegand.json`.)
 
 - The first bit makes the first half even, the last one the last half odd. Of 37 bits the middle one is in both halves.
 - The bits do not tell H10302 from H10304: that must be said (`wide`), and where it is not there is no card.
 - D0 and D1 swapped give each bit inverted. Since the halves of all formats have odd lengths, what is right one way is
-  wrong the other: a read whose complement alone is right is INVERTED. It is never taken: two wrong bits look the same.
+  wrong the other: a read whose complement alone is right is INVERTED. It is never taken: two wrong bits look the same,
+  and so do some cards of other formats of 37 bits, as PCSC's P10004.
 - H10302 has no facility; its credential says 0. H10304 with facility 0 and the same number is the same bits, and the
   same credential.
 """

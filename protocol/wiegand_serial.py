@@ -12,8 +12,9 @@ One text line each, in one of these framings (the same card, but for promag's, w
 - bits, checked: the example of YetAnotherArduinoWiegandLibrary (github.com/paulo-raca), `begin(LENGTH_ANY, false)` and
   `(…, true)`. Before the number stands a text of the sketch's own. Lines that end in CONNECTED and DISCONNECTED tell
   whether a reader is on the converter. A read that fails the library's check comes as an error line with all its bits.
-- arduino: the example of Wiegand-Protocol-Library-for-Arduino (github.com/monkeyboard). It checks no parity and sends
-  none: a read with a wrong bit is another card, and nobody can tell. HEX and DECIMAL must agree.
+- arduino: the example of Wiegand-Protocol-Library-for-Arduino (github.com/monkeyboard), also as its users have changed
+  the words around the numbers. It checks no parity and sends none: a read with a wrong bit is another card, and nobody
+  can tell. HEX and DECIMAL must agree.
 - hex: Priority 1 Design, WIE232-A: it checks parity and length first. Its output for 37 bits is not published.
 - decimal: S4A, Wiegand-Ethernet, manual 3.2. It does not tell how many bits there were, nor whether it checks parity.
 - promag: Promag WEC200-00 and -01, manual, appendix C. As for decimal.
@@ -40,7 +41,9 @@ _STX: Final = b"\x02"
 _END: Final = re.compile(rb"[\r\n]")
 _BITS: Final = re.compile(rb"(\d+)bits / ([0-9A-Fa-f]{2,})$")
 _PLUG: Final = re.compile(rb"(?<![A-Z])(DIS)?CONNECTED$")
-_ARDUINO: Final = re.compile(rb"Wiegand HEX = ([0-9A-F]{1,8}), DECIMAL = (\d{1,10}), Type W(\d{1,2})$")
+_ARDUINO: Final = re.compile(
+    rb"HEX = (?:0x *)?([0-9A-F]{1,8}), DECIMAL ?= +(\d{1,10}), (?:Wiegand )?Type (?:= )?W ?(\d{1,2})$", re.IGNORECASE
+)
 _HEX: Final = re.compile(rb"(?<![0-9A-Fa-f])([0-9A-Fa-f]{6})$")
 _DECIMAL: Final = re.compile(rb"(?<!\d)(\d{10})$")
 _PROMAG: Final = re.compile(rb"\x02W?FC(\d{1,5})ID(\d{1,10})(?:\t[\t -~]*)?$")

@@ -24,6 +24,7 @@ from protocol.m100 import (
     Region,
     Tag,
     command,
+    info,
     is_tag,
     multi_poll,
     power_data,
@@ -68,6 +69,17 @@ def test_real_frames(vector: dict[str, Any]) -> None:
     assert [frame.to_bytes() for frame in found] == [data]
     assert (found[0].kind is Kind.COMMAND) == (vector["direction"] == "host_to_reader")
     assert codec.dropped.frames == codec.dropped.data == 0
+    if "epc" in vector["meaning"]:
+        tag = Tag.from_frame(found[0])
+        told = tag or Memory.from_frame(found[0])
+        assert told is not None
+        assert told.epc.hex().upper() == vector["meaning"]["epc"]
+        assert told.pc.hex() == vector["meaning"]["pc"].lower()
+        assert tag is None or tag.rssi == vector["meaning"].get("rssi_dbm", tag.rssi)
+    if "error" in vector["meaning"]:
+        assert found[0].error is not None
+    if "text" in vector["meaning"]:
+        assert (info(found[0]) or (0, ""))[1] == vector["meaning"]["text"]
 
 
 def test_what_real_notices_mean() -> None:

@@ -68,7 +68,7 @@ def test_real_frames(vector: dict[str, Any]) -> None:
     found = codec.feed(data) + codec.gap()
     if vector.get("expect") == "bad":
         assert found == []
-        assert codec.dropped.frames
+        assert codec.dropped.data
         return
     assert [message.to_tcp() if tcp else message.to_rtu() for message in found] == [data]
     (message,) = found

@@ -55,10 +55,13 @@ def read(line: bytes, framing: Framing = Framing.BITS, length: int | None = None
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
 def test_published_lines(vector: dict[str, Any]) -> None:
-    """As the manuals print them."""
+    """As the manuals print them, and as converters wrote them."""
     meaning = vector["meaning"]
-    card = read(bytes.fromhex(vector["hex"]), Framing(meaning["framing"]), meaning["bits"])
-    assert card.credential == meaning["credential"]
+    said = read(bytes.fromhex(vector["hex"]), Framing(meaning["framing"]), meaning["bits"])
+    if "credential" in meaning:
+        assert said.credential == meaning["credential"]
+    else:
+        assert said == meaning.get("fault", meaning.get("note_kind"))
 
 
 @pytest.mark.parametrize(
