@@ -96,7 +96,7 @@ def run_status(args: argparse.Namespace) -> int:
             say(_alarm_line(alarm))
         for text in ending:
             say(text)
-    return Status.FAILED if alarms or ending else Status.OK
+    return Status.FAILED if alarms or ending or any(map(_burns, gates)) else Status.OK
 
 
 def run_alarms(args: argparse.Namespace) -> int:
@@ -266,8 +266,14 @@ def _gate(row: AnyRow, heads: list[AnyRow]) -> dict[str, Any]:
         "seq": None if now is None else now.seq,
         "hash": None if now is None else now.hash.hex(),
         "backlog": status.get("backlog"),
+        "fire": status.get("fire"),
         "status": status,
     }
+
+
+def _burns(gate: dict[str, Any]) -> bool:
+    """Whether it says, or said last, that its fire input holds every barrier open."""
+    return gate["fire"] not in (None, "clear")
 
 
 def _gate_line(gate: dict[str, Any]) -> str:
@@ -276,7 +282,9 @@ def _gate_line(gate: dict[str, Any]) -> str:
     there = "online" if gate["online"] else "offline"
     held = "nothing held" if gate["seq"] is None else f"held to event {gate['seq']:,} of epoch {gate['epoch']}"
     backlog = "" if gate["backlog"] is None else f", {gate['backlog']:,} to tell"
-    return f"{gate['gate']}  {there}, heard {gate['heard'] or 'never'}, {held}{backlog}"
+    fire = ", fire: every barrier is held open" if _burns(gate) else ""
+    fire += " (its input is lost)" if gate["fire"] == "lost" else ""
+    return f"{gate['gate']}  {there}, heard {gate['heard'] or 'never'}, {held}{backlog}{fire}"
 
 
 def _alarm(row: AnyRow) -> dict[str, Any]:
@@ -289,7 +297,8 @@ def _alarm(row: AnyRow) -> dict[str, Any]:
 def _alarm_line(alarm: dict[str, Any]) -> str:
     times = "" if alarm["count"] == 1 else f", {alarm['count']} times"
     of = alarm["gate"] or "the site"
-    return f"alarm {alarm['id']}  {of}  {alarm['kind']}: {alarm['text']} ({alarm['last_seen']}{times})"
+    over = "" if alarm["ended"] is None else f", over since {alarm['ended']}"
+    return f"alarm {alarm['id']}  {of}  {alarm['kind']}: {alarm['text']} ({alarm['last_seen']}{times}{over})"
 
 
 def _id(args: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from center.gatectl.asking import plain
 from center.gatectl.options import Subparsers, add_json, chosen, command, now, opened
 from center.gatectl.reach import Reach, reached
 from center.output import Failure, Status, complain, say, say_json, say_table
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from center.statuses import Said
 
 WAIT_S: Final = 3.0
-_LASTING: Final = ("state", "mode", "list", "trouble", "offline", "rivals", "refused", "version", "clock")
+_LASTING: Final = ("state", "mode", "fire", "list", "trouble", "offline", "rivals", "refused", "version", "clock")
 
 
 def add(subparsers: Subparsers) -> None:
@@ -94,6 +95,7 @@ def row(said: "Said | None", moment: datetime) -> dict[str, object]:
     return {
         "state": said.state,
         "mode": said.mode,
+        "fire": said.fire,
         "backlog": said.backlog,
         "list": said.list.version,
         "list_age_s": said.list.age_s and round(said.list.age_s),
@@ -150,15 +152,17 @@ def _ending(args: argparse.Namespace) -> list[str]:
 
 
 def _well(told: Mapping[str, object]) -> bool:
-    return told["state"] == "online" and told["mode"] == "automatic" and not told["offline"] and not told["rivals"]
+    there = told["state"] == "online" and told["mode"] == "automatic" and told["fire"] in {None, "clear"}
+    return there and not told["offline"] and not told["rivals"]
 
 
 def _plain(told: Mapping[str, object]) -> dict[str, object]:
     """What a person looks for."""
     said: dict[str, object] = {"state": told["state"]}
-    for key in ("mode", "backlog", "list", "offline", "trouble", "clock"):
+    for key in ("mode", "fire", "backlog", "list", "offline", "trouble", "clock"):
         value = told.get(key)
-        said[key] = ", ".join(value) if isinstance(value, list) else value
+        value = ", ".join(value) if isinstance(value, list) else value
+        said[key] = plain(value) if isinstance(value, str) else value
     ago = told.get("said_s_ago")
     said["said"] = f"{ago:.0f} s ago" if isinstance(ago, float) else None
     return said

@@ -11,12 +11,18 @@ signature, holds a lock on the gate, writes what comes out in one transaction, a
 - What does not fit what is held is set apart, with an alarm, and never stored as true. The answer is the head as it
   was, and the gate sees by itself.
 - What was pruned here is not asked for, and one that is sent again is held to be what it was.
-- Content plays no part.
+- Content plays no part in any of this. What a gate cries for in its events becomes an alarm beside it
+  (`center.intake.cries`); a line that is not understood is no cry.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from center.intake.alarm import Alarm
+from center.intake.cries import cry, gathered, loud
+from center.intake.lateness import late, travelled
+from center.records.facts import facts
 from protocol.batch import Batch, hashes
 from protocol.event import GENESIS
 from protocol.message import Ack, MessageError
@@ -66,14 +72,6 @@ class Ledger(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm:
-    """Something that somebody must look at. `kind` is stable, `text` says what and where."""
-
-    kind: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class NewEvent:
     """An event to store, unless its hash is held already."""
 
@@ -112,8 +110,15 @@ class Outcome:
         return bool(self.events) or self.begins or heard is None or heard.epoch == self.answer.epoch
 
 
-def ingest(batch: Batch, ledger: Ledger, now: float) -> Outcome:
-    """What the center does with this batch, received at `now` (POSIX s)."""
+def ingest(batch: Batch, ledger: Ledger, now: float, *, center_synced: bool = True) -> Outcome:
+    """What the center does with this batch, received at `now` (POSIX s) by a clock that is right or not."""
+    outcome = _judged(batch, ledger, now)
+    cries = _cries(outcome, batch, ledger, travelled(batch.header.sent, now, center_synced=center_synced))
+    return replace(outcome, alarms=(*outcome.alarms, *cries)) if cries else outcome
+
+
+def _judged(batch: Batch, ledger: Ledger, now: float) -> Outcome:
+    """What the batch comes to, whatever its events say."""
     header = batch.header
     held = ledger.head(header.epoch)
     try:
@@ -204,6 +209,15 @@ def _rival(batch: Batch, ledger: Ledger, now: float) -> tuple[Alarm, ...]:
     boards = " and ".join(sorted((heard.board, header.board)))
     epochs = " and ".join(sorted((heard.epoch, header.epoch)))
     return (Alarm("rivals", f"two boxes speak under this name: boards {boards}, epochs {epochs}"),)
+
+
+def _cries(outcome: Outcome, batch: Batch, ledger: Ledger, journey: float | None) -> tuple[Alarm, ...]:
+    """What the gate cries for in events that are new here."""
+    events = [event for event in outcome.events if loud(event.line)]
+    # An epoch may begin with events that are held under another: each hash covers all before it, so they come first.
+    new = events[bisect_left(events, True, key=lambda event: not ledger.holds(event.hash)) :]
+    said = (facts(event.line) for event in new)
+    return gathered(cry(one, late=late(one, batch.header.sent, journey)) for one in said)
 
 
 def _ack(epoch: str, head: Head, *, want: bool = False) -> Ack:

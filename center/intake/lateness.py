@@ -1,4 +1,5 @@
 """Whether an event reached the center too late to cause anything live: stored and counted, but nobody is called.
+An alarm among such events is raised marked as late (`center.intake.cries`).
 
 Its age on arrival is how long it lay at the gate, and how long its batch travelled. The first is told by the box's
 monotonic clock where event and batch are of one boot, else by the wall clock where both were `synced`; the second by

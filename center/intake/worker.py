@@ -78,6 +78,7 @@ class Worker:
         self._all_said = asyncio.Event()
         self._link: Link | None = None
         self._since: float | None = None
+        self._refused: Counter[str] = Counter()
         self._refused_at: dict[str, float] = {}
         self._stopping = False
 
@@ -198,7 +199,12 @@ class Worker:
         return None
 
     def _tell_refused(self, gate: str, now: float) -> None:
-        """Log a message that was not the gate's own; not each of them, and strangers all as one."""
+        """Log a message that was not the gate's own; not each of them, and strangers all as one.
+
+        Of gates without a key they are counted: one of these that was removed is told of (`_tell_removed`).
+        """
+        if gate and self._keys[gate] is None:
+            self._refused[gate] += 1
         if now - self._refused_at.get(gate, -REFUSED_S) >= REFUSED_S:
             self._refused_at[gate] = now
             self._log.warning("ingest.refused", gate=gate or None, so_far=self._intake.refused.signature)
@@ -247,7 +253,7 @@ class Worker:
             if outcome is None:
                 self._keys_wanted.set()  # it was verified with keys that are no longer the gate's
             elif self._intake.judged(arrival, outcome, time.monotonic()):
-                for alarm in outcome.alarms:
+                for alarm in [one for one in outcome.alarms if not one.over]:
                     self._log.warning(f"alarm.{alarm.kind}", gate=arrival.gate, text=alarm.text)
         for answer in self._intake.answers():
             self._answers[answer.gate, answer.ack.epoch] = answer
@@ -321,6 +327,7 @@ class Worker:
             await asyncio.sleep(WATCH_S)
             with suppress(DatabaseAwayError):
                 await self._tell_dropped()
+                await self._tell_removed()
             if self._since is None:
                 continue
             with suppress(DatabaseAwayError):
@@ -339,6 +346,14 @@ class Worker:
         if over:
             self._log.warning("ingest.dropped", messages=dict(dropped))
             self._inbox.dropped -= dropped
+
+    async def _tell_removed(self) -> None:
+        """Raise an alarm for each removed gate whose batches still come: all that came since the last look at once."""
+        if not self._refused:
+            return
+        refused = self._refused.copy()
+        await self._writer.once(Store.note_removed, refused, time.time())
+        self._refused -= refused
 
 
 def _broker_trouble(error: BaseException) -> str:

@@ -10,12 +10,14 @@ from typing import Final
 
 from sqlalchemy import Connection, and_, func, or_, select, update
 
+from center.intake.cries import FIRE
 from center.records.tables import alarm
 
 SILENT: Final = "silent"
 FLOODING: Final = "flooding"
-LASTING: Final = frozenset({SILENT})
-_SINGLE: Final = LASTING | {FLOODING}
+REMOVED: Final = "removed"
+LASTING: Final = frozenset({SILENT, FIRE})
+_SINGLE: Final = LASTING | {FLOODING, REMOVED}
 """Of which a gate has one open at most, which says the latest."""
 SIGNERS: Final = "signers"
 LAPSED: Final = "lapsed"
@@ -28,8 +30,8 @@ OPEN_MAX: Final = 20
 """Of one gate and kind. What comes after is counted on the newest, which then says it."""
 
 
-def raised(connection: Connection, gate_id: int, kind: str, text: str, now: float) -> None:
-    """Raise an alarm, or count it where it is open already. Under the lock of its gate."""
+def raised(connection: Connection, gate_id: int, kind: str, text: str, now: float, times: int = 1) -> None:
+    """Raise an alarm so many times, or count it where it is open already. Under the lock of its gate."""
     mine = select(alarm.c.id, alarm.c.text).where(alarm.c.gate_id == gate_id, alarm.c.kind == kind)
     mine = mine.where((alarm.c.ended if kind in LASTING else alarm.c.acknowledged).is_(None))
     known = connection.execute(mine.order_by(alarm.c.id)).all()
@@ -37,10 +39,10 @@ def raised(connection: Connection, gate_id: int, kind: str, text: str, now: floa
     if not same and len(known) >= OPEN_MAX:
         same = [known[-1].id]
     if same:
-        again = {"text": text, "last_seen": now, "count": alarm.c.count + 1}
+        again = {"text": text, "last_seen": now, "count": alarm.c.count + times}
         connection.execute(update(alarm).where(alarm.c.id == same[0]).values(**again))
         return
-    row = {"gate_id": gate_id, "kind": kind, "text": text, "first_seen": now, "last_seen": now, "count": 1}
+    row = {"gate_id": gate_id, "kind": kind, "text": text, "first_seen": now, "last_seen": now, "count": times}
     connection.execute(alarm.insert(), row)
 
 

@@ -13,6 +13,9 @@ from typing import Any, Final
 TEXT_MAX_CHARACTERS: Final = 200
 """A longer field is no name of anything; it stays in the line."""
 
+_SAYING: Final = frozenset({"alarm", "system"})
+"""Kinds of which `what` says more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Original:
@@ -33,7 +36,7 @@ class Original:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The fields of an event that have columns; `at` is POSIX s."""
+    """The fields of an event that have columns, and what an alarm is raised by; `at` is POSIX s."""
 
     at: float | None = None
     clock: str | None = None
@@ -46,6 +49,8 @@ class Facts:
     verdict: str | None = None
     reason: str | None = None
     holder: str | None = None
+    what: str | None = None
+    state: str | None = None
     original: Original | None = None
 
 
@@ -74,6 +79,8 @@ def facts(line: bytes) -> Facts:
         verdict=_text(get("verdict")),
         reason=_text(get("reason")),
         holder=_text(get("holder")),
+        what=_text(get("what")) if kind in _SAYING else None,
+        state=_text(get("state")) if kind in _SAYING else None,
         original=_original(event) if kind == "salvaged" else None,
     )
 

@@ -13,8 +13,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, Table, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from center.intake.alarm import Alarm
 from center.intake.batches import Arrival
-from center.intake.ingest import Alarm, Head, Heard, NewEvent, Outcome
+from center.intake.ingest import Head, Heard, NewEvent, Outcome
 from center.intake.lateness import late, travelled
 from center.records import alarms
 from center.records.database import AnyRow
@@ -45,6 +46,7 @@ class GateLedger:
     id: int
     name: str
     key: bytes | None
+    removed: bool
     last: Heard | None
     epochs: dict[str, _Epoch] = field(default_factory=dict)
     fresh: set[bytes] = field(default_factory=set)
@@ -138,8 +140,11 @@ class Ledgers:
                 self._connection.execute(update(gate).where(gate.c.id == ledger.id).values(first_heard=first, **said))
 
     def alarm(self, ledger: GateLedger, raised: Alarm, now: float) -> None:
-        """Raise an alarm about a gate."""
-        alarms.raised(self._connection, ledger.id, raised.kind, clean(raised.text), now)
+        """Raise an alarm about a gate, or note that its condition has ended."""
+        if raised.over:
+            alarms.ended(self._connection, ledger.id, raised.kind, now)
+        else:
+            alarms.raised(self._connection, ledger.id, raised.kind, clean(raised.text), now, raised.times)
 
     def set_apart(self, arrival: Arrival, why: str) -> None:
         """Put a batch that cannot be stored into quarantine."""
@@ -149,7 +154,8 @@ class Ledgers:
 
     def _ledger(self, row: AnyRow) -> GateLedger:
         heard = None if row.heard_at is None else Heard(row.heard_epoch, row.heard_board, row.heard_at)
-        return GateLedger(self._connection, row.id, row.name, row.key, heard)
+        removed = row.key is None and row.voucher_key is None
+        return GateLedger(self._connection, row.id, row.name, row.key, removed, heard)
 
     def _begin(self, ledger: GateLedger, name: str, head: Head, began: float) -> _Epoch:
         row = {"gate_id": ledger.id, "epoch": name, "first": head.first, "root": head.root, "board": clean(head.board)}

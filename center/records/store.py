@@ -16,10 +16,12 @@ from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import IntegrityError
 
 from center.intake import enrolment, presence
+from center.intake.alarm import Alarm
 from center.intake.batches import Arrival
+from center.intake.cries import FIRE
 from center.intake.enrolment import Known, NewKeys
 from center.intake.hearing import Said
-from center.intake.ingest import Alarm, Outcome, ingest
+from center.intake.ingest import Outcome, ingest
 from center.records import alarms, migrations, reading
 from center.records.database import AnyRow, Database
 from center.records.ledger import GateLedger, Ledgers
@@ -83,7 +85,7 @@ class Store:
         with self.database.transaction() as connection:
             ledgers = Ledgers(connection, names, center_synced=center_synced)
             ledgers.look_up(arrivals)
-            outcomes = [self._judge(ledgers, arrival, keys) for arrival in arrivals]
+            outcomes = [self._judge(ledgers, arrival, keys, center_synced=center_synced) for arrival in arrivals]
             ledgers.flush()
             enrolled: dict[str, bytes] = {}
             counted = [self._hear(connection, ledgers, one, enrolled, keys) for one in said]
@@ -123,6 +125,18 @@ class Store:
                 ledgers.alarm(ledger, Alarm(alarms.FLOODING, text), now)
             if dropped.keys() - ledgers.gates.keys():
                 alarms.of_site(connection, alarms.FLOODING, f"messages under no gate's name were {why}", now)
+
+    def note_removed(self, refused: Mapping[str, int], now: float) -> None:
+        """Raise an alarm for each gate of these that was removed, and so many of whose batches were not taken."""
+        text = (
+            "batches still come under the name of this removed gate, and are not taken: give the broker its files "
+            "(gatectl site broker), reload it, and switch the box off"
+        )
+        with self.database.transaction() as connection:
+            ledgers = Ledgers(connection, refused)
+            for ledger in ledgers.gates.values():
+                if ledger.removed:
+                    ledgers.alarm(ledger, Alarm(alarms.REMOVED, text, refused[ledger.name]), now)
 
     # Who the gates are
 
@@ -197,11 +211,13 @@ class Store:
         with self.database.transaction() as connection:
             yield connection
 
-    def _judge(self, ledgers: Ledgers, arrival: Arrival, keys: Mapping[str, bytes | None] | None) -> Outcome | None:
+    def _judge(
+        self, ledgers: Ledgers, arrival: Arrival, keys: Mapping[str, bytes | None] | None, *, center_synced: bool
+    ) -> Outcome | None:
         ledger = ledgers.gates.get(arrival.gate)
         if ledger is None or (keys is not None and keys.get(arrival.gate) != ledger.key):
             return None
-        outcome = ingest(arrival.batch, ledger, arrival.received)
+        outcome = ingest(arrival.batch, ledger, arrival.received, center_synced=center_synced)
         ledgers.write(arrival, outcome)
         return outcome
 
@@ -251,6 +267,7 @@ class Store:
         connection.execute(update(gate).where(gate.c.id == gate_id).values({**none, **held}))
         self._depart(connection, gate_id, now)
         connection.execute(status.delete().where(status.c.gate_id == gate_id))
+        alarms.ended(connection, gate_id, FIRE, now)
         if not held:
             alarms.ended(connection, gate_id, alarms.SILENT, now)
 

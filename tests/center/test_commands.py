@@ -24,6 +24,7 @@ from center.config_problem import ConfigError
 from center.records.database import Database
 from center.records.store import Store
 from center.records.tables import event
+from protocol.event import Kind
 from tests.broker import Mosquitto
 from tests.chain import SITE, FakeGate
 from tests.desk import Desk
@@ -94,6 +95,24 @@ def test_status(file: Path, north: FakeGate, capsys: Captured) -> None:
     [gate] = said["gates"]
     assert (gate["seq"], gate["hash"], gate["online"], gate["backlog"]) == (10, north.hash(10).hex(), True, 3)
     assert [alarm["kind"] for alarm in said["alarms"]] == ["apart"]
+
+
+def test_fire_is_shown(file: Path, desk: Desk, capsys: Captured) -> None:
+    """As the gate says it, with status 1, also before its events are here; and its alarm, with when it was over."""
+    south = desk.add(FakeGate(name="south").passages(1))
+    desk.send(south)
+    desk.say(south, south.status(1, fire="clear"))
+    assert run(file, "status") == 0
+    assert "fire" not in capsys.readouterr().out
+    desk.say(south, south.status(2, fire="lost"))
+    assert run(file, "status") == 1
+    assert "fire: every barrier is held open (its input is lost)" in capsys.readouterr().out
+    south.record(Kind.ALARM, what="fire", state="open")
+    south.record(Kind.SYSTEM, what="fire-ended")
+    desk.send(south, south.batch(2))
+    assert run(file, "alarms") == 1
+    assert ", over since 20" in (out := capsys.readouterr().out)
+    assert "south  fire: every barrier is held open: call the post" in out
 
 
 @pytest.mark.usefixtures("north")

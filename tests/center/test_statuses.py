@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from center.broker import Message as Arrived
-from center.gatectl.watch import changed, row
+from center.gatectl.watch import _plain, _well, changed, row
 from center.orders import LIFE_S, Gate, Wish, made
 from center.statuses import Listener, introduction
 from protocol import topics
@@ -103,6 +103,19 @@ def test_rows() -> None:
     assert changed(None, told)
     assert not changed(told, row(status(2, backlog=7), NOW))
     assert changed(told, row(status(2, mode="guard-only"), NOW))
+
+
+@pytest.mark.parametrize(("fire", "well"), [(None, True), ("clear", True), ("open", False), ("lost", False)])
+def test_fire_is_shown(fire: str | None, well: bool) -> None:  # noqa: FBT001 - a parameter
+    """In the table and as a change; while it holds the barriers open, the gate is not as it should be."""
+    told = row(status(devices={}, fire=fire), NOW)
+    assert (told["fire"], _plain(told)["fire"], _well(told)) == (fire, fire, well)
+    assert changed(row(status(devices={}, fire="other"), NOW), told)
+
+
+def test_what_a_gate_says_moves_no_cursor() -> None:
+    """Its words are shown as signs where they are none."""
+    assert _plain(row(status(fire="\x1b[2J"), NOW))["fire"] == "\ufffd[2J"
 
 
 def test_a_command_lives_by_the_gates_own_clock() -> None:

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,37 @@ async def test_what_is_not_a_gates_own_gets_no_answer(
         assert [ack.seq for ack in gate.heard] == [5]
         assert south.heard == []
         assert desk.count() == 5
+
+
+async def test_a_removed_gate_that_goes_on_is_an_alarm(
+    broker: Mosquitto, desk: Desk, north: FakeGate, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One for the gate, with how many batches came, written now and then; none of a stranger, of one not set up yet."""
+    monkeypatch.setattr("center.intake.worker.WATCH_S", 0.05)
+    written: list[dict[str, int]] = []
+    note = Store.note_removed
+
+    def noted(self: Store, refused: Mapping[str, int], now: float) -> None:
+        written.append(dict(refused))
+        note(self, refused, now)
+
+    monkeypatch.setattr(Store, "note_removed", noted)
+    gone, south, stranger = (FakeGate(name=name).passages(1) for name in ("gone", "south", "stranger"))
+    desk.add(gone)
+    desk.store.shut_out("gone", time.time())
+    desk.store.add_gate("south", bytes(32), time.time() + 100, time.time())
+    async with working(broker, opened), ear(broker, north, CENTER) as gate:
+        for fake in (gone, south, stranger):
+            for _ in range(200):
+                await gate.link.publish(fake.topic, fake.batch())
+        await gate.send()
+        await gate.answer(10)
+        await until(lambda: desk.alarms() == [("removed", 200)])
+        await until(lambda: sum(counts.get("south", 0) for counts in written) == 200)
+    with desk.store.reading() as connection:
+        assert [row.name for row in reading.alarms(connection)] == ["gone"]
+    assert {name for counts in written for name in counts} == {"gone", "south"}
+    assert len(written) < 100
 
 
 @pytest.mark.usefixtures("north")
