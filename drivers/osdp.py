@@ -2,7 +2,8 @@
 
 The line
 - One question at a time; the next goes out when it is answered, or when its time is up. Of those who are due the one
-  that has waited longest is asked. So a dead reader delays the others by one answer's time a second.
+  that has waited longest is asked; but after one that has not answered, no other silent one before those who answer.
+  So each dead reader takes a fifth of the line's time, and a card waits for one of them at most.
 - A reader that has not answered for 2.5 s is offline. Where nobody on the line answers any more, the port is closed and
   opened anew.
 
@@ -238,15 +239,17 @@ class Turns:
         self._codec = OsdpCodec()
         self._asked: tuple[OsdpReader, Panel] | None = None
         self._until = self._free_at = 0.0
+        self._missed = False
 
     def next(self, now: float) -> bytes:
         """The next question, b"" where the line is not free, or nothing is due."""
         if self._asked is not None and now >= self._until and not self._codec.pending:
             (_, panel), self._asked = self._asked, None
+            self._missed = True
             panel.missed(now)
         if self._asked is not None or now < self._free_at:
             return b""
-        for reader, panel in sorted(self._panels(), key=lambda one: one[1].due):
+        for reader, panel in sorted(self._panels(), key=lambda one: self._place(one[1], now)):
             if panel.due <= now and (out := panel.turn(now)):
                 self._asked, self._until = (reader, panel), now + panel.patience(out)
                 return out
@@ -261,6 +264,7 @@ class Turns:
                 continue
             (reader, panel), self._asked = self._asked, None
             self._free_at = now + self._gap_s
+            self._missed = False
             reader.heard(panel, frame, now)
 
     def wait(self, now: float) -> float:
@@ -280,6 +284,10 @@ class Turns:
         for reader, panel in silent:
             reader.tell(panel, now)
         return bool(silent) and len(silent) == len(self._panels())
+
+    def _place(self, panel: Panel, now: float) -> tuple[bool, float]:
+        """Where in the row of those who are due a reader stands; the smallest is first."""
+        return self._missed and panel.silent_at <= now, panel.due
 
     def _panels(self) -> list[tuple[OsdpReader, Panel]]:
         return [(reader, reader.panel) for reader in self._readers if reader.panel is not None]

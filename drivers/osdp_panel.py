@@ -320,11 +320,12 @@ def library() -> tuple[Any, Any]:
 @cache
 def _seeded() -> ctypes.Array[ctypes.c_char]:
     """The state of libc's `rand`, for good: as much of it at random as there is; `srand` would take 32 bits."""
-    state = ctypes.create_string_buffer(_RAND_STATE_BYTES)
+    memory = bytearray(_RAND_STATE_BYTES)
+    state = (ctypes.c_char * _RAND_STATE_BYTES).from_buffer(memory)
     initstate = ctypes.CDLL(None).initstate
     initstate.argtypes = (ctypes.c_uint, ctypes.c_char_p, ctypes.c_size_t)
     initstate(1, state, _RAND_STATE_BYTES)
-    state[_RAND_HEAD_BYTES:] = secrets.token_bytes(_RAND_STATE_BYTES - _RAND_HEAD_BYTES)
+    memory[_RAND_HEAD_BYTES:] = secrets.token_bytes(_RAND_STATE_BYTES - _RAND_HEAD_BYTES)
     return state
 
 

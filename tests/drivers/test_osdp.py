@@ -432,23 +432,40 @@ async def test_a_busy_reader_is_asked_the_same_again(tmp_path: Path, code: Cmd) 
         assert codes(line).count(Cmd.ID) == (2 if code is Cmd.ID else 1)
 
 
+async def turns_of(*addresses: int) -> Turns:
+    """The turns of readers on one line, at 0 s."""
+    ports = Ports(lambda: 0.0)
+    lanes = [reader("/dev/nowhere", ports, address=address) for address in addresses]
+    for lane in lanes:
+        await lane.arm(0.0)
+    return Turns(lanes, 0.0)
+
+
+def asked(turns: Turns, now: float) -> tuple[int, int]:
+    """Who is asked what now."""
+    (frame,) = OsdpCodec().feed(turns.next(now))
+    return frame.address, frame.code
+
+
 async def test_an_answer_that_began_in_time_is_waited_for() -> None:
     """Its end may come later than its beginning has to; a beginning alone is given up in a silence."""
-    async with PtyHost(device := EmulatedOsdp()) as host:
-        ports = Ports(lambda: 0.0)
-        lane = reader(host.port, ports)
-        await lane.arm(0.0)
-        turns = Turns([lane], 0.0)
-        answer = device.receive(turns.next(0.0))
-        turns.take(answer[:9], 0.19)
-        assert not turns.next(0.3)
-        turns.take(answer[9:], 0.31)
-        assert lane.last_heard == 0.31
-        (asked,) = OsdpCodec().feed(turns.next(0.32))
-        assert asked.code == Cmd.CAP
-        turns.take(answer[:9], 0.5)
-        turns.take(b"", 0.6)
-        assert turns.wait(0.6) == 0.0
+    turns, device = await turns_of(0), EmulatedOsdp()
+    answer = device.receive(turns.next(0.0))
+    turns.take(answer[:9], 0.19)
+    assert not turns.next(0.3)
+    turns.take(answer[9:], 0.31)
+    assert asked(turns, 0.32) == (0, Cmd.CAP)
+    turns.take(answer[:9], 0.5)
+    turns.take(b"", 0.6)
+    assert turns.wait(0.6) == 0.0
+
+
+async def test_the_dead_wait_for_those_who_answer() -> None:
+    """After one that has not answered the next dead one does not come before a reader that does."""
+    turns, device = await turns_of(0, 1, 2), EmulatedOsdp()
+    turns.take(device.receive(turns.next(0.0)), 2.9)
+    assert asked(turns, 2.9) == (1, Cmd.ID)
+    assert asked(turns, 3.2) == (0, Cmd.CAP)
 
 
 @pytest.mark.parametrize("form", [0, 2, 255])
