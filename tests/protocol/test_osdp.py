@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.osdp import BUFFER_MAX_BYTES, LENGTH_MAX, MARK, Cmd, Frame, OsdpCodec, Read, Reply, Text, card
+from protocol.osdp import BUFFER_MAX_BYTES, LENGTH_MAX, MARK, Cmd, Frame, Identity, OsdpCodec, Read, Reply, Text, card
 from tests.osdp_keys import cryptograms, session_keys
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "osdp.json").read_text())
@@ -47,10 +47,18 @@ def test_real_frames(vector: dict[str, Any]) -> None:
     """Each known frame is read, means what it should, and is written byte for byte."""
     data = bytes.fromhex(vector["hex"])
     (frame,) = OsdpCodec().feed(data)
-    assert frame.to_bytes() == data.removeprefix(MARK)
+    assert frame.to_bytes() == data.lstrip(MARK)
     assert frame.reply == (vector["direction"] == "reader_to_host")
     meaning = vector["meaning"]
     assert frame.code == int((meaning.get("reply") or meaning.get("cmd"))[:2], 16)
+    assert frame.address == meaning.get("address", frame.address)
+    assert (frame.block.hex(), frame.mac.hex()) == (meaning.get("block", ""), meaning.get("mac", ""))
+    if "vendor" in meaning:
+        identity = Identity.from_frame(frame)
+        assert identity is not None
+        assert (identity.vendor, identity.firmware) == (meaning["vendor"], meaning["firmware"])
+    if "text" in meaning:
+        assert card(frame) == Text(0, backwards=False, characters=meaning["text"].encode())
     if "bits" in meaning:
         read = card(frame)
         assert isinstance(read, Read)
