@@ -234,13 +234,16 @@ def _sun() -> Target:
         tap = sun.read(ndef.encode([Record(ndef.WELL_KNOWN, b"U", link)]), _SUN)
         assert (tap.uid, tap.counter) == (plain[1:8], int.from_bytes(plain[8:11], "little"))
         assert canonical(tap.credential)
+        clear = f"?u={tap.uid.hex()}&c={tap.counter:06X}&m={sun._cmac(session, b'')[1::2].hex()}".encode()
+        assert sun.read(ndef.encode([Record(ndef.WELL_KNOWN, b"U", clear)]), _SUN) == tap
         with suppress(SunError):
             sun.verified(turned(picc, number * 5), mac, _SUN, covered)
             raise AssertionError(picc)
 
     def seeds() -> Iterator[bytes]:
         for one in vectors("ntag424_sun"):
-            query = f"\x04a.b/?picc_data={one['hex']}&cmac={one['meaning']['cmac']}".encode()
+            meaning = one["meaning"]
+            query = b"\x04" + (meaning.get("link") or f"a.b/?p={one['hex']}&c={meaning['cmac']}").encode()
             yield b"\x00" + query
             yield b"\x01" + ndef.encode([Record(ndef.WELL_KNOWN, b"U", query)])
         yield b"\x02\x04\xde\x5f\x1e\xac\xc0\x40\x3d\x00\x00"
