@@ -119,6 +119,13 @@ def test_no_garbage_hides_a_frame(noise: bytes, one: Frame, two: Frame) -> None:
     assert whole(RsuCodec(), noise + one.to_bytes() + two.to_bytes())[-2:] == [one, two]
 
 
+@pytest.mark.parametrize("empty", ["ffff8080ff", "ffff0808ff", "ffff00100000000043cf"])
+def test_an_answer_without_a_command_costs_nothing(empty: str) -> None:
+    """What a published protocol allows beside frames holds up none."""
+    for frame in map(known, ("park_b0", "c4_open_crc16", "b3_constructed_stuffed")):
+        assert RsuCodec().feed(bytes.fromhex(empty) + frame.to_bytes()) == [frame]
+
+
 def test_a_false_head_waits_for_silence_and_no_longer() -> None:
     """A LEN of 2,047 bytes holds a frame up until `gap`, and the next ones not at all."""
     codec, frame = RsuCodec(), known("park_b0")
