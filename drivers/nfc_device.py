@@ -36,6 +36,7 @@ _ACR122U_ASKED: Final = bytes.fromhex("6F 05000000 0000000000 FF00480000")  # AC
 _ACR122U_LEAST: Final = "2.00"
 _CCID_BYTES: Final = 10  # what stands before the answer
 _ASKED_MS: Final = 200
+_WAIT_MS: Final = 1000
 _NAME_MAX: Final = 64
 
 T = TypeVar("T")
@@ -128,6 +129,7 @@ def _on_usb(port: str) -> Any:
         transport = nfc.clf.transport.USB(where.bus, where.device)
     except Exception as error:  # libusb's own as well: nfcpy makes an OSError of some of them
         raise LinkLost(nfc_usb.refused(port, where, error)) from error
+    _bound(transport)
 
     def work() -> Any:
         try:
@@ -157,6 +159,13 @@ def _chip_on_usb(port: str, path: str) -> str:
     if chip is None:
         raise LinkLost(f"{port} is none of the NFC readers that can be used: docs/hardware/nfc.md has them")
     return str(chip)
+
+
+def _bound(transport: Any) -> None:
+    """Wait a while for a reader that takes nothing, and for an RC-S380's answer: nfcpy says 0, which is for ever."""
+    read, write = transport.read, transport.write
+    transport.read = lambda timeout=0: read(timeout or _WAIT_MS)
+    transport.write = lambda frame, timeout=0: write(frame, timeout or _WAIT_MS)
 
 
 def _made(path: str, transport: Any, chip: str) -> Any:

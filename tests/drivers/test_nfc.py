@@ -246,6 +246,24 @@ async def test_a_uid_drawn_by_lot_is_no_credential(device: EmulatedNfc, desk: De
     assert seen(watch) == {PLAIN, replace(SIGNED, also=())}
 
 
+async def test_a_phone_that_would_talk_to_phones(device: EmulatedNfc, desk: Desk) -> None:
+    """By FeliCa it has a number that is drawn by lot as well, with 01FE in front: it is nobody."""
+    looked: list[bytes] = []
+
+    class Phone(Type3):
+        def command(self, frame: bytes) -> bytes | None:
+            looked.append(frame)
+            return super().command(frame)
+
+    phone = Phone(bytes.fromhex("01FE010203040506"))
+    async with reading(device, desk) as watch:
+        device.enter(phone)
+        await eventually(lambda: len(looked) > nfc_frontend.READS)
+        device.leave(phone.uid)
+        assert await came(device, watch, Type2(UID)) == PLAIN
+    assert seen(watch) == {PLAIN}
+
+
 class Raw(EmulatedNfc):
     """A reader's chip that passes a number on as it came over the air, whatever that is."""
 
@@ -543,13 +561,17 @@ class Stuck:
         link.ready()
         if self.lives == 1:
             self.release.wait(20)
+            link.tell(PLAIN)
         while not link.ending:
             link.beat()
             link.pause(0.01)
 
 
 async def test_a_reader_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is offline, never opened by a second thread beside the first, and online again when that one is gone."""
+    """It is offline, never opened by a second thread beside the first, and online again when that one is gone.
+
+    What the first has read meanwhile counts no more.
+    """
     stuck = Stuck()
     monkeypatch.setattr(nfc_frontend, "serve", stuck.serve)
     monkeypatch.setattr(driver, "SILENCE_S", 0.1)
@@ -562,6 +584,7 @@ async def test_a_reader_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
         stuck.release.set()
         await watch.online(2)
     assert stuck.lives == 2
+    assert not watch.of(Sighting)
 
 
 async def test_nobody_waits_for_a_thread_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -673,15 +696,18 @@ class Acr122u:
     manufacturer_name = "ACS"
     product_name = "ACR122U PICC Interface"
     firmware = b"207"
+    block = b"\x80"
 
     def __init__(self, device: EmulatedNfc) -> None:
         self.told: list[bytes] = []
+        self.waits: set[int] = set()
         self.closed = False
         self._device = device
         self._answer = b""
 
-    def write(self, frame: bytearray, _timeout: int = 0) -> None:
+    def write(self, frame: bytearray, timeout: int = 0) -> None:
         """A block to the reader."""
+        self.waits.add(timeout)
         data = bytes(frame[10:])
         match data[:3]:
             case b"\xff\x00\x48":
@@ -693,10 +719,11 @@ class Acr122u:
                 said = b"\x90\x02"
             case _:
                 said = b"\x90\x00"
-        self._answer = b"\x80" + len(said).to_bytes(4, "little") + bytes(5) + said
+        self._answer = self.block + len(said).to_bytes(4, "little") + bytes(5) + said
 
-    def read(self, _timeout: int = 0) -> bytearray:
+    def read(self, timeout: int = 0) -> bytearray:
         """Its answer."""
+        self.waits.add(timeout)
         return bytearray(self._answer)
 
     def close(self) -> None:
@@ -783,7 +810,7 @@ async def test_an_acr122u_that_is_too_old(usb: Usb, acr122u: Acr122u) -> None:
 @pytest.mark.usefixtures("usb")
 async def test_a_reader_that_fails_while_it_is_opened_is_let_go(acr122u: Acr122u) -> None:
     """Else it would be in use by ourselves the next time."""
-    acr122u.read = lambda _timeout=0: bytearray(b"\x83" + bytes(10))  # type: ignore[method-assign]
+    acr122u.block = b"\x83"
     async with watching(made(Role.READER, "nfc", "usb:072f:2200")) as watch:
         assert "does not answer" in await watch.offline()
     assert acr122u.closed
@@ -806,6 +833,15 @@ async def test_an_acr122u(device: EmulatedNfc, acr122u: Acr122u) -> None:
         assert await came(device, watch, Type2(UID, MESSAGE)) == PLAIN
     assert acr122u.told.count(nfc_lamp.command(go)) == 1
     await eventually(lambda: acr122u.closed)
+
+
+@pytest.mark.usefixtures("usb")
+async def test_no_reader_on_usb_is_waited_for_for_ever(acr122u: Acr122u) -> None:
+    """Neither one that takes nothing, nor one that nfcpy gives all the time to answer: its 0 means that to libusb."""
+    async with watching(made(Role.READER, "nfc", "usb:072f:2200")) as watch:
+        await watch.online()
+        await asyncio.to_thread(acr122u.read)
+    assert 0 < min(acr122u.waits) <= max(acr122u.waits) <= driver.SILENCE_S * 1000
 
 
 def test_what_a_lamp_is_told() -> None:
