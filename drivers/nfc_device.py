@@ -194,7 +194,11 @@ def _closed_on_failure(transport: Any) -> Iterator[None]:
 
 
 def _close_transport(transport: Any) -> None:
-    for held in (getattr(transport, "tty", None), transport):
+    for held in (
+        getattr(transport, "tty", None),
+        transport,
+        getattr(transport, "context", None),
+    ):  # the last is libusb's
         if held is not None:
             with contextlib.suppress(Exception):
                 held.close()

@@ -689,6 +689,16 @@ def test_why_a_usb_reader_does_not_open(number: int, allowed: bool, said: str) -
     assert said in nfc_usb.refused("usb:1-1.2", where, OSError(number, "no"), lambda *_: allowed)
 
 
+class Context:
+    """What libusb holds for a program: some descriptors."""
+
+    closed = False
+
+    def close(self) -> None:
+        """Let go."""
+        self.closed = True
+
+
 class Acr122u:
     """An ACR122U on USB (CCID), the PN532 in it, and its lamp: what it was told."""
 
@@ -702,6 +712,7 @@ class Acr122u:
         self.told: list[bytes] = []
         self.waits: set[int] = set()
         self.closed = False
+        self.context = Context()
         self._device = device
         self._answer = b""
 
@@ -814,6 +825,7 @@ async def test_a_reader_that_fails_while_it_is_opened_is_let_go(acr122u: Acr122u
     async with watching(made(Role.READER, "nfc", "usb:072f:2200")) as watch:
         assert "does not answer" in await watch.offline()
     assert acr122u.closed
+    assert acr122u.context.closed
 
 
 @pytest.mark.usefixtures("usb")
@@ -832,7 +844,7 @@ async def test_an_acr122u(device: EmulatedNfc, acr122u: Acr122u) -> None:
         await eventually(lambda: acr122u.told[-2:] == [nfc_lamp.command(go), dark])
         assert await came(device, watch, Type2(UID, MESSAGE)) == PLAIN
     assert acr122u.told.count(nfc_lamp.command(go)) == 1
-    await eventually(lambda: acr122u.closed)
+    await eventually(lambda: acr122u.closed and acr122u.context.closed)
 
 
 @pytest.mark.usefixtures("usb")
