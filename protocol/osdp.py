@@ -7,8 +7,7 @@
   a security block of type 15 or above, four bytes of a MAC stand before the check. FF before SOM is no part of a frame.
 - Frames are found and checked here. What is said when, and the secure channel, is libosdp's (`drivers.osdp`): the data
   under a block of type 17 or 18 are encrypted, and stay so here; code and address are always in clear.
-- Cards: reply 50 (RAW) has bits. Reply 51 (FMT), withdrawn with 2.2.2, has characters, which only where all are 0 and 1
-  tell bits.
+- Cards: reply 50 (RAW) has bits. Reply 51 (FMT), withdrawn with 2.2.2, has characters, and is not read.
 """
 
 from dataclasses import dataclass
@@ -38,7 +37,6 @@ _MAC_BYTES: Final = 4
 _MAC_FROM: Final = 0x15
 _BLOCK_MIN_BYTES: Final = 2
 _RAW_HEADER_BYTES: Final = 4
-_FMT_HEADER_BYTES: Final = 3
 _IDENTITY_BYTES: Final = 12
 
 
@@ -145,43 +143,6 @@ class Read:
         if len(data) < _RAW_HEADER_BYTES or len(data) - _RAW_HEADER_BYTES != (count + 7) // 8:
             return None
         return cls(data[0], data[1], count, data[_RAW_HEADER_BYTES:])
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A card as an FMT reply tells it: characters, `backwards` where it was swiped that way."""
-
-    reader: int
-    backwards: bool
-    characters: bytes
-
-    @property
-    def bits(self) -> str:
-        """The bits where the characters are bits, the right way round; else ""."""
-        if not self.characters or self.characters.strip(b"01"):
-            return ""
-        bits = self.characters.decode()
-        return bits[::-1] if self.backwards else bits
-
-    def to_data(self) -> bytes:
-        """The data of the reply."""
-        return bytes([self.reader, self.backwards, len(self.characters)]) + self.characters
-
-    @classmethod
-    def from_data(cls, data: bytes) -> "Text | None":
-        """The read in the data of an FMT reply, None where it does not add up."""
-        if len(data) < _FMT_HEADER_BYTES or len(data) != _FMT_HEADER_BYTES + data[2]:
-            return None
-        return cls(data[0], bool(data[1]), data[_FMT_HEADER_BYTES:])
-
-
-def card(frame: Frame) -> Read | Text | None:
-    """The card that a reply tells in clear, None where it tells none, or under a security block."""
-    if not frame.reply or frame.mac:
-        return None
-    if frame.code == Reply.RAW:
-        return Read.from_data(frame.data)
-    return Text.from_data(frame.data) if frame.code == Reply.FMT else None
 
 
 @dataclass(frozen=True, slots=True)

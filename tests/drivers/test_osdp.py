@@ -16,7 +16,7 @@ from drivers.emulated.osdp import EmulatedOsdp, EmulatedOsdpLine
 from drivers.osdp import DEFAULT_KEY, Turns
 from drivers.port import About, Colour, Condition, Indicator, Quiet, Signal
 from drivers.registry import Ports, Role
-from protocol.osdp import Cmd, Frame, Nak, OsdpCodec, Read, Reply, Text
+from protocol.osdp import Cmd, Frame, Nak, OsdpCodec, Read, Reply
 from protocol.sighting import Sighting
 from tests.drivers.rig import Watch, eventually, made, watching
 from tests.osdp_keys import cryptograms
@@ -405,6 +405,48 @@ async def test_a_lost_answer_is_no_end(tmp_path: Path) -> None:
         assert watch.conditions == [Condition(True)]
 
 
+class Socket:
+    """Where a reader hangs on the line, until another one does."""
+
+    def __init__(self, device: EmulatedOsdp) -> None:
+        self.device = device
+
+    def receive(self, data: bytes) -> bytes:
+        """See Device."""
+        return self.device.receive(data)
+
+
+async def test_a_reader_that_has_started_anew_comes_back(tmp_path: Path) -> None:
+    """It knows of no session any more: a new one is begun at once, and what it had read by then does not count."""
+    line = Between(socket := Socket(EmulatedOsdp(key=KEY)))
+    async with PtyHost(line) as host, watching(reader(host.port, key=key_file(tmp_path))) as watch:
+        await watch.online()
+        begun = codes(line).count(Cmd.ID)
+        socket.device = EmulatedOsdp(key=KEY)
+        socket.device.present(OTHER)
+        await eventually(lambda: codes(line).count(Cmd.ID) > begun)
+        await eventually(lambda: codes(line)[-4:].count(Reply.ACK) == 2)
+        socket.device.present(CARD)
+        assert await sighted(watch) == CREDENTIAL
+        assert watch.conditions == [Condition(True)]
+
+
+async def test_a_reader_whose_key_was_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is offline, with what is wrong, and nothing that it reads counts, until it has its key again."""
+    monkeypatch.setattr("drivers.osdp_panel.SILENCE_S", 0.3)
+    line = Between(socket := Socket(EmulatedOsdp(key=KEY)))
+    async with PtyHost(line) as host, watching(reader(host.port, key=key_file(tmp_path))) as watch:
+        await watch.online()
+        socket.device = EmulatedOsdp(key=bytes(16))
+        socket.device.present(OTHER)
+        await watch.until(lambda report: isinstance(report, Condition) and "channel's key" in report.why)
+        here = watch.here
+        socket.device = EmulatedOsdp(key=KEY)
+        await watch.online(here)
+        socket.device.present(CARD)
+        assert await sighted(watch) == CREDENTIAL
+
+
 class Busy:
     """A reader that has no time for the first question of a kind, which it then has not heard."""
 
@@ -534,12 +576,11 @@ async def test_cards_as_characters_are_said() -> None:
     line = Between(device := EmulatedOsdp())
     async with PtyHost(line) as host, watching(reader(host.port)) as watch:
         await watch.online()
-        text = Text(0, backwards=False, characters=b"12345678").to_data()
-        told = Frame(0, Reply.FMT, text, reply=True)
+        told = Frame(0, Reply.FMT, b"\0\0\x0812345678", reply=True)
 
         def once(asked: Frame, _: bytes) -> bytes:
             line.meddle = lambda _, answer: answer
-            return Frame(0, told.code, told.data, reply=True, sequence=asked.sequence).to_bytes()
+            return replace(told, sequence=asked.sequence).to_bytes()
 
         line.meddle = once
         assert "osdp_FMT" in await watch.offline()

@@ -22,7 +22,7 @@ from protocol.llrp_replies import tags
 from protocol.llrp_requests import Antenna, add_rospec, of_rospec
 from protocol.m100 import M100Codec, Tag, multi_poll
 from protocol.modbus import Function, RtuCodec, answers, put_coil, read, values
-from protocol.osdp import Cmd, Frame, OsdpCodec, Read, card
+from protocol.osdp import Cmd, Frame, OsdpCodec, Read, Reply
 from protocol.wiegand import Card, Format, decode
 from protocol.wiegand_serial import WiegandCodec
 
@@ -211,7 +211,7 @@ def test_osdp() -> None:
 
         while told is None:
             for frame in asked(Cmd.POLL):
-                told = card(frame)
+                told = Read.from_data(frame.data) if frame.code == Reply.RAW else None
             sequence = sequence % 3 + 1
         asked(Cmd.LED, bytes.fromhex("0000 02 05 00 02 00 1400 00 00 00 00 00"))
         assert printed.readline() == "lamp green 2 s\n"

@@ -1,6 +1,7 @@
 """OSDP frames: the real ones both ways, cards in them, the secure channel's keys, and what a line makes of them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.osdp import BUFFER_MAX_BYTES, LENGTH_MAX, MARK, Cmd, Frame, Identity, OsdpCodec, Read, Reply, Text, card
+from protocol.osdp import BUFFER_MAX_BYTES, LENGTH_MAX, MARK, Cmd, Frame, Identity, OsdpCodec, Read, Reply
 from tests.osdp_keys import cryptograms, session_keys
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "osdp.json").read_text())
@@ -57,11 +58,9 @@ def test_real_frames(vector: dict[str, Any]) -> None:
         identity = Identity.from_frame(frame)
         assert identity is not None
         assert (identity.vendor, identity.firmware) == (meaning["vendor"], meaning["firmware"])
-    if "text" in meaning:
-        assert card(frame) == Text(0, backwards=False, characters=meaning["text"].encode())
     if "bits" in meaning:
-        read = card(frame)
-        assert isinstance(read, Read)
+        read = Read.from_data(frame.data)
+        assert read is not None
         assert (read.reader, read.format, read.count) == (meaning["reader"], meaning["format"], meaning["bits"])
         assert read.data == bytes.fromhex(meaning["data"])
         assert read.to_data() == frame.data
@@ -73,34 +72,30 @@ def test_real_frames(vector: dict[str, Any]) -> None:
 def test_the_bits_of_a_card() -> None:
     """Those that were sent, highest first, and no more than there are."""
     assert Read(0, 1, 26, bytes.fromhex("85BFAAC0")).bits == "10000101101111111010101011"
-    assert Text(0, backwards=False, characters=b"1101").bits == "1101"
-    assert Text(0, backwards=True, characters=b"1101").bits == "1011"
-    assert not Text(0, backwards=False, characters=b"12345").bits
 
 
 @given(st.integers(0, 255), st.integers(0, 255), st.text("01", max_size=160))
 def test_a_card_reads_as_it_was_written(reader: int, form: int, bits: str) -> None:
-    """Any number of bits, as RAW and as FMT."""
+    """Any number of bits."""
     data = int(bits.ljust((len(bits) + 7) // 8 * 8, "0") or "0", 2).to_bytes((len(bits) + 7) // 8, "big")
-    raw, text = Read(reader, form, len(bits), data), Text(reader, bool(form & 1), bits.encode())
-    assert raw.bits == bits
-    assert card(Frame(5, Reply.RAW, raw.to_data(), reply=True)) == raw
-    assert card(Frame(5, Reply.FMT, text.to_data(), reply=True)) == text
+    read = Read(reader, form, len(bits), data)
+    assert read.bits == bits
+    assert Read.from_data(read.to_data()) == read
 
 
-@given(st.sampled_from([Reply.RAW, Reply.FMT]), st.binary(max_size=12))
-def test_a_card_that_does_not_add_up_is_none(code: Reply, data: bytes) -> None:
+@given(st.binary(max_size=12))
+def test_a_card_that_does_not_add_up_is_none(data: bytes) -> None:
     """Whatever stands in the reply: it is whole, or no card."""
-    found = card(Frame(5, code, data, reply=True))
-    assert found is None or (code is Reply.FMT) == isinstance(found, Text)
-    assert found is None or len(found.to_data()) == len(data)
+    found = Read.from_data(data)
+    assert found is None or found.to_data() == data
 
 
-def test_what_is_encrypted_is_no_card() -> None:
+def test_what_is_encrypted_is_no_identity() -> None:
     """A command, and a reply under the secure channel, tell none."""
-    data = Read(0, 1, 26, bytes(4)).to_data()
-    assert card(Frame(5, Reply.RAW, data)) is None
-    assert card(Frame(5, Reply.RAW, data, reply=True, block=b"\x02\x18", mac=bytes(4))) is None
+    told = Frame(5, Reply.PDID, bytes(12), reply=True)
+    assert Identity.from_frame(told) is not None
+    assert Identity.from_frame(replace(told, reply=False)) is None
+    assert Identity.from_frame(replace(told, block=b"\x02\x18", mac=bytes(4))) is None
 
 
 @given(frames)
