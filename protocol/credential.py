@@ -53,17 +53,23 @@ _SCHEMES: Final[dict[str, tuple[Strength, re.Pattern[str], str]]] = {
     "pass": (Strength.SIGNED, re.compile(r"[0-9A-Za-z_-]{4,64}"), "4 to 64 letters, digits, - and _ (pass:k3J9)"),
 }
 SCHEMES: Final = tuple(_SCHEMES)
+_SHOWN_MAX: Final = 140  # the longest credential has 128
 
 
 def canonical(text: str) -> Credential:
     """The credential that `text` writes; raises CredentialError for anything but its one canonical form."""
     scheme, _, value = text.partition(":")
     if scheme not in _SCHEMES:
-        raise CredentialError(f"{text!r} has no known scheme; known are {', '.join(SCHEMES)}")
+        raise CredentialError(f"{_shown(text)} has no known scheme; known are {', '.join(SCHEMES)}")
     _, pattern, example = _SCHEMES[scheme]
     if not pattern.fullmatch(value):
-        raise CredentialError(f"{text!r} is not canonical: after {scheme}: come {example}")
+        raise CredentialError(f"{_shown(text)} is not canonical: after {scheme}: come {example}")
     return Credential(text)
+
+
+def _shown(text: str) -> str:
+    written = repr(text)
+    return written if len(written) <= _SHOWN_MAX else written[: _SHOWN_MAX - 1] + "…"
 
 
 def strength(credential: Credential) -> Strength:

@@ -121,3 +121,12 @@ def test_masked_says_too_little(text: str) -> None:
     assert found[1] == scheme
     assert len(found[2]) <= min(4, len(value) // 2)
     assert value.endswith(found[2])
+
+
+@pytest.mark.parametrize("text", ["em:" + "[" * 4000, "x" * 4000])
+def test_what_is_said_of_a_long_text_is_short(text: str) -> None:
+    """It may come to stand in a log, or on a terminal."""
+    with pytest.raises(CredentialError) as caught:
+        canonical(text)
+    assert text[:100] in str(caught.value)
+    assert len(str(caught.value)) < 400
