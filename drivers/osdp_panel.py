@@ -6,6 +6,7 @@ needs no thread: it is moved on in the loop when something has come, and when so
 - Each reader has a panel of its own, so that a dead one holds up no other's session. Whose turn it is on the line, the
   line decides.
 - Only whole, checked frames of the reader that was asked are given to it: it takes noise for the end of a session.
+  One that it has no room for is no answer either: it would leave it unread, MAC and all.
 - It does not ask each answer in a secure session for its MAC: one that calls itself part of the handshake goes without.
   Here an answer without a MAC is none then; but for a refusal, by which a reader says that it has lost the session.
 - A reader that is busy is to be asked the same again, with the same number; libosdp counts back. So busy is no answer:

@@ -142,13 +142,20 @@ async def test_nobody_is_a_card_without_the_key(tmp_path: Path, block: str) -> N
         assert len(watch.of(Sighting)) == 1
 
 
+@pytest.mark.parametrize(
+    "nothing",
+    [Frame(0, Reply.ACK, reply=True), Frame(0, Reply.ACK, bytes(300), reply=True, block=b"\x02\x16", mac=bytes(4))],
+    ids=["clear", "unread"],
+)
 async def test_an_acknowledgement_without_a_mac_makes_nobody_ready(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing: Frame
 ) -> None:
-    """What the reader kept does not count because somebody else on the wires has said that there is nothing."""
+    """What the reader kept does not count because somebody else on the wires has said that there is nothing.
+
+    Nor where libosdp would not look at the MAC, as the frame is too long for it.
+    """
     monkeypatch.setattr("drivers.osdp_panel.SILENCE_S", 0.3)
     line = Between(device := EmulatedOsdp(key=KEY))
-    nothing = Frame(0, Reply.ACK, reply=True)
     async with PtyHost(line) as host, watching(reader(host.port, key=key_file(tmp_path))) as watch:
         await watch.online()
         line.meddle = lambda _, __: b""
