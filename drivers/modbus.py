@@ -8,6 +8,8 @@ The bus
   three times is offline with all its contacts, of which one is asked each second. Where no unit of the port answers any
   more, the port is closed and opened anew.
 - Before the bus is let go, what was asked of its outputs goes out.
+- Some adapters for two wires give back what they are sent, and an order reads as its own answer. A question does not:
+  where one came back, from then on what comes back is no answer.
 
 Outputs
 - The echo is the board's word that it did as told. Off is put again until it has come.
@@ -45,7 +47,7 @@ from drivers.opener import opener
 from drivers.port import Condition, DriverError, Level, Quiet
 from drivers.probe import Found, Probe
 from drivers.registry import Driver, Ports, Role
-from protocol.modbus import NUMBERS, Function, Message, RtuCodec, TcpCodec, answers, read, why
+from protocol.modbus import NUMBERS, READS, Function, Message, RtuCodec, TcpCodec, answers, read, why
 
 TRIES: Final = 3
 SILENCE_S: Final = 1.5
@@ -91,6 +93,9 @@ class Bus:
         self._link: Link | None = None
         self._lost = f"{self.port} is not open"
         self._flight: Flight | None = None
+        self._own = b""  # what was sent, until it is known whether it comes back
+        self._back = b""  # so much of it has
+        self._echoes = False
         self._free_at = 0.0
         self._silent_since: float | None = None
         self._misses: Counter[int] = Counter()  # of each unit, in a row
@@ -210,7 +215,7 @@ class Bus:
                 self._turn(link, time.monotonic())
                 wait = self._wait(time.monotonic())
                 data = await link.read_within(min(wait, _HELD_UP_S) if codec.pending else wait)
-                for reply in codec.feed(data) if data else codec.gap():
+                for reply in codec.feed(self._of_others(data)) if data else codec.gap():
                     self._heard(reply, link.read_at)
                 yield Quiet()
         finally:
@@ -267,6 +272,9 @@ class Bus:
         if self._tcp:
             self._transaction = (self._transaction + 1) % NUMBERS
             request = replace(request, transaction=self._transaction)
+        else:
+            heeded = self._echoes or request.function in READS
+            self._own, self._back = request.to_rtu() if heeded else b"", b""
         try:
             link.write(request.to_tcp() if self._tcp else request.to_rtu())
         except DriverError as error:
@@ -290,6 +298,19 @@ class Bus:
         else:
             until = max(self._free_at, min((subject.due for subject in self._subjects), default=now + STEP_S))
         return min(max(0.0, until - now), STEP_S)
+
+    def _of_others(self, data: bytes) -> bytes:
+        """What came without what was sent, where that comes back."""
+        if not self._own:
+            return data
+        came = self._back + data
+        if len(came) < len(self._own) and self._own.startswith(came):
+            self._back = came
+            return b""
+        self._echoes = came.startswith(self._own)
+        others = came[len(self._own) :] if self._echoes else came
+        self._own = self._back = b""
+        return others
 
     def _heard(self, reply: Message, now: float) -> None:
         """Take an answer; what nobody has asked for, or comes too late, is nothing."""

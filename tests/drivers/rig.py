@@ -5,6 +5,7 @@ import contextlib
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol, Self, cast
 
@@ -16,12 +17,17 @@ from drivers.port import Condition, Input, Output, Quiet, Reader
 from drivers.registry import Ports, Role, driver
 
 PATIENCE_S = 15.0
+LUMP_S = 0.04
+"""Later than this a device's answer would not count with some drivers."""
 
 
 class Host(Protocol):
     """A device on a line."""
 
-    port: str
+    @property
+    def port(self) -> str:
+        """What goes into the configuration."""
+        ...
 
     def send(self, data: bytes) -> None:
         """Send bytes to the daemon."""
@@ -252,3 +258,121 @@ async def eventually(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not true():  # noqa: ASYNC110 - conditions of any kind, with no event to wait for
             await asyncio.sleep(0.005)
+
+
+class Nobody:
+    """A device that says nothing."""
+
+    def receive(self, data: bytes) -> bytes:  # noqa: ARG002 - nothing is done with it
+        """See Device."""
+        return b""
+
+
+class Way(StrEnum):
+    """What a hostile line does to what a device says."""
+
+    CRUMBS = "a byte at a time"
+    LUMPS = "late, and much at once"
+    ECHO = "behind an echo of what it was sent"
+
+
+class Hostile:
+    """A line that passes on what its device says in some `way`, or is torn after so many bytes, whoever said them.
+
+    What was still to be said when it was torn comes first on the next line.
+    """
+
+    def __init__(self, kind: str, device: Device, folder: Path, way: Way | None = None) -> None:
+        self.torn = asyncio.Event()
+        self.passed = 0
+        self._device = device
+        self._host = hosted(kind, self, folder)
+        self._line: Host | None = None
+        self._way = way
+        self._left: int | None = None
+        self._rest = b""
+        self._waiting = b""
+        self._more = asyncio.Event()
+        self._pump: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._line = await self._host.__aenter__()
+        self._pump = asyncio.create_task(self._pass_on())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._pump is not None:
+            self._pump.cancel()
+        await self._host.__aexit__(None, None, None)
+
+    @property
+    def port(self) -> str:
+        """See Host."""
+        return self._host_line.port
+
+    def unplug(self) -> None:
+        """See Host."""
+        self._host_line.unplug()
+
+    async def plug(self) -> None:
+        """See Host."""
+        await self._host_line.plug()
+
+    def tear_after(self, count: int | None) -> None:
+        """Let the next line last for so many bytes; None: for ever."""
+        self.torn.clear()
+        self.passed, self._left = 0, count
+
+    def send(self, data: bytes) -> None:
+        """See Host."""
+        self._waiting += self._through(data)
+        self._more.set()
+
+    def receive(self, data: bytes) -> bytes:
+        """See Device."""
+        rest, self._rest = self._rest, b""
+        self.send(rest)
+        heard = self._through(data)
+        self.send((heard if self._way is Way.ECHO else b"") + self._device.receive(heard))
+        return b""
+
+    def connected(self) -> tuple[bytes, bool]:
+        """See Greeting."""
+        hello, stays = self._device.connected() if isinstance(self._device, Greeting) else (b"", True)
+        rest, self._rest = self._rest, b""
+        self.send(hello + rest)
+        return b"", stays
+
+    def disconnected(self) -> None:
+        """See Greeting."""
+        if isinstance(self._device, Greeting):
+            self._device.disconnected()
+
+    @property
+    def _host_line(self) -> Host:
+        assert self._line is not None
+        return self._line
+
+    def _through(self, data: bytes) -> bytes:
+        """What of it gets through before the line is torn."""
+        if self._left is None:
+            self.passed += len(data)
+            return data
+        through, self._rest = data[: self._left], data[self._left :]
+        self.passed += len(through)
+        self._left -= len(through)
+        if self._left == 0 and not self.torn.is_set():
+            self.torn.set()
+        return through
+
+    async def _pass_on(self) -> None:
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            if self._way is Way.LUMPS:
+                await asyncio.sleep(LUMP_S)
+            size = 1 if self._way is Way.CRUMBS else len(self._waiting)
+            while self._waiting:
+                part, self._waiting = self._waiting[:size], self._waiting[size:]
+                self._host_line.send(part)
+                await asyncio.sleep(0)  # the driver reads it before there is more

@@ -1,8 +1,10 @@
 """What every input does, on every kind of line."""
 
+import operator
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,10 @@ import pytest
 
 from drivers.emulated.contact import EmulatedContact
 from drivers.emulated.modbus import EmulatedModbus
-from drivers.port import Level
+from drivers.port import Condition, Level
 from drivers.registry import Role
 from tests.drivers.gpio_box import FakeBox
-from tests.drivers.rig import hosted, made, watching
+from tests.drivers.rig import Hostile, Way, eventually, hosted, made, watching
 
 pytestmark = pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")  # in pyserial's rfc2217
 
@@ -67,6 +69,7 @@ GPIO = Case("gpio", "chip", FakeBox, lambda box, _, on: box.wire(17, not on), {"
 KINDS = ("pty", "tcp", "rfc2217")
 CASES = [*map(contact, KINDS), *map(modbus, KINDS), GPIO]
 on_every_line = pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.driver}-{case.kind}")
+of_each_line = pytest.mark.parametrize("case", [contact("pty"), modbus("pty")], ids=lambda case: str(case.driver))
 of_each_driver = pytest.mark.parametrize(
     "case", [contact("pty"), modbus("pty"), GPIO], ids=lambda case: str(case.driver)
 )
@@ -88,6 +91,47 @@ async def test_each_change_is_a_level(case: Case, inverted: bool, tmp_path: Path
         case.close(device, host, True)
         await watch.until(lambda report: report == Level(not inverted), here)
     assert [level.active != inverted for level in watch.of(Level)] == [True, False, True]
+
+
+@pytest.mark.parametrize("way", Way)
+@of_each_line
+async def test_a_hostile_line_changes_nothing(case: Case, way: Way, tmp_path: Path) -> None:
+    """In crumbs, in lumps or behind an echo, each change is a level once, and the device stays online."""
+    device = case.device(tmp_path)
+    async with Hostile(case.kind, device, tmp_path, way) as line, watching(case.contact(line)) as watch:
+        await watch.until(lambda report: report == Level(False))
+        for closed in (True, False):
+            here = watch.here
+            case.close(device, line, closed)
+            await watch.until(partial(operator.eq, Level(closed)), here)
+    assert watch.of(Level) == [Level(False), Level(True), Level(False)]
+    assert watch.conditions == [Condition(True)]
+
+
+@of_each_line
+async def test_a_line_torn_at_any_byte_begins_afresh(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever question or answer is torn, with its rest on the next line: no level is said but the contact's."""
+    monkeypatch.setattr("drivers.link.BACKOFF_MIN_S", 0.001)
+    monkeypatch.setattr("drivers.link.BACKOFF_MAX_S", 0.001)
+    device = case.device(tmp_path)
+    case.close(device, None, True)
+    async with Hostile("tcp", device, tmp_path) as line, watching(case.contact(line)) as watch:
+        await watch.until(lambda report: report == Level(True))
+        whole = line.passed
+        for count in range(1, whole):
+            line.unplug()
+            await watch.offline(watch.here)
+            line.tear_after(count)
+            await line.plug()
+            await eventually(line.torn.is_set)
+        line.unplug()
+        line.tear_after(None)
+        here = watch.here
+        await line.plug()
+        await watch.until(lambda report: report == Level(True), here)
+    assert Level(False) not in watch.of(Level)
 
 
 @of_each_driver

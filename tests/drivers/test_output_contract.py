@@ -16,7 +16,7 @@ from drivers.emulated.modbus import EmulatedModbus
 from drivers.port import Condition, DriverError
 from drivers.registry import Ports, Role
 from tests.drivers.gpio_box import FakeBox
-from tests.drivers.rig import eventually, hosted, made, watching
+from tests.drivers.rig import Hostile, Nobody, Way, eventually, hosted, made, watching
 
 pytestmark = pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")  # in pyserial's rfc2217
 
@@ -78,11 +78,15 @@ GPIO = Case(
     lambda box, channel, on: box.levels.__setitem__(channel, on),
     lambda box: box.puts,
 )
+ORDER_BYTES = {"lcus": 4, "modbus": 16}  # of an order, with the answer where there is one
 KINDS = ("pty", "tcp", "rfc2217")
 CASES = [*map(lcus, KINDS), *map(modbus, KINDS), GPIO]
 on_every_line = pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.driver}-{case.kind}")
 of_each_driver = pytest.mark.parametrize(
     "case", [lcus("pty"), modbus("pty"), modbus("tcp"), GPIO], ids=lambda case: f"{case.driver}-{case.kind}"
+)
+of_each_line = pytest.mark.parametrize(
+    "case", [lcus("pty"), modbus("pty"), modbus("tcp")], ids=lambda case: f"{case.driver}-{case.kind}"
 )
 of_each_bus = pytest.mark.parametrize("case", [lcus("tcp"), modbus("tcp")], ids=lambda case: str(case.driver))
 
@@ -207,8 +211,62 @@ async def test_a_contact_can_be_left_and_taken_up_again(case: Case, tmp_path: Pa
                 assert await anext(reports) == Condition(True)
 
 
-def _is_closed(case: Case, board: Any, wanted: bool) -> bool:  # noqa: FBT001 - for partial
-    return case.closed(board, 1) is wanted
+@pytest.mark.parametrize("way", Way)
+@of_each_line
+async def test_a_hostile_line_changes_nothing(case: Case, way: Way, tmp_path: Path) -> None:
+    """In crumbs, in lumps or behind an echo, each order is done once, and the device stays online."""
+    board = case.device(tmp_path)
+    async with Hostile(case.kind, board, tmp_path, way) as line:
+        output = case.contact(line, channel=3)
+        async with watching(output) as watch:
+            await watch.online()
+            for on in (True, False):
+                output.set(on=on)
+                await eventually(partial(_is_closed, case, board, on, 3))
+            assert watch.conditions == [Condition(True)]
+    assert case.changes(board) == [(3, True), (3, False)]
+
+
+async def test_an_echo_alone_is_no_board(tmp_path: Path) -> None:
+    """An adapter that gives back what it is sent is found out by the first question, and no board from then on."""
+    case = modbus("pty")
+    async with Hostile(case.kind, Nobody(), tmp_path, Way.ECHO) as line, watching(case.contact(line)) as watch:
+        await watch.offline()
+        asked = line.passed
+        await eventually(lambda: line.passed >= asked + 2 * ORDER_BYTES[case.driver])
+        assert not watch.conditions[-1].online
+        assert watch.conditions.count(Condition(True)) <= 1
+
+
+@of_each_line
+async def test_a_line_torn_at_any_byte_begins_afresh(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever order or answer is torn, with its rest on the next line: the contact comes to what was asked for."""
+    monkeypatch.setattr("drivers.link.BACKOFF_MIN_S", 0.001)
+    monkeypatch.setattr("drivers.link.BACKOFF_MAX_S", 0.001)
+    board = case.device(tmp_path)
+    async with Hostile("tcp" if case.driver == "lcus" else case.kind, board, tmp_path) as line:
+        output = case.contact(line)
+        async with watching(output) as watch:
+            await watch.online()
+            for count in range(1, ORDER_BYTES[case.driver]):
+                on = count % 2 == 1
+                line.tear_after(count)
+                output.set(on=on)
+                await eventually(line.torn.is_set)
+                line.unplug()
+                await watch.offline(watch.here)
+                line.tear_after(None)
+                here = watch.here
+                await line.plug()
+                await watch.online(here)
+                await eventually(partial(_is_closed, case, board, on))
+    assert [channel for channel, _ in case.changes(board) if channel != 1] == []
+
+
+def _is_closed(case: Case, board: Any, wanted: bool, channel: int = 1) -> bool:  # noqa: FBT001 - for partial
+    return case.closed(board, channel) is wanted
 
 
 @of_each_driver

@@ -1,5 +1,6 @@
 """What every reader does, on every kind of line."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,12 +22,13 @@ from drivers.port import Condition, Quiet
 from drivers.registry import Role
 from protocol.pn532 import Cmd, Frame, Kind
 from protocol.sighting import Sighting
-from tests.drivers.rig import Host, eventually, hosted, made, watching
+from tests.drivers.rig import Host, Hostile, Nobody, Way, eventually, hosted, made, watching
 
 pytestmark = pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")  # in pyserial's rfc2217
 
 EPC = "E284361100001000094944AA"
 TAG = "62E3086CED"
+SHOWN_AGAIN_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,19 @@ class Case:
     absent: str = "unplugged"
     stale: Callable[[Any, Host], None] | None = None
     """What may lie in the port of a reader that speaks only when it is asked; of the others, what is shown."""
+    asked: bool = True
+    """Whether it is known to be there by what it answers."""
+    echoed: bool = True
+    """Whether it may be behind an adapter that echoes."""
+    parts: bool = True
+    """Whether part of what was said until it is sighted may do: a shorter dialogue, a line without its beginning."""
+    tears: int = 30
+    """At how many bytes its dialogue is torn."""
+
+    @property
+    def torn_on_tcp(self) -> bool:
+        """Whether there is a line that can be torn to the byte."""
+        return self.driver != "nfc"
 
     def make(self, port: str) -> Any:
         """The driver on this port."""
@@ -52,7 +67,14 @@ class Case:
         return made(Role.READER, self.driver, port, **options)
 
 
-EM = Case("em4100", EmulatedEm4100, lambda device, host: host.send(device.frame(TAG) * 2), f"em:{TAG}")
+EM = Case(
+    "em4100",
+    EmulatedEm4100,
+    lambda device, host: host.send(device.frame(TAG) * 2),
+    f"em:{TAG}",
+    asked=False,
+    parts=False,
+)
 ANSWER = Case(
     "uhf18",
     EmulatedUhf18,
@@ -61,7 +83,15 @@ ANSWER = Case(
     "answer",
     stale=lambda device, host: host.send(device.push(EPC)),
 )
-ACTIVE = Case("uhf18", EmulatedUhf18, lambda device, host: host.send(device.push(EPC)), f"epc:{EPC}", "active")
+ACTIVE = Case(
+    "uhf18",
+    EmulatedUhf18,
+    lambda device, host: host.send(device.push(EPC)),
+    f"epc:{EPC}",
+    "active",
+    asked=False,
+    parts=False,
+)
 M100 = Case("m100", EmulatedM100, lambda device, host: host.send(device.notice(EPC)), f"epc:{EPC}")
 CAR = ("63FEFFD2", "沪A12345")
 RSU = [
@@ -69,7 +99,11 @@ RSU = [
     for profile in ("parking", "beijing", "gantry")
 ]
 WIEGAND = Case(
-    "wiegand", EmulatedWiegand, lambda device, host: host.send(device.line("26:123:45678")), "wiegand:26:123:45678"
+    "wiegand",
+    EmulatedWiegand,
+    lambda device, host: host.send(device.line("26:123:45678")),
+    "wiegand:26:123:45678",
+    asked=False,
 )
 
 
@@ -87,6 +121,7 @@ LLRP = Case(
     kind="tcp",
     nowhere="socket://127.0.0.1:9",
     absent="refuses the connection",
+    echoed=False,
 )
 CHIP = Type2(bytes.fromhex("04A2B3C4D5E680"))
 NFC = Case(
@@ -95,6 +130,8 @@ NFC = Case(
     lambda device, _: device.enter(CHIP),
     "uid:04A2B3C4D5E680",
     stale=lambda _, host: host.send(listing()),
+    echoed=False,
+    tears=3,
 )
 
 
@@ -112,6 +149,7 @@ OSDP = Case(
     "wiegand:26:123:45678",
     mode=True,
     key="insecure",
+    tears=3,
 )
 CASES = [EM, ANSWER, ACTIVE, M100, NFC, WIEGAND, LLRP, OSDP, *RSU]
 SERIAL = [case for case in CASES if case.kind == "pty"]
@@ -207,6 +245,80 @@ async def test_garbage_harms_nothing(case: Case, tmp_path: Path) -> None:
         sighting = await watch.until(lambda report: isinstance(report, Sighting))
         assert sighting.credential == case.credential
         assert watch.conditions == [Condition(True)]
+
+
+@pytest.mark.parametrize(
+    ("case", "way"),
+    [
+        pytest.param(case, way, id=f"{case.driver}-{case.mode}-{way.name}")
+        for case in CASES
+        for way in Way
+        if case.echoed or way is not Way.ECHO
+    ],
+)
+async def test_a_hostile_line_changes_nothing(case: Case, way: Way, tmp_path: Path) -> None:
+    """In crumbs, in lumps or behind an echo, what is shown is sighted, nothing else is, and the reader stays online."""
+    device = case.device()
+    async with Hostile(case.kind, device, tmp_path, way) as line, watching(case.make(line.port)) as watch:
+        await watch.online()
+        case.show(device, line)
+        await watch.until(lambda report: isinstance(report, Sighting))
+        assert {sighting.credential for sighting in watch.of(Sighting)} == {case.credential}
+        assert watch.conditions == [Condition(True)]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if case.echoed and case.asked and case not in RSU[1:]],
+    ids=lambda case: f"{case.driver}-{case.mode}",
+)
+async def test_an_echo_alone_is_no_reader(case: Case, tmp_path: Path) -> None:
+    """An adapter that gives back what it is sent, with nobody behind it, is never taken for the reader."""
+    async with Hostile(case.kind, Nobody(), tmp_path, Way.ECHO) as line, watching(case.make(line.port)) as watch:
+        await watch.offline()
+        assert Condition(True) not in watch.conditions
+        assert not watch.of(Sighting)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.driver}-{case.mode}")
+async def test_a_line_torn_at_any_byte_begins_afresh(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever a dialogue is torn, with its rest on the next line: no half of it counts, and then who is shown does."""
+    monkeypatch.setattr("drivers.link.BACKOFF_MIN_S", 0.001)
+    monkeypatch.setattr("drivers.link.BACKOFF_MAX_S", 0.001)
+    device = case.device()
+    kind = "tcp" if case.torn_on_tcp else case.kind
+    async with Hostile(kind, device, tmp_path) as line, watching(case.make(line.port)) as watch:
+        await watch.online()
+        case.show(device, line)
+        await watch.until(lambda report: isinstance(report, Sighting))
+        last = line.passed - 1
+        sighted = len(watch.of(Sighting))
+        for number in range(case.tears):
+            line.unplug()
+            await watch.offline(watch.here)
+            line.tear_after(1 + number * last // case.tears)
+            here = watch.here
+            await line.plug()
+            online = asyncio.create_task(watch.online(here))
+            torn = asyncio.create_task(line.torn.wait())
+            await asyncio.wait({online, torn}, return_when=asyncio.FIRST_COMPLETED)
+            while not line.torn.is_set():
+                case.show(device, line)
+                await asyncio.wait({torn}, timeout=SHOWN_AGAIN_S)
+            online.cancel()
+        if not case.parts:  # else there was a whole one
+            assert len(watch.of(Sighting)) == sighted
+        line.unplug()
+        await watch.offline(watch.here)
+        line.tear_after(None)
+        here = watch.here
+        await line.plug()
+        await watch.online(here)
+        case.show(device, line)
+        await watch.until(lambda report: isinstance(report, Sighting), here)
+    assert {sighting.credential for sighting in watch.of(Sighting)} == {case.credential}
 
 
 async def test_a_link_torn_within_a_frame_begins_afresh(tmp_path: Path) -> None:
