@@ -17,7 +17,7 @@ SILENT: Final = "silent"
 FLOODING: Final = "flooding"
 REMOVED: Final = "removed"
 LASTING: Final = frozenset({SILENT, FIRE})
-_SINGLE: Final = LASTING | {FLOODING, REMOVED}
+_SINGLE: Final = LASTING | {FLOODING}
 """Of which a gate has one open at most, which says the latest."""
 SIGNERS: Final = "signers"
 LAPSED: Final = "lapsed"

@@ -78,9 +78,9 @@ def test_a_cry_is_an_alarm_with_its_lane(desk: Desk, north: FakeGate) -> None:
     assert [(kind, times) for kind, _, times, _ in shown(desk)] == [
         ("tailgater", 3), ("tailgater", 1), ("list-trouble", 1)]  # fmt: skip
     assert "at walk-in whom nothing had let in: ask the guard" in shown(desk)[0][1]
-    cries(north, "tailgater", lane="walk-in")
+    cries(north, "tailgater", 2, lane="walk-in")
     new(desk, north, after=8)
-    assert shown(desk)[0][2] == 4
+    assert shown(desk)[0][2] == 5
 
 
 @pytest.mark.parametrize("what", sorted(WORDS.keys() | UNRAISED | {"sabotage"}))
