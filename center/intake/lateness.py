@@ -1,10 +1,10 @@
 """Whether an event reached the center too late to cause anything live: stored and counted, but nobody is called.
-An alarm among such events is raised marked as late (`center.intake.cries`).
 
 Its age on arrival is how long it lay at the gate, and how long its batch travelled. The first is told by the box's
 monotonic clock where event and batch are of one boot, else by the wall clock where both were `synced`; the second by
 wall clocks, if the gate's and the center's are right. Where neither can be told, or the clocks contradict each other,
-it is late: nothing live is ever caused by something that may be old.
+it is late: nothing live is ever caused by something that may be old. What a gate cries for late is raised, and says so
+(`center.intake.cries`).
 """
 
 from math import isfinite
