@@ -100,7 +100,7 @@ def passage(reason: Reason, **more: Any) -> Act:
     return Act(Kind.PASSAGE, {"verdict": Verdict.FLAG, "reason": reason, **more})
 
 
-@pytest.mark.parametrize("reason", set(Reason) - {Reason.LISTED, Reason.CARD, Reason.EXIT})
+@pytest.mark.parametrize("reason", sorted(set(Reason) - {Reason.LISTED, Reason.CARD, Reason.EXIT}))
 def test_all_who_are_flagged_are_shown_the_same(reason: Reason) -> None:
     """Whatever it is; but what the holder can mend without a guard says so."""
     mends = reason in {Reason.STALE, Reason.WRONG_LANE}
