@@ -97,7 +97,8 @@ class Now:
 class Policy:
     """What the committee has decided: hours by name, holidays, keys whose cards count, the list's own date.
 
-    `repeats` are the lanes' repeat times where the committee has set them, in seconds by the lanes' names.
+    `repeats` are the lanes' repeat times where the committee has set them, in seconds by the lanes' names; the post
+    puts them into the rules.
     """
 
     schedules: Mapping[str, Schedule]
@@ -163,7 +164,7 @@ def _reason(
         or _dates(entry.begins, entry.ends, now)
         or _place(lane, entry)
         or _hours(entry, policy, now)
-        or _repeat(lane, last, policy, now)
+        or _repeat(lane, last, now)
         or Reason.LISTED
     )
 
@@ -179,7 +180,7 @@ def _unlisted(sighting: Sighting, lane: LaneRule, last: Last | None, policy: Pol
         or _stale(sighting, lane, now)
         or _dates(card.begins, card.ends, now)
         or (Reason.CLOCK if now.clock is ClockQuality.UNSET else None)
-        or _repeat(lane, last, policy, now)
+        or _repeat(lane, last, now)
         or Reason.CARD
     )
 
@@ -249,9 +250,8 @@ def _hours(entry: Entry, policy: Policy, now: Now) -> Reason | None:
     return None if schedule is not None and schedule.open_at(now.hours, policy.holidays) else Reason.SCHEDULE
 
 
-def _repeat(lane: LaneRule, last: Last | None, policy: Policy, now: Now) -> Reason | None:
-    within = policy.repeats.get(lane.name, lane.repeat)
-    if last is None or last.direction is not lane.direction or now.mono - last.at >= within:
+def _repeat(lane: LaneRule, last: Last | None, now: Now) -> Reason | None:
+    if last is None or last.direction is not lane.direction or now.mono - last.at >= lane.repeat:
         return None
     # Back at the same lane it is the same passage, unless the sensor saw somebody go through.
     return Reason.REPEAT if last.lane != lane.name or last.through else None

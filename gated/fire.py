@@ -19,7 +19,7 @@ from enum import StrEnum
 from typing import Final
 
 from drivers.port import Condition, DriverError, Input, Level, Quiet
-from gated.barrier import FIRE
+from gated.barrier import FIRE, Barrier
 from gated.logs import FilteringBoundLogger
 from gated.post import Station
 from protocol.event import Kind, Stamp
@@ -179,19 +179,21 @@ class FireAlarm:
             self._hold(now, failed=lambda *_: None)
             self._begun()
         else:
-            for _, barrier in self._barriers.values():
-                barrier.let_go(FIRE)
+            self._each(lambda barrier: barrier.let_go(FIRE), self._failed)
             self._ended()
 
     def _hold(self, now: float, failed: Failed) -> None:
-        """Hold all of them, whatever one of them says."""
         self._keep_at = now + KEEP_S
+        self._each(lambda barrier: barrier.hold(FIRE), failed)
+
+    def _each(self, told: Callable[[Barrier], None], failed: Failed) -> None:
+        """Tell all of them, whatever one of them says."""
         for station, barrier in self._barriers.values():
             try:
-                barrier.hold(FIRE)
+                told(barrier)
             except DriverError as error:
                 failed(station, error)
-            except Exception as error:  # noqa: BLE001 - one driver's fault must not keep the other barriers shut
+            except Exception as error:  # noqa: BLE001 - one driver's fault must not keep the others from being told
                 failed(station, DriverError(repr(error)))
 
     def _begun(self) -> None:

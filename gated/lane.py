@@ -16,13 +16,17 @@ Rules:
 - What is flagged is judged again at most each `REJUDGE_S` while it stays: a list or an hour may have changed. Only
   an admission is news. While nothing can be written only exits judge again, since they open all the same.
 - Vehicles pass one at a time: while one has its turn, the next waits and is judged when its turn comes; the time
-  it waited is no part of its age. `passed` ends a turn, else `timeout` does, but not while somebody is on the sensor.
+  it waited is no part of its age. `passed` ends a turn, else `timeout` from its opening on, but not while somebody is
+  on the sensor.
+- An entrance opens for nobody who has been flagged since, nor for whom it has not seen for `LATE_S` (or `gone`): while
+  the disk took its time they have gone, and somebody else may stand there.
   What waits and is no longer seen lapses after `timeout`, and is recorded as `stale`.
 - With a `passed` sensor (`gated.sensor`), a vehicle or person that has gone through and comes back the same way is a
   `repeat`; one that has turned back has passed nowhere, and is let through again, here or elsewhere. Whoever goes
   through though nothing has let them is a tailgater.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -36,6 +40,8 @@ from protocol.event import Kind, Reason, Verdict
 from protocol.sighting import Sighting
 
 REJUDGE_S: Final = 1.0
+LATE_S: Final = 10.0
+"""What the disk has taken longer than this for opens nothing: whoever it was for has gone on."""
 STRONGER_DB: Final = 6.0
 
 Judge = Callable[[Sighting, LaneRule, Last | None, Now], tuple[Decision, Mapping[str, object]]]
@@ -77,12 +83,19 @@ class Lane:
     def __init__(self, rule: LaneRule, presences: Presences, judge: Judge) -> None:
         self.rule = rule
         self.writable = True
+        self._configured = rule
         self._presences = presences
+        presences.heed(rule)
         self._judge = judge
         self._queue: deque[Presence] = deque()
         self._turn: Presence | None = None
         self._turn_ends = 0.0
         self._sensor = Sensor(rule.timeout)
+
+    def repeats_within(self, seconds: float | None) -> None:
+        """Take another repeat time; None: the configured one."""
+        self.rule = self._configured if seconds is None else replace(self._configured, repeat=seconds)
+        self._presences.heed(self.rule)
 
     def see(self, sighting: Sighting, now: Now) -> list[Act]:
         """Take a sighting."""
@@ -116,9 +129,23 @@ class Lane:
             self._turn = None
         return [*acts, *self._next_turn(now)]
 
-    def opened(self, now: Now) -> None:
-        """Learn that the barrier was opened for somebody of whom nothing was read: one may go through."""
-        self._sensor.opened(now.mono)
+    def wants(self, act: Act, now: Now) -> bool:
+        """Whether an act that is on disk is still to open for whom it was about."""
+        presence = act.of
+        if act.exempt or presence is None:
+            return True
+        unseen = now.mono - max(presence.seen, presence.judged)
+        return presence.standing is not Standing.FLAGGED and unseen <= max(LATE_S, self.rule.gone)
+
+    def opened(self, now: Now, of: Presence | None = None) -> None:
+        """Learn that the barrier was opened, for this presence or for somebody of whom nothing was read."""
+        if of is None:
+            self._sensor.opened(now.mono)
+            return
+        of.asked, of.let = False, of.let or of.standing is Standing.ADMITTED
+        self._expect(of)
+        if self._turn is of:
+            self._turn_ends = now.mono + self.rule.timeout
 
     def stays_open(self, now: Now) -> None:
         """Learn, again and again, that the barrier is held open: any number may go through."""
@@ -150,6 +177,8 @@ class Lane:
             return
         if seq is not None and act.kind is Kind.PASSAGE:
             presence.seq = seq
+        if act.opens:
+            presence.asked = False
         if not act.opens or opened:
             return
         if act.kind is Kind.PASSAGE:
@@ -191,17 +220,17 @@ class Lane:
 
     def _appear(self, sighting: Sighting, known: Presence | None, now: Now) -> list[Act]:
         other = self._presences.elsewhere(sighting.credential, self.rule.name, sighting.at)
-        if other is not None:
-            if known is not None and known in self._queue:
-                self._queue.remove(known)
-            presence = self._new(sighting, Standing.SHADOWED, now)
-            return self._exit_beside(presence, other) + self._shadow(presence, now)
-        if known is None or not self._same_passage(known, sighting):
+        if known is not None and other is None and self._same_passage(known, sighting):
+            known.refresh(sighting, now.mono)
+            if known.standing is Standing.FLAGGED and not self._judges_again:
+                return []
+            return self._admit_or_wait(known, now)
+        if known is not None and known in self._queue:
+            self._queue.remove(known)
+        if other is None:
             return self._admit_or_wait(self._new(sighting, Standing.WAITING, now), now)
-        known.refresh(sighting, now.mono)
-        if known.standing is Standing.FLAGGED and not self._judges_again:
-            return []
-        return self._admit_or_wait(known, now)
+        presence = self._new(sighting, Standing.SHADOWED, now)
+        return self._exit_beside(presence, other) + self._shadow(presence, now)
 
     @property
     def _judges_again(self) -> bool:
@@ -239,23 +268,24 @@ class Lane:
         decision, by = self._judge(sighting, self.rule, self._presences.last(sighting.credential), now)
         was, presence.judged = presence.standing, now.mono
         if decision.admits:
-            return self._admit(presence, decision, by, now, again=was is Standing.ADMITTED)
+            return self._admit(presence, decision, by, again=was is Standing.ADMITTED)
         if was is Standing.FLAGGED and presence.reason is decision.reason:
             return []
         presence.standing, presence.reason = Standing.FLAGGED, decision.reason
         return [self._passage(presence, decision, by)]
 
-    def _admit(
-        self, presence: Presence, decision: Decision, by: Mapping[str, object], now: Now, *, again: bool
-    ) -> list[Act]:
+    def _admit(self, presence: Presence, decision: Decision, by: Mapping[str, object], *, again: bool) -> list[Act]:
         presence.standing, presence.reason = Standing.ADMITTED, decision.reason
         self._presences.admitted(presence)
         if self.rule.kind is LaneKind.VEHICLE:
-            self._turn, self._turn_ends = presence, now.mono + self.rule.timeout
-        presence.let = True
+            self._turn, self._turn_ends = presence, math.inf  # it runs from the opening
         self._expect(presence)
+        if presence.asked:
+            return []  # what is on its way opens for it
+        presence.asked = True
         if again:
             return [self._opened(presence, "again", of=presence.seq)]
+        presence.seq = None
         return [self._passage(presence, decision, by, opens=True)]
 
     def _rejudge(self, presence: Presence, now: Now) -> list[Act]:

@@ -23,7 +23,7 @@ from gated.decide import Decision, Direction, LaneRule, Last, Now, Policy, decid
 from gated.display import Display
 from gated.holds import Holds
 from gated.journal import Journal, JournalTrouble
-from gated.lane import Act, Lane
+from gated.lane import LATE_S, Act, Lane
 from gated.logs import FilteringBoundLogger
 from gated.presence import Presence, Presences, restored
 from gated.proving import Proving
@@ -35,8 +35,6 @@ from protocol.whitelist import Entry
 
 OVERDUE_S: Final = 1.0
 """An exit waits no longer than this for the disk."""
-LATE_S: Final = 10.0
-"""What somebody far away has ordered is not done when the disk has taken longer than this: they have gone on."""
 RECENT: Final = 20
 LATENCIES: Final = 1000
 
@@ -153,20 +151,26 @@ class Post:
             station = self.stations.get(event.get("lane", ""))
             if station is None or event["boot"] != now.boot:
                 continue
-            if event["kind"] == Kind.PASSED and (passed := admitted.get(event.get("of"))) is not None:
-                passed.through = event["result"] == "through"
-                if not passed.through:
-                    self._presences.withdraw(passed)
-            if event["kind"] != Kind.PASSAGE or event["verdict"] != Verdict.ADMIT:
-                continue
-            rule = station.lane.rule
-            if not 0 <= now.mono - event["mono"] <= rule.repeat:
-                continue
-            sighting = Sighting(event["reader"], canonical(event["credential"]), event["mono"])
-            presence = restored(rule, sighting, event["seq"])
-            admitted[event["seq"]] = presence
-            self._presences.put(presence)
+            if (presence := admitted.get(event.get("of"))) is not None:
+                self._went_on(presence, event)
+            elif event["kind"] == Kind.PASSAGE and event["verdict"] == Verdict.ADMIT:
+                sighting = Sighting(event["reader"], canonical(event["credential"]), event["mono"])
+                admitted[event["seq"]] = presence = restored(station.lane.rule, sighting, event["seq"])
+                self._presences.put(presence)
+                self._presences.admitted(presence)
+        self._presences.forget(now.mono)
+
+    def _went_on(self, presence: Presence, event: Mapping[str, Any]) -> None:
+        """Take what a later event of the last life says of one who was admitted; the last word counts."""
+        if event["kind"] == Kind.PASSED:
+            presence.through = event["result"] == "through"
+            if not presence.through:
+                self._presences.withdraw(presence)
+        elif event.get("by") == "again":
+            presence.seen = event["mono"]
             self._presences.admitted(presence)
+        elif event.get("what") == "not-opened":
+            self._presences.withdraw(presence)
 
     def see(self, lane: str, sighting: Sighting) -> None:
         """A reader of this lane has read something."""
@@ -270,6 +274,8 @@ class Post:
     def rule_by(self, policy: Policy) -> None:
         """Take another policy into force, between two decisions."""
         self._policy = replace(policy, as_of=self._policy.as_of)
+        for name, station in self.stations.items():
+            station.lane.repeats_within(policy.repeats.get(name))
 
     def note(self, kind: Kind, fields: Mapping[str, object]) -> None:
         """Write down something that opens nothing."""
@@ -362,14 +368,13 @@ class Post:
         if self._stopped:
             pending.why = "the gate is stopping"
             return
-        if pending.order is not None and self._keeper.now().mono - pending.seen_at > LATE_S:
+        station, act, now = pending.station, pending.act, self._keeper.now()
+        if self._late(pending, now) or not station.lane.wants(act, now):
             pending.why = f"the disk took longer than {LATE_S:.0f} s"
-            self.note(Kind.SYSTEM, {"what": "not-opened", "lane": pending.station.lane.rule.name, "of": seq})
+            self.note(Kind.SYSTEM, {"what": "not-opened", "lane": station.lane.rule.name, "of": seq})
             return
         pending.opened = True
-        station, act = pending.station, pending.act
-        if act.of is None:
-            station.lane.opened(self._keeper.now())
+        station.lane.opened(now, act.of)
         try:
             if station.barrier is not None:
                 (pending.order.how if pending.order is not None else Barrier.open)(station.barrier)
@@ -382,6 +387,11 @@ class Post:
             signals.Outcome.FLAG if pending.why else signals.Outcome.ADMIT,
             silent=act.fields.get("by") == "again",
         )
+
+    def _late(self, pending: _Pending, now: Now) -> bool:
+        """Whether it was ordered, or a button pressed at an entrance, so long ago that nobody waits for it any more."""
+        by_hand = pending.order is not None or (pending.act.of is None and not pending.act.exempt)
+        return by_hand and now.mono - pending.seen_at > LATE_S
 
     def barrier_failed(self, station: Station, error: DriverError, seq: int | None = None) -> None:
         """A barrier could not be told what it should have been: said once, until an opening succeeds."""

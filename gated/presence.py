@@ -27,7 +27,8 @@ class Standing(Enum):
 class Presence:
     """One credential at one lane. Times are monotonic seconds; `seq` is the passage's, once it is on disk.
 
-    `let` if this lane was opened for it and has its record, `through` if the sensor saw it go.
+    `asked` while an opening for it is on its way to the disk; `let` if this lane was opened for it and has its record,
+    `through` if the sensor saw it go.
     """
 
     lane: LaneRule
@@ -41,6 +42,7 @@ class Presence:
     seq: int | None = None
     reason: Reason | None = None
     judged: float = 0.0
+    asked: bool = False
     let: bool = False
     through: bool = False
     away: bool = False
@@ -71,6 +73,11 @@ class Presences:
 
     _by_credential: dict[Credential, dict[str, Presence]] = field(default_factory=dict)
     _last: dict[Credential, Presence] = field(default_factory=dict)
+    _keep: float = field(default=0.0, compare=False)
+
+    def heed(self, lane: LaneRule) -> None:
+        """Remember everybody long enough for this lane: who was at one may be a repeat at another."""
+        self._keep = max(self._keep, lane.gone, lane.repeat, lane.hold, lane.timeout)
 
     def get(self, credential: Credential, lane: str) -> Presence | None:
         """This credential's presence at this lane, if it is remembered."""
@@ -112,14 +119,12 @@ class Presences:
         """Let go of what has been away so long that it can no longer matter."""
         for credential, lanes in list(self._by_credential.items()):
             for name, presence in list(lanes.items()):
-                rule = presence.lane
-                keep = max(rule.gone, rule.repeat, rule.hold, rule.timeout)
-                if at - presence.seen > keep and presence.standing is not Standing.WAITING:
+                if at - presence.seen > self._keep and presence.standing is not Standing.WAITING:
                     del lanes[name]
             if not lanes:
                 del self._by_credential[credential]
         for credential, presence in list(self._last.items()):
-            if at - presence.seen > max(presence.lane.gone, presence.lane.repeat):
+            if at - presence.seen > self._keep:
                 del self._last[credential]
 
 

@@ -67,7 +67,7 @@ class Proving:
     def passed(self, station: "Station") -> bool:
         """Whether it was for the test that somebody went through."""
         trial = self._trial
-        if trial is None or trial.terms.rule is not station.lane.rule or station.lane.busy:
+        if trial is None or trial.terms.rule.name != station.lane.rule.name or station.lane.busy:
             return False
         taken, acts = trial.passed(self._mono())
         self._carry_out(trial, acts)
@@ -182,7 +182,7 @@ class Proving:
     def _carry_out(self, trial: Trial, acts: list[Do]) -> None:
         for act in acts:
             match act:
-                case Tell(step, fields):
+                case Tell(step, fields) if trial is self._trial:  # whoever tests now hears nothing of the one before
                     self._news.put_nowait({"step": step, **fields})
                 case Write(fields):
                     told = partial(self._written, trial)
@@ -232,7 +232,8 @@ class Proving:
 
     async def _next(self) -> News:
         with suppress(TimeoutError):
-            return await asyncio.wait_for(self._news.get(), QUIET_S)
+            async with asyncio.timeout(QUIET_S):
+                return await self._news.get()
         return {"step": "quiet"}
 
     def _offline(self, readers: tuple[str, ...]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Lanes: hands-free people and one vehicle at a time, on a clock that the test turns."""
 
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -93,8 +94,8 @@ class Post:
             self.seq += 1
             opened = act.opens and (self.works or act.exempt)
             self.acts.append({**act.fields, "kind": act.kind, "seq": self.seq, "opened": opened})
-            if opened and act.of is None:
-                self.lanes[lane].opened(self.now())
+            if opened:
+                self.lanes[lane].opened(self.now(), act.of)
             self.lanes[lane].settled(act, self.seq if self.works else None, opened=opened, now=self.now())
             words = [act.fields.get(key) for key in ("verdict", "reason", "by", "result", "what")]
             said.append(" ".join([act.kind, *(str(word) for word in words if word), *(["+"] if act.opens else [])]))
@@ -468,6 +469,22 @@ def test_the_other_lane_takes_it_out_of_the_queue() -> None:
     assert post.lanes["car"].waiting == 0
 
 
+def test_who_was_elsewhere_meanwhile_waits_once() -> None:
+    """Back in the queue as a new passage, its old place is gone: it is not let through twice in a row."""
+    post = Post(vehicle(timeout=30), vehicle("lot", Direction.OUT))
+    post.see("car", A)
+    post.wait(30)
+    post.tick("car")
+    assert post.see("car", B) == [ADMIT]
+    post.wait(4)
+    assert post.see("car", A) == []
+    post.wait(4)
+    assert post.see("lot", A) == [ADMIT]
+    post.wait(4)
+    assert post.see("car", A) == []
+    assert post.lanes["car"].waiting == 1
+
+
 def test_nobody_overtakes() -> None:
     """The arm that did not rise ends the turn; who waited comes before who comes only now."""
     post = Post(vehicle(senses=True))
@@ -718,8 +735,11 @@ class Gate(RuleBasedStateMachine):
         while self.pending:
             lane, act = self.pending.pop(0)
             self.post.write(lane, [act])
-            failed = act.opens and not self.post.acts[-1]["opened"]
-            if failed and act.of is not None and self.turns.get(lane, ("",))[0] == act.of.sighting.credential:
+            if not act.opens or act.of is None or self.turns.get(lane, ("",))[0] != act.of.sighting.credential:
+                continue
+            if self.post.acts[-1]["opened"]:
+                self.turns[lane] = (self.turns[lane][0], self.post.mono + self.post.lanes[lane].rule.timeout)
+            else:
                 del self.turns[lane]
 
     @rule(works=st.booleans())
@@ -770,7 +790,7 @@ class Gate(RuleBasedStateMachine):
         assert (lane, who) in self.post.judged
         if self.post.lanes[lane].rule.kind is LaneKind.VEHICLE:
             assert self.turns.get(lane, (who, 0.0))[0] == who
-            self.turns[lane] = (who, self.post.mono + self.post.lanes[lane].rule.timeout)
+            self.turns[lane] = (who, math.inf)
 
 
 TestGate = Gate.TestCase

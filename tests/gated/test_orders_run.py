@@ -15,10 +15,10 @@ from drivers.port import DriverError
 from gated import barrier as barriers
 from gated import listload
 from gated.barrier import FIRE, Barrier
+from gated.lane import LATE_S
 from gated.line import Line
 from gated.mqtt import Connection, Incoming
 from gated.orders_run import Commands, Hands
-from gated.post import LATE_S
 from gated.uplink import ResendError
 from gated.whitelist import Whitelist
 from protocol import topics

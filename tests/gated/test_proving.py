@@ -420,6 +420,19 @@ async def test_a_card_that_lies_there_during_the_next_test(whitelist: Whitelist)
     assert [event["kind"] for event in rig.journal.events] == ["test"] * 3
 
 
+async def test_whoever_tests_hears_nothing_of_the_test_before(whitelist: Whitelist) -> None:
+    """Its card, read at another lane meanwhile, is none of theirs."""
+    rig = rig_of(whitelist, Disk())
+    async with armed(rig, "walk-in", dry=True) as answers:
+        await rig.see("walk-in", TAG)
+        rig.journal.settle()
+        await next_step(answers, "ended")
+    async with armed(rig, "car-out", card="em:0A00A1B2C3") as answers:
+        await rig.see("car-in", TAG)
+        rig.post.proving.stop()
+        assert (await anext(answers))["step"] == "ended"
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

@@ -18,6 +18,7 @@ from gated.barrier import Barrier
 from gated.clock import Remembered, Timekeeper
 from gated.decide import Direction, LaneKind, LaneRule, Policy
 from gated.journal import Journal, JournalTrouble, Told
+from gated.lane import LATE_S
 from gated.post import Post
 from gated.whitelist import Whitelist
 from protocol.credential import Credential
@@ -33,6 +34,7 @@ LANES: Final = {
 ENTRANCES: Final = ("walk-in", "car-in")
 EXITS: Final = ("walk-out", "car-out")
 TAG: Final = Credential("epc:E280A00000000001")
+OTHER: Final = Credential("epc:E280A00000000002")
 PULSE_S: Final = 0.5
 WAIT_S: Final = 10.0
 
@@ -282,6 +284,85 @@ async def test_an_entrance_waits_for_a_slow_disk(whitelist: Whitelist, monkeypat
     assert [rig.pulses(lane) for lane in ENTRANCES] == [0, 0]
 
 
+@pytest.mark.parametrize("lane", ENTRANCES)
+@pytest.mark.parametrize("stays", [True, False])
+async def test_a_disk_that_took_so_long_opens_for_who_is_there_still(
+    whitelist: Whitelist, lane: str, *, stays: bool
+) -> None:
+    """For whom the lane has not seen for `LATE_S` nothing opens, and that is written down."""
+    rig = Rig(whitelist, FakeJournal())
+    await rig.see(lane)
+    rig.clocks.seconds += 2
+    await rig.see(lane)
+    rig.clocks.seconds += LATE_S if stays else LATE_S + 0.1
+    rig.journal.settle()
+    await settled()
+    assert rig.pulses(lane) == stays
+    told = [(note["what"], note["lane"], note["of"]) for note in rig.journal.noted]
+    assert told == ([] if stays else [("not-opened", lane, 1)])
+    assert (rig.post.figures.admitted, rig.post.figures.flagged) == (stays, not stays)
+
+
+async def test_who_has_gone_unopened_is_no_repeat(whitelist: Whitelist) -> None:
+    """Not let in at one entrance for want of an answer, they may come by the other; after a restart as well."""
+    before = Rig(whitelist, FakeJournal())
+    await before.see("walk-in")
+    before.clocks.seconds += LATE_S + 1
+    before.journal.settle()
+    told = {key: value for key, value in before.journal.noted[0].items() if key in {"what", "lane", "of"}}
+    lines = [line(1, before.journal.appended[0]), line(2, body(Kind.SYSTEM, before.stamp, told))]
+    after = Rig(whitelist, FakeJournal())
+    after.clocks.seconds += LATE_S + 5
+    after.post.restore(lines)
+    for rig in (before, after):
+        await rig.see("car-in")
+        assert rig.journal.events[-1]["reason"] == "listed"
+
+
+async def test_an_entrances_button_that_the_disk_took_so_long_for(whitelist: Whitelist) -> None:
+    """Whoever pressed it has gone on: nothing opens."""
+    rig = Rig(whitelist, FakeJournal())
+    rig.post.pressed("walk-in")
+    rig.clocks.seconds += LATE_S + 0.1
+    rig.journal.settle()
+    assert rig.pulses("walk-in") == 0
+    assert [note["what"] for note in rig.journal.noted] == ["not-opened"]
+
+
+@pytest.mark.parametrize("lane", ENTRANCES)
+async def test_a_copy_that_shows_before_the_disk_answers(tmp_path: Path, lane: str) -> None:
+    """Admitted without its chip's number, and then the number was read: the entrance stays shut."""
+    (tmp_path / "list.jsonl").write_text(json.dumps({"c": TAG, "h": "h1", "tid": "E2003412"}) + "\n")
+    listload.load(tmp_path, tmp_path / "list.jsonl", lambda *_: None, "2026-11-25T00:00:00+08:00")
+    with closing(Whitelist(tmp_path)) as held:
+        rig = Rig(held, FakeJournal())
+        for tid in (None, "E2003499"):
+            rig.post.see(lane, Sighting(f"{lane}/0", TAG, rig.clocks.seconds, tid=tid))
+        rig.journal.settle()
+        await settled()
+    assert [event["reason"] for event in rig.journal.events] == ["listed", "clone"]
+    assert rig.pulses(lane) == 0
+    assert [note["of"] for note in rig.journal.noted] == [1]
+
+
+async def test_a_turn_lasts_from_its_opening(whitelist: Whitelist) -> None:
+    """However long the disk takes, the next vehicle is judged when the one before has had its time to drive in."""
+    rig = Rig(whitelist, FakeJournal())
+    for _ in range(3):
+        for tag in (TAG, OTHER):
+            await rig.see("car-in", tag)
+        rig.clocks.seconds += 9
+        rig.post.tick()
+    rig.journal.settle()
+    await settled()
+    assert rig.pulses("car-in") == 1
+    for seconds, reasons in ((9, ["listed"]), (1, ["listed", "unknown"])):
+        await rig.see("car-in", OTHER)
+        rig.clocks.seconds += seconds
+        rig.post.tick()
+        assert [event["reason"] for event in rig.journal.events] == reasons
+
+
 async def test_an_overdue_opening_that_then_fails_is_kept(
     whitelist: Whitelist, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -369,6 +450,60 @@ async def test_restart_after_somebody_has_turned_back(whitelist: Whitelist) -> N
     await after.see("car-in")
     (passage,) = after.journal.events
     assert (passage["verdict"], passage["reason"]) == ("admit", "listed")
+
+
+async def test_restart_after_somebody_has_turned_back_and_come_again(whitelist: Whitelist) -> None:
+    """The last word counts: let through again, they went, and at another lane that is a repeat."""
+    before = Rig(whitelist, FakeJournal())
+    await before.see("walk-in")
+    before.journal.settle()
+    lines = [line(1, before.journal.appended[0])]
+    said: list[tuple[Kind, dict[str, object]]] = [
+        (Kind.PASSED, {"result": "turned-back"}),
+        (Kind.OPENED, {"by": "again", "credential": TAG}),
+        (Kind.PASSED, {"result": "through"}),
+    ]
+    for seq, (kind, fields) in enumerate(said, 2):
+        before.clocks.seconds += 15
+        lines.append(line(seq, body(kind, before.stamp, {"lane": "walk-in", "of": 1, **fields})))
+    after = Rig(whitelist, FakeJournal())
+    after.clocks.seconds += 50
+    after.post.restore(lines)
+    await after.see("car-in")
+    (passage,) = after.journal.events
+    assert (passage["verdict"], passage["reason"]) == ("flag", "repeat")
+
+
+async def test_a_repeat_time_of_the_committees(whitelist: Whitelist) -> None:
+    """It counts in place of the configured one, longer or shorter, until it is taken back."""
+    rig = Rig(whitelist, FakeJournal())
+    for repeats, seconds, reason in (
+        ({"car-in": 300.0}, 299, "repeat"),
+        ({"car-in": 300.0}, 301, "listed"),
+        ({"car-in": 20.0}, 21, "listed"),
+        ({}, 59, "repeat"),
+    ):
+        rig.post.rule_by(Policy({}, repeats=repeats))
+        await rig.see("walk-in")
+        rig.journal.settle()
+        for _ in range(seconds):
+            rig.clocks.seconds += 1
+            rig.post.tick()
+        await rig.see("car-in")
+        rig.journal.settle()
+        assert rig.journal.events[-1]["reason"] == reason
+        rig.clocks.seconds += 1000
+        rig.post.tick()
+
+
+async def test_who_comes_back_before_the_disk_has_answered(whitelist: Whitelist) -> None:
+    """What is on its way opens for them: one event, one pulse."""
+    rig = Rig(whitelist, FakeJournal())
+    for _ in range(3):
+        await rig.see("walk-in")
+        rig.clocks.seconds += 4
+    rig.journal.settle()
+    assert len(rig.journal.events) == rig.pulses("walk-in") == 1
 
 
 async def test_what_one_event_calls_for_fails(tmp_path: Path) -> None:
