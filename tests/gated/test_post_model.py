@@ -193,4 +193,4 @@ class Gate(RuleBasedStateMachine):
 
 
 TestGate = Gate.TestCase
-TestGate.settings = settings(max_examples=150, stateful_step_count=40, derandomize=True)
+TestGate.settings = settings(max_examples=200, stateful_step_count=40, derandomize=True)

@@ -20,6 +20,7 @@ from gated.__main__ import main
 from gated.journal import JournalState
 from gated.whitelist import Whitelist
 from protocol.event import Kind, Stamp
+from protocol.sighting import Sighting
 from tests.gated.test_recorded_before_opened import TAG, FakeJournal, Rig, settled, whitelist
 from tests.gatepost import WAIT_S, Event, Gatepost
 from tests.terminal import on_a_terminal
@@ -418,6 +419,21 @@ async def test_a_card_that_lies_there_during_the_next_test(whitelist: Whitelist)
     async with armed(rig, "walk-in", card="em:0A00A1B2C3"):
         await rig.see("walk-in", TAG)
     assert [event["kind"] for event in rig.journal.events] == ["test"] * 3
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_cancelled_while_news_come(whitelist: Whitelist, turns: int) -> None:
+    """Whoever listens is told to end in whichever turn of the loop that brings a step, and ends."""
+    rig = rig_of(whitelist, Disk())
+    async with armed(rig, "walk-in") as answers:
+        listening = asyncio.ensure_future(next_step(answers, "ended"))
+        await settled()
+        rig.post.see("walk-in", Sighting("walk-in/0", TAG, rig.clocks.seconds))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        listening.cancel()
+        await settled()
+        assert listening.cancelled()
 
 
 async def test_whoever_tests_hears_nothing_of_the_test_before(whitelist: Whitelist) -> None:
