@@ -25,6 +25,7 @@ F = TypeVar("F")
 _CUTS_MAX: Final = 16
 _SILENT: Final = 128
 _LONG: Final = 400
+_MUCH: Final = bytes([2]) * 120  # of such frames few are needed until much has come
 _MORE: Final = 4  # so many bytes take their time: one input in four
 _STEPS: Final = ((), (0,), (2,), (129, 4), (20, 128))
 
@@ -192,7 +193,7 @@ def _check(side: Side[F], given: Input, number: int) -> None:
     if isinstance(run._codec, Framer):
         _found_by_silence(run, good)
         if number % _MORE == 0:
-            _found_by_more(other, side.long or good)
+            _found_by_more(other, side.long or side.write(side.of(_MUCH)))
     elif side.counts(frame):
         _found(run, frame)
 
