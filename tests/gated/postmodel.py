@@ -292,6 +292,7 @@ class Rig:
         self.leaving: list[tuple[Credential, float]] = []
         self._next_tick = self.loop.time() + TICK_S
         self._left: dict[Credential, float] = {}
+        self._away: set[Credential] = set()
         self._fire_says: asyncio.Queue[Level | Condition | Quiet] = asyncio.Queue()
         self._wrong: list[BaseException] = []
         self.loop.set_exception_handler(
@@ -370,7 +371,8 @@ class Rig:
         gate = self.post.stations[lane].lane
         if lane != "walk-out" or gate.present(now).get(who, 0.0) < sighting.at:  # it was a test's
             return
-        if sighting.at - self._left.get(who, 0.0) > gate.rule.gone:
+        if who in self._away or sighting.at - self._left.get(who, 0.0) > gate.rule.gone:
+            self._away.discard(who)
             self.leaving.append((who, now))
         self._left[who] = max(sighting.at, self._left.get(who, 0.0))
 
@@ -436,7 +438,7 @@ class Rig:
         self.post.stop()
         self.turns.clear()
         self.leaving.clear()
-        self._left.clear()
+        self._away = set(self._left)  # whoever was seen before the end counts as away, whenever that was
         written, lost = self.disk.close()
         self._at_the_end |= set(written)
         self.openings -= Counter(_key(event) for event in lost if _opens(event))
