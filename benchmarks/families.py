@@ -31,9 +31,10 @@ from benchmarks.idle import SETTLE_S, cpu_seconds, resident
 from benchmarks.latency import START_S, Line, append, line, percentile, read_some
 from drivers.emulated.em4100 import EmulatedEm4100
 from drivers.emulated.host import PtyHost, TcpHost
-from gated import control, listload
+from gated import control
 from gated.demo.day import Form, Person
 from gated.demo.families import FAMILIES, EmulatedReader
+from gated.lists import listload
 from protocol.em4100 import Framing
 
 ROUNDS: Final = 200

@@ -22,9 +22,9 @@ from typing import Any, Final
 import aiomqtt
 
 from benchmarks.idle import resident
-from gated.decide import Now
-from gated.flash import Flash
-from gated.flash_acts import Act, Build, Built, Check, Checked, KeepMessage, Need, Publish, Subscribe, Unsubscribe
+from gated.lanes.decide import Now
+from gated.lists.flash import Flash
+from gated.lists.flash_acts import Act, Build, Built, Check, Checked, KeepMessage, Need, Publish, Subscribe, Unsubscribe
 from protocol import topics
 from protocol.event import ClockQuality
 from protocol.repository import WHITELIST, decode, delta_name

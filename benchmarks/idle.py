@@ -15,8 +15,8 @@ from typing import Final
 from benchmarks import box
 from drivers.emulated.em4100 import EmulatedEm4100
 from drivers.emulated.host import Host
-from gated import listload
 from gated.demo.post import EmulatedPost
+from gated.lists import listload
 
 TAG: Final = "0A00A1B2C3"
 SETTLE_S: Final = 5.0

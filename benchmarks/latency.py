@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gated import listload
+from gated.lists import listload
 
 RAW_BYTES: Final = 256
 START_S: Final = 10.0

@@ -21,8 +21,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.latency import percentile
-from gated.listload import load, step_back
-from gated.whitelist import Whitelist
+from gated.lists.listload import load, step_back
+from gated.lists.whitelist import Whitelist
 from protocol.credential import Credential
 
 ALONE_S = 12.0

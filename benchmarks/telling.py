@@ -26,8 +26,8 @@ from benchmarks import box
 from benchmarks.idle import cpu_seconds, resident
 from benchmarks.latency import append, percentile
 from center.records.store import Store
-from gated.store import FILE_NAME
-from gated.store import Store as Journal
+from gated.recording.store import FILE_NAME
+from gated.recording.store import Store as Journal
 from protocol import topics
 from protocol.enrolment import vouch
 from protocol.event import ClockQuality, Kind, Stamp, body

@@ -21,13 +21,13 @@ from typing import Final
 import structlog
 
 from benchmarks.latency import percentile
-from gated import listload
 from gated.clock import Remembered, Timekeeper
-from gated.decide import Direction, LaneKind, LaneRule, Policy
-from gated.journal import Journal
+from gated.lanes.decide import Direction, LaneKind, LaneRule, Policy
+from gated.lanes.post import Post
+from gated.lists import listload
+from gated.lists.whitelist import Whitelist
 from gated.machine_clock import MachineClock
-from gated.post import Post
-from gated.whitelist import Whitelist
+from gated.recording.journal import Journal
 from protocol.credential import Credential
 from protocol.event import Kind
 from protocol.sighting import Sighting

@@ -25,26 +25,28 @@ from typing import TYPE_CHECKING, Any, Final
 from drivers.port import Condition, Indicator, Input, Level, Output, Quiet, Reader
 from drivers.records import SHARED, Prove, Records
 from drivers.registry import Ports, make_input, make_output, make_reader
-from gated import __version__, board, control, folder, logs, machine_clock, policy
-from gated.barrier import Barrier
+from gated import __version__, board, control, logs, machine_clock
 from gated.clock import Timekeeper
 from gated.config import Config, InputConfig, LaneConfig, OutputConfig
-from gated.decide import Direction, LaneKind, LaneRule
-from gated.display import Display
-from gated.fire import DEVICE, FireAlarm
-from gated.journal import Journal, JournalTrouble
-from gated.journal_read import JournalUnreadable
+from gated.lanes.barrier import Barrier
+from gated.lanes.decide import Direction, LaneKind, LaneRule
+from gated.lanes.display import Display
+from gated.lanes.fire import DEVICE, FireAlarm
+from gated.lanes.post import Post
+from gated.lists.whitelist import Whitelist
 from gated.logs import FilteringBoundLogger
 from gated.notify import Notifier
-from gated.post import Post
+from gated.recording import folder
+from gated.recording.journal import Journal, JournalTrouble
+from gated.recording.journal_read import JournalUnreadable
 from gated.state import Describer
+from gated.talking import policy
 from gated.watchdog import Watchdog
-from gated.whitelist import Whitelist
 from protocol.event import Kind, Stamp
 from protocol.sighting import Sighting
 
 if TYPE_CHECKING:
-    from gated.center import Center
+    from gated.talking.center import Center
 
 TICK_S: Final = 0.25
 OBSERVE_S: Final = 1.0
@@ -241,7 +243,7 @@ class _Gate:
 
     def _cards(self) -> Prove:
         """What proves a card's record. Without a center nobody's e-ID counts: no signer has said whose do."""
-        from gated import cards  # noqa: PLC0415 - cryptography, for a gate with readers that read records
+        from gated.lanes import cards  # noqa: PLC0415 - cryptography, for a gate with readers that read records
         from protocol.operators import Registrars  # noqa: PLC0415 - the same
 
         nobody = Registrars()
@@ -357,7 +359,7 @@ class _Gate:
         config = self._config
         if config.center is None:
             return None
-        from gated.center import Center, KeysError, Parts  # noqa: PLC0415 - 15 MB that a gate alone does without
+        from gated.talking.center import Center, KeysError, Parts  # noqa: PLC0415 - 15 MB that a gate alone does without
 
         parts = Parts(
             config,

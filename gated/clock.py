@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Final, Protocol
 
-from gated.decide import Now
+from gated.lanes.decide import Now
 from protocol.event import ClockQuality, Kind, Stamp
 
 TRUSTED_S: Final = 600.0

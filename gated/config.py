@@ -35,7 +35,7 @@ from drivers.port import Colour
 from gated import config_center, config_check, config_fire, config_secret
 from gated.config_problem import ConfigError, ConfigUnreadableError, KeyPath, Problem, key_path, located, shown
 from gated.config_words import Fields, model_at, of_pydantic
-from gated.signals import TABLE, Outcome, Table, colour_alone
+from gated.lanes.signals import TABLE, Outcome, Table, colour_alone
 from protocol.topics import NAME_PATTERN
 
 if TYPE_CHECKING:

@@ -293,7 +293,7 @@ def _schedules(document: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _hours_parser() -> Callable[[str], object]:
-    from gated.schedule import parse_hours  # noqa: PLC0415 - only a file with hours pays for it
+    from gated.lanes.schedule import parse_hours  # noqa: PLC0415 - only a file with hours pays for it
 
     return parse_hours
 

@@ -16,8 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final, Literal
 
-from gated import durable
 from gated.clock import Remembered
+from gated.recording import durable
 
 TimeService = Literal["auto", "timesyncd", "chrony", "none"]
 TIMESYNCD: Final = Path("/run/systemd/timesync/synchronized")

@@ -9,15 +9,16 @@ from datetime import datetime
 from typing import Final
 
 from drivers.port import About, Reader, Telling
-from gated import __version__, pace
-from gated.barrier import FIRE
+from gated import __version__
 from gated.clock import Timekeeper
 from gated.config import Config
-from gated.journal import Journal
-from gated.pace import Pace
-from gated.post import Device, Post, Station
-from gated.store import FILE_NAME
-from gated.whitelist import Whitelist
+from gated.lanes.barrier import FIRE
+from gated.lanes.post import Device, Post, Station
+from gated.lists.whitelist import Whitelist
+from gated.recording import pace
+from gated.recording.journal import Journal
+from gated.recording.pace import Pace
+from gated.recording.store import FILE_NAME
 
 PACE_S: Final = 0.5
 """Who asks how the gate fares does not wait longer than this for the disk."""

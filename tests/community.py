@@ -21,7 +21,7 @@ from sqlalchemy import select
 
 from center.records.store import Store
 from center.records.tables import event, gate
-from gated import enrol
+from gated.talking import enrol
 from protocol.enrolment import Enrolment
 from protocol.signature import public_bytes
 from tests.broker import Mosquitto

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gated import flash_build
-from gated.decide import Now
-from gated.depot import Depot
-from gated.flash import Flash, Phase
-from gated.flash_acts import Act, Build, Check, KeepMessage, KeepPiece, Publish, Subscribe, Switched, Unsubscribe
-from gated.whitelist import Whitelist, verify
+from gated.lanes.decide import Now
+from gated.lists import flash_build
+from gated.lists.depot import Depot
+from gated.lists.flash import Flash, Phase
+from gated.lists.flash_acts import Act, Build, Check, KeepMessage, KeepPiece, Publish, Subscribe, Switched, Unsubscribe
+from gated.lists.whitelist import Whitelist, verify
 from protocol import topics
 from protocol.credential import Credential
 from protocol.event import ClockQuality

@@ -21,11 +21,13 @@ from drivers.emulated.em4100 import EmulatedEm4100
 from drivers.emulated.host import PtyHost, TcpHost
 from drivers.emulated.lcus import EmulatedLcus
 from drivers.emulated.uhf18 import EmulatedUhf18
-from gated import control, journal_read, listload
+from gated import control
 from gated.demo.day import CAR_LANES
 from gated.demo.post import CHANNELS, EmulatedPost
-from gated.journal_read import Verified
-from gated.store import FILE_NAME
+from gated.lists import listload
+from gated.recording import journal_read
+from gated.recording.journal_read import Verified
+from gated.recording.store import FILE_NAME
 from protocol.lcus import LcusCodec, Switch
 
 WAIT_S: Final = 30.0

@@ -8,7 +8,7 @@ from typing import Any, Self
 from center.gatectl.registry import StoreRegistry
 from center.records.store import Store
 from center.site import gates
-from gated import enrol
+from gated.talking import enrol
 from protocol.enrolment import unseal
 from tests.broker import Mosquitto, free_port
 from tests.center.gatectl.workplace import Workplace

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Final
 
 from gated.demo.post import CHANNELS
-from gated.journal_read import JournalUnreadable
+from gated.recording.journal_read import JournalUnreadable
 from tests.gatepost import WAIT_S, Event, Gatepost, Order, tags
 
 ROUNDS: Final = 1000

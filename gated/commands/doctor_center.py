@@ -17,7 +17,7 @@ _RENEW: Final = "gatectl site renew-certificate there makes a new one"
 
 def examine(config: "Config") -> Iterator[Finding]:
     """Nothing for a gate that runs alone."""
-    from gated import keys, listed  # noqa: PLC0415 - cryptography, only where there is a center
+    from gated.talking import keys, listed  # noqa: PLC0415 - cryptography, only where there is a center
     from protocol.message import MessageError  # noqa: PLC0415 - the same
 
     if config.center is None:

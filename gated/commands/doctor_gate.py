@@ -51,7 +51,7 @@ def examine(config: "Config") -> Iterator[Finding]:
 
 
 def _folder(folder: Path) -> Iterator[Finding]:
-    from gated.pace import free_bytes  # noqa: PLC0415 - not for a box without a state folder
+    from gated.recording.pace import free_bytes  # noqa: PLC0415 - not for a box without a state folder
 
     owner = _user_name(folder.stat().st_uid)
     if owner not in {"gated", _user_name(os.geteuid())}:
@@ -83,8 +83,8 @@ def filesystem(folder: Path, mounts: str) -> str:
 
 
 def _journal(config: "Config") -> Iterator[Finding]:
-    from gated import journal_read, pace  # noqa: PLC0415 - not for a box without a state folder
-    from gated.store import FILE_NAME  # noqa: PLC0415 - the same
+    from gated.recording import journal_read, pace  # noqa: PLC0415 - not for a box without a state folder
+    from gated.recording.store import FILE_NAME  # noqa: PLC0415 - the same
 
     folder = config.state
     path = folder / FILE_NAME
@@ -116,7 +116,7 @@ def _journal(config: "Config") -> Iterator[Finding]:
 
 
 def _whitelist(folder: Path) -> Iterator[Finding]:
-    from gated.whitelist import POINTER, Whitelist, verify  # noqa: PLC0415 - not for a box without a state folder
+    from gated.lists.whitelist import POINTER, Whitelist, verify  # noqa: PLC0415 - not for a box without a state folder
 
     if (folder / POINTER).exists() and not os.access(folder / POINTER, os.R_OK):
         yield note("list", f"{folder / POINTER} may not be read by this user", _AS_DAEMON)

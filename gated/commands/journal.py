@@ -18,7 +18,7 @@ from gated.commands.options import Subparsers, add_config, add_json, command, co
 from gated.commands.output import Failure, Status, complain, padded, plain, say, say_json, say_line, say_now
 
 if TYPE_CHECKING:
-    from gated.journal_read import Filter, Verified
+    from gated.recording.journal_read import Filter, Verified
 
 FOLLOW_LAST: Final = 10
 _SHOWN: Final = frozenset({"seq", "at", "clock", "boot", "mono", "kind", "lane", "verdict", "reason", "credential"})
@@ -116,7 +116,7 @@ def run_list(args: argparse.Namespace) -> int:
 
 def run_verify(args: argparse.Namespace) -> int:
     """Check the chain; status 1 if anything does not fit."""
-    from gated import journal_read  # noqa: PLC0415 - not for --help
+    from gated.recording import journal_read  # noqa: PLC0415 - not for --help
 
     path = _path(args)
     with _Reading():
@@ -134,7 +134,7 @@ def run_verify(args: argparse.Namespace) -> int:
 
 def run_export(args: argparse.Namespace) -> int:
     """Write the events that are meant."""
-    from gated import journal_read  # noqa: PLC0415 - not for --help
+    from gated.recording import journal_read  # noqa: PLC0415 - not for --help
 
     source = _source(args)
     lines = _lines(source)
@@ -174,7 +174,7 @@ class _Reading:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from gated.journal_read import JournalUnreadable  # noqa: PLC0415 - not for --help
+        from gated.recording.journal_read import JournalUnreadable  # noqa: PLC0415 - not for --help
 
         if isinstance(error, JournalUnreadable):
             raise Failure(str(error), Status.UNREACHABLE) from error
@@ -186,7 +186,7 @@ def _path(args: argparse.Namespace) -> Path:
 
 def _journal_in(state: Path) -> Path:
     """The journal's file; raises Failure where there is none, PermissionError where it may not be read."""
-    from gated.store import FILE_NAME  # noqa: PLC0415 - not for --help
+    from gated.recording.store import FILE_NAME  # noqa: PLC0415 - not for --help
 
     path = state / FILE_NAME
     try:
@@ -199,7 +199,7 @@ def _journal_in(state: Path) -> Path:
 
 
 def _source(args: argparse.Namespace) -> _Source:
-    from gated.journal_read import Filter  # noqa: PLC0415 - not for --help
+    from gated.recording.journal_read import Filter  # noqa: PLC0415 - not for --help
     from protocol.event import Kind  # noqa: PLC0415 - the same
 
     if args.kind is not None and args.kind not in list(Kind):
@@ -216,7 +216,7 @@ def _source(args: argparse.Namespace) -> _Source:
 
 
 def _lines(source: _Source) -> Iterator[bytes]:
-    from gated import journal_read  # noqa: PLC0415 - not for --help
+    from gated.recording import journal_read  # noqa: PLC0415 - not for --help
 
     wanted = source.wanted
     return journal_read.lines(
@@ -245,13 +245,13 @@ def _seq(line: bytes) -> int:
 
 
 def _head(path: Path) -> int:
-    from gated import journal_read  # noqa: PLC0415 - not for --help
+    from gated.recording import journal_read  # noqa: PLC0415 - not for --help
 
     return journal_read.head(path)
 
 
 async def _follow(source: _Source, after: int, *, as_json: bool) -> None:
-    from gated import journal_read  # noqa: PLC0415 - not for --help
+    from gated.recording import journal_read  # noqa: PLC0415 - not for --help
 
     async for line in journal_read.follow(source.path, source.wanted, after=after):
         _print(line, source, as_json=as_json, now=True)
@@ -274,7 +274,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def _export(args: argparse.Namespace, lines: Iterable[bytes]) -> int:
-    from gated import journal_read  # noqa: PLC0415 - not for --help
+    from gated.recording import journal_read  # noqa: PLC0415 - not for --help
 
     if args.format == "jsonl":
         with open(args.output, "wb", opener=_private) as file:

@@ -36,7 +36,7 @@ def add(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Unseal, check, install, and say what to do next."""
-    from gated import enrol  # noqa: PLC0415 - not for --help
+    from gated.talking import enrol  # noqa: PLC0415 - not for --help
 
     config = configuration(args)
     if not config.state.is_dir():
@@ -112,7 +112,7 @@ def _refuse_expired(content: "Enrolment") -> None:
 
 def _configure(path: Path, config: "Config", wanted: dict[str, str]) -> str:
     """Bring the configuration in line; what is left for the technician to change there, "" for nothing."""
-    from gated import enrol  # noqa: PLC0415 - not for --help
+    from gated.talking import enrol  # noqa: PLC0415 - not for --help
 
     if config.center is None:
         text = enrol.as_toml(wanted)

@@ -14,8 +14,8 @@ from gated.commands.options import Subparsers, add_config, add_json, command, co
 from gated.commands.output import Failure, Status, complain, count, say, say_json, say_tree, table
 
 if TYPE_CHECKING:
-    from gated.listload import ListRefused
-    from gated.whitelist import Whitelist
+    from gated.lists.listload import ListRefused
+    from gated.lists.whitelist import Whitelist
 
 IN_FORCE_S: Final = 2.0
 _BAR: Final = 30
@@ -57,7 +57,7 @@ def add(subparsers: Subparsers) -> None:
 
 def load(args: argparse.Namespace) -> int:
     """Load a list and wait until it is in force. Raises PermissionError where the state folder is another user's."""
-    from gated import listload  # noqa: PLC0415 - not for --help
+    from gated.lists import listload  # noqa: PLC0415 - not for --help
 
     config = configuration(args)
     try:
@@ -104,7 +104,7 @@ def load(args: argparse.Namespace) -> int:
 
 def show(args: argparse.Namespace) -> int:
     """Print what the text may mean and which of it is on the list; status 1 where none is."""
-    from gated.whitelist import WhitelistError  # noqa: PLC0415 - not for --help
+    from gated.lists.whitelist import WhitelistError  # noqa: PLC0415 - not for --help
     from protocol.spelling import SpellingError, looked_up  # noqa: PLC0415 - the same
     from protocol.whitelist import encode  # noqa: PLC0415 - the same
 
@@ -162,7 +162,7 @@ def info(args: argparse.Namespace) -> int:
 
 def _held(folder: Path) -> "Whitelist":
     """The list in force. Raises PermissionError where this user may not read it: that is no trouble of the list."""
-    from gated.whitelist import POINTER, Whitelist  # noqa: PLC0415 - not for --help
+    from gated.lists.whitelist import POINTER, Whitelist  # noqa: PLC0415 - not for --help
 
     with suppress(FileNotFoundError):
         (folder / POINTER).open("rb").close()

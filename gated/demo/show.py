@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from gated import listload
 from gated.commands.output import Failure, say, say_now
 from gated.demo import day, terminal
 from gated.demo.daemon import Daemon, DaemonEnded
@@ -25,6 +24,7 @@ from gated.demo.post import CHANNELS, TIMEZONE, WORKDAYS, EmulatedPost
 from gated.demo.summary import Run, summary
 from gated.demo.view import Picture, render
 from gated.demo.watch import Watch
+from gated.lists import listload
 
 READY_S: Final = 30.0
 """Within this the daemon has to answer with all its devices, also on a machine that is busy."""

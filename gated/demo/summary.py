@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gated import journal_read
 from gated.demo import check
 from gated.demo.life import Pulse
-from gated.journal_read import JournalUnreadable
+from gated.recording import journal_read
+from gated.recording.journal_read import JournalUnreadable
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,14 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from gated import control, journal_read
+from gated import control
 from gated.demo import words
 from gated.demo.check import Mark
 from gated.demo.daemon import Daemon
 from gated.demo.post import TIMEZONE, EmulatedPost
-from gated.journal_read import JournalUnreadable
-from gated.store import FILE_NAME
+from gated.recording import journal_read
+from gated.recording.journal_read import JournalUnreadable
+from gated.recording.store import FILE_NAME
 from protocol.event import ClockQuality
 
 LOOK_S: Final = 0.25

@@ -135,7 +135,7 @@ def test_words(word: str) -> None:
 @pytest.mark.parametrize("kind", [Kind.SYSTEM, Kind.ALARM])
 def test_what_happened(kind: Kind) -> None:
     """Every `what` that the daemon writes is explained, and no other."""
-    source = "".join(path.read_text() for path in (ROOT / "gated").glob("*.py"))
+    source = "".join(path.read_text() for path in (ROOT / "gated").rglob("*.py"))
     written = set(re.findall(r'"what": "([a-z-]+)"', source)) | {"reader", "output", "input"}
     page = text("events")
     told = {name for part in Kind for name in _first_column(section(page, f"`{part}`")) if part in {"system", "alarm"}}

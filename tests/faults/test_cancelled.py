@@ -11,8 +11,8 @@ import pytest
 
 from center import broker
 from center.intake.worker import Worker
-from gated import mqtt
-from gated.line import Line
+from gated.talking import mqtt
+from gated.talking.line import Line
 
 
 @pytest.mark.parametrize("kind", [mqtt._Client, broker._Client], ids=["gate", "center"])

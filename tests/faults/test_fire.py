@@ -186,7 +186,8 @@ async def test_a_disk_that_hangs(tmp_path: Path) -> None:
     async with guarded(tmp_path) as (post, contact):
         sign = tmp_path / "hang"
         hangs = (
-            "import os, threading; from gated.store import Store; commit = Store.commit; hang = threading.Event().wait"
+            "import os, threading; from gated.recording.store import Store; "
+            "commit = Store.commit; hang = threading.Event().wait"
         )
         commit = f"lambda *it: hang() if os.path.exists({str(sign)!r}) else commit(*it)"
         post.program = ["-c", f"{hangs}; Store.commit = {commit}; {PROGRAM}"]

@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from gated.journal_read import head
+from gated.recording.journal_read import head
 from tests.gatepost import Gatepost, tags
 from tests.torture import unexplained
 

@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from gated.salvage import Wreck, _salvaged
-from gated.store import PAGE_BYTES, Store, fits
+from gated.recording.salvage import Wreck, _salvaged
+from gated.recording.store import PAGE_BYTES, Store, fits
 from protocol.event import SALVAGED_MAX_BYTES, ClockQuality, Kind, Stamp, body
 from tests.fuzz.target import Target
 

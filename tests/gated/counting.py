@@ -4,7 +4,7 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from gated.counters import Counters
+from gated.lanes.counters import Counters
 
 COUNTERS = Counters(Path(sys.argv[1]))
 for number in count(1):

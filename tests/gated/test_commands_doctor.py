@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from gated import listload
 from gated.__main__ import main
 from gated.commands.doctor_box import has_reset_bug
 from gated.commands.doctor_gate import HEARD_S, filesystem
-from gated.store import FILE_NAME, Store
+from gated.lists import listload
+from gated.recording.store import FILE_NAME, Store
 from protocol.event import ClockQuality, Kind, Stamp, body
 from tests.gated.answering import daemon
 

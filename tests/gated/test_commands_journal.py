@@ -15,7 +15,7 @@ import pytest
 
 from gated.__main__ import main
 from gated.commands.moments import moment
-from gated.store import FILE_NAME, Store
+from gated.recording.store import FILE_NAME, Store
 from protocol.event import ClockQuality, Kind, Stamp, body
 
 ZONE = ZoneInfo("Asia/Shanghai")

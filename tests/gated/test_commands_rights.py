@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from gated import listload, rights
+from gated import rights
 from gated.__main__ import main
+from gated.lists import listload
+from gated.recording.store import FILE_NAME, Store
 from gated.rights import Account
-from gated.store import FILE_NAME, Store
 
 CARD = "em:0A00A1B2C3"
 COMMANDS = (

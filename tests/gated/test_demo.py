@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from gated import journal_read
 from gated.__main__ import main
 from gated.demo import check, families, words
 from gated.demo.check import Mark
@@ -21,7 +20,8 @@ from gated.demo.families import FAMILIES
 from gated.demo.life import Pulse
 from gated.demo.summary import Run, summary
 from gated.demo.view import KEYS, Picture, render
-from gated.store import FILE_NAME
+from gated.recording import journal_read
+from gated.recording.store import FILE_NAME
 from protocol.whitelist import parse
 from tests.terminal import on_a_terminal
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from gated import journal_read
 from gated.commands import demo as command
 from gated.demo import show as one_post
 from gated.demo.check import Mark
@@ -24,6 +23,7 @@ from gated.demo.community.link import Link
 from gated.demo.community.summary import Compared, GateRun, Run, summary
 from gated.demo.community.view import KEYS, GateRow, Picture, render
 from gated.demo.day import Form
+from gated.recording import journal_read
 from tests.terminal import on_a_terminal
 
 COMMAND = (sys.executable, "-m", "gated", "demo", "--seed", "7")

@@ -14,10 +14,10 @@ import structlog
 from drivers.port import Condition
 from gated import logs
 from gated.clock import ClockFact, Remembered, Timekeeper
-from gated.decide import Direction, LaneKind, LaneRule, Policy
-from gated.journal import Journal, JournalTrouble
-from gated.post import Post
-from gated.whitelist import Whitelist, WhitelistError
+from gated.lanes.decide import Direction, LaneKind, LaneRule, Policy
+from gated.lanes.post import Post
+from gated.lists.whitelist import Whitelist, WhitelistError
+from gated.recording.journal import Journal, JournalTrouble
 from protocol.credential import Credential, masked
 from protocol.event import Kind, Stamp
 from protocol.sighting import Sighting

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gated import durable, enrol, keys
 from gated.__main__ import main
 from gated.config import ConfigError, load, warnings
+from gated.recording import durable
+from gated.talking import enrol, keys
 from protocol.enrolment import Enrolment, seal, vouched
 from protocol.signature import public_bytes
 

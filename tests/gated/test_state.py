@@ -13,16 +13,17 @@ import pytest
 import structlog
 
 from drivers.port import About, Condition, Reader
-from gated import pace, state
+from gated import state
 from gated.clock import Remembered, Timekeeper
 from gated.config import load
-from gated.decide import Policy
-from gated.journal import Journal
+from gated.lanes.decide import Policy
+from gated.lanes.post import Post
+from gated.lists.whitelist import Whitelist
 from gated.machine_clock import MachineClock
-from gated.pace import Pace
-from gated.post import Post
+from gated.recording import pace
+from gated.recording.journal import Journal
+from gated.recording.pace import Pace
 from gated.state import Describer
-from gated.whitelist import Whitelist
 
 CONFIG = """
 site = "s"

@@ -142,7 +142,7 @@ def test_commands_that_are_named_exist(path: Path) -> None:
     actions = parser()._subparsers
     assert actions is not None
     known = set(actions._group_actions[0].choices or ())
-    named = re.findall(r"(?:`|-u gated |&& )gated ([a-z]+)", path.read_text(encoding="utf-8"))
+    named = re.findall(r"(?:`|-u gated |&& )gated ([a-z-]+)", path.read_text(encoding="utf-8"))
     assert set(named) <= known
 
 

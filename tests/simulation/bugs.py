@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from center.intake.batches import Answer, Arrival
 from center.intake.ingest import NewEvent, Outcome
-from gated.uplink import Act, Uplink
+from gated.talking.uplink import Act, Uplink
 from tests.simulation.disk import Disk
 from tests.simulation.world import Center, Gate, Records, World
 

@@ -1,4 +1,4 @@
-"""A gate's journal on a simulated disk: the rules of `gated.store`, without SQLite.
+"""A gate's journal on a simulated disk: the rules of `gated.recording.store`, without SQLite.
 
 `tests/simulation/test_disk.py` holds it against the real store: the same steps, the same state.
 """

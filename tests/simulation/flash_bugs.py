@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from gated.flash import Flash, Phase
-from gated.flash_acts import Switched
+from gated.lists.flash import Flash, Phase
+from gated.lists.flash_acts import Switched
 from protocol.repository import WHITELIST
 from tests.simulation.flash_builder import Builder, Job, Step
 from tests.simulation.flash_disk import Disk, Pointer

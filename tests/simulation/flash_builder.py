@@ -1,4 +1,4 @@
-"""The building process of a flash, simulated: what `gated.flash_build` promises, without TUF, SQLite and a disk.
+"""The building process of a flash, simulated: what `gated.lists.flash_build` promises, without TUF, SQLite and a disk.
 
 Verified metadata is kept and never goes back. Documents and what is in force change as a whole, and only to what was
 signed, hash for hash. Each order starts from what is on disk and may be killed between any two of its steps.
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from gated.flash_acts import Built, Checked, Need
+from gated.lists.flash_acts import Built, Checked, Need
 from protocol import blob, delta
 from protocol.blob import BlobError
 from protocol.delta import DeltaError

@@ -1,7 +1,7 @@
 """What flashes have on a gate's disk, in memory: the depot, which may lose things, and what is durable.
 
-The depot's methods are those of `gated.depot.Depot`; pointer, documents and metadata stand for what `listfile` and
-`trust_folder` make durable file by file.
+The depot's methods are those of `gated.lists.depot.Depot`; pointer, documents and metadata stand for what `listfile`
+and `trust_folder` make durable file by file.
 """
 
 import random

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Protocol
 
-from gated import flash_build
-from gated.depot import FOLDER, Depot
-from gated.flash_acts import Built, Checked
-from gated.listfile import read_pointer
-from gated.trust import TrustError
+from gated.lists import flash_build
+from gated.lists.depot import FOLDER, Depot
+from gated.lists.flash_acts import Built, Checked
+from gated.lists.listfile import read_pointer
+from gated.lists.trust import TrustError
 from protocol import topics
 from protocol.credential import Credential
 from protocol.topics import BlobAddress
@@ -67,7 +67,7 @@ class Side(Protocol):
 
 
 class Real:
-    """`center.publish`, tuf, and `gated.flash_build` on a folder."""
+    """`center.publish`, tuf, and `gated.lists.flash_build` on a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

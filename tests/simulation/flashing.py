@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
-from gated.decide import Now
-from gated.flash import Flash, Phase
-from gated.flash_acts import (
+from gated.lanes.decide import Now
+from gated.lists.flash import Flash, Phase
+from gated.lists.flash_acts import (
     Act,
     Build,
     Check,
@@ -131,7 +131,7 @@ class World(Timeline):
 
 
 class Gate:
-    """One box: its disk outlives it, its machine does not. The shell is that of `gated.flash_run`."""
+    """One box: its disk outlives it, its machine does not. The shell is that of `gated.lists.flash_run`."""
 
     flash: Flash
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gated.store import Store
+from gated.recording.store import Store
 from protocol.event import ClockQuality, Kind, Stamp, body
 from tests.simulation.disk import Disk
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from gated.flash_acts import Built, Checked
+from gated.lists.flash_acts import Built, Checked
 from protocol import repository as names
 from protocol import topics
 from protocol.blob import PIECE_BYTES

@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from center.intake.batches import Answer, Arrival, Intake
 from center.intake.ingest import Head as Held
 from center.intake.ingest import Heard, NewEvent, Outcome, ingest
-from gated.uplink import Acknowledge, Act, BeginEpoch, Head, Publish, Read, Rewind, Uplink, Us
+from gated.talking.uplink import Acknowledge, Act, BeginEpoch, Head, Publish, Read, Rewind, Uplink, Us
 from protocol import topics
 from protocol.event import ClockQuality, Stamp
 from protocol.signature import signed, verified

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gated import enrol
+from gated.talking import enrol
 from protocol.enrolment import unseal
 from tests.broker import Mosquitto
 from tests.center.gatectl.workplace import Workplace

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from center import broker
-from gated import mqtt
+from gated.talking import mqtt
 from protocol.broker_url import BrokerUrl
 from tests.gatepost import WAIT_S
 

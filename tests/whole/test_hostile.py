@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from center.records import reading
 from center.records.store import Store
-from gated.keys import load
+from gated.talking.keys import load
 from protocol import topics
 from protocol.message import Ack
 from protocol.signature import signed

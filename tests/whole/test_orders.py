@@ -19,9 +19,10 @@ from center.gatectl.site import first_root
 from center.orders import Gate, GateSilentError, Wish, give
 from center.site import keys as keyfiles
 from center.site.make import Plan, make
-from gated import keys, trust_folder
 from gated.app import RESTART_STATUS
 from gated.demo.post import CHANNELS
+from gated.lists import trust_folder
+from gated.talking import keys
 from protocol import topics
 from protocol.message import MESSAGE_MAX_BYTES, Reply
 from protocol.operators import DOCUMENT

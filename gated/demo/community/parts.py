@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final, Self
 from zoneinfo import ZoneInfo
 
-from gated import journal_read
 from gated.demo import broker
 from gated.demo.community import GATES, day
 from gated.demo.community.deeds import Deeds
@@ -22,6 +21,7 @@ from gated.demo.daemon import Daemon, DaemonEnded
 from gated.demo.day import HOURS, Form, hours_away
 from gated.demo.post import SITE, TIMEZONE, WORKDAYS
 from gated.demo.watch import Heard
+from gated.recording import journal_read
 from protocol.signature import public_key
 
 CENTER: Final = "center"

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from gated import journal_read
 from gated.demo import check
 from gated.demo.community.audit import compare_all, exported
 from gated.demo.community.deeds import Outcome
 from gated.demo.life import Pulse
-from gated.journal_read import JournalUnreadable
+from gated.recording import journal_read
+from gated.recording.journal_read import JournalUnreadable
 
 _INDENT: Final = 12
 

@@ -1,0 +1,1 @@
+"""Lanes: what their readers see becomes passages, decided, written down, and the barrier opened."""

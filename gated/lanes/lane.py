@@ -1,0 +1,398 @@
+"""A lane: turns what its readers see into passages. A state machine without I/O; time is an argument.
+
+Sightings, the `passed` sensor, the button and the clock go in; what is to be written down, and whether the barrier
+opens with it, comes out as `Act`s. The post writes each act down and tells the lane what became of it (`settled`).
+
+Rules:
+
+- Hands-free: a tag that is seen again and again is one passage until it has been gone for `gone` seconds. Back at the
+  same lane within `repeat` it still belongs to that passage: it is not recorded anew, and if it was admitted it is
+  judged again and let through again (`opened` by `again`). Admitted at another lane meanwhile, it begins a new one.
+- A tag that two lanes see is one passage, of the lane that saw it first. A stronger signal at the other lane moves the
+  record there (`instead`), never the barrier. A person's exit opens all the same (`opened` by `exit`); a vehicle at an
+  exit whose tag an entrance has seen first waits for the guard as long as both see it.
+- A chip's own number may be read after its tag was let through. Where it shows a copy, that is recorded, flagged as
+  `clone`: the barrier is open, but somebody looks. From then on the tag is judged as one whose number is known.
+- What is flagged is judged again at most each `REJUDGE_S` while it stays: a list or an hour may have changed. Only
+  an admission is news. While nothing can be written only exits judge again, since they open all the same.
+- Vehicles pass one at a time: while one has its turn, the next waits and is judged when its turn comes; the time
+  it waited is no part of its age. `passed` ends a turn, else `timeout` from its opening on, but not while somebody is
+  on the sensor.
+- An entrance opens for nobody who has been flagged since, nor for whom it has not seen for `LATE_S` (or `gone`): while
+  the disk took its time they have gone, and somebody else may stand there.
+  What waits and is no longer seen lapses after `timeout`, and is recorded as `stale`.
+- With a `passed` sensor (`gated.lanes.sensor`), a vehicle or person that has gone through and comes back the same way
+  is a `repeat`; one that has turned back has passed nowhere, and is let through again, here or elsewhere. Whoever goes
+  through though nothing has let them is a tailgater.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from gated.lanes.decide import Decision, Direction, LaneKind, LaneRule, Last, Now
+from gated.lanes.presence import Presence, Presences, Standing
+from gated.lanes.sensor import STUCK_S, Sensor
+from protocol.credential import Credential
+from protocol.event import Kind, Reason, Verdict
+from protocol.sighting import Sighting
+
+REJUDGE_S: Final = 1.0
+LATE_S: Final = 10.0
+"""What the disk has taken longer than this for opens nothing: whoever it was for has gone on."""
+STRONGER_DB: Final = 6.0
+
+Judge = Callable[[Sighting, LaneRule, Last | None, Now], tuple[Decision, Mapping[str, object]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something to write down; with `opens` the barrier opens once it is written.
+
+    `exempt` are people's and vehicles' exits, which open even while nothing can be written. `of` is the presence
+    that it is about, None for what no tag has caused.
+    """
+
+    kind: Kind
+    fields: Mapping[str, object]
+    opens: bool = False
+    exempt: bool = False
+    of: Presence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Someone flagged who waits for the guard. `since` is monotonic seconds."""
+
+    credential: Credential
+    reason: Reason
+    since: float
+    seen: float
+    count: int
+
+
+class Lane:
+    """One lane's state. `judge` gives the decision on a sighting and the fields that say by which list.
+
+    `writable` is the post's word that the journal can be written; while it cannot, nothing flagged is judged again
+    but at an exit.
+    """
+
+    def __init__(self, rule: LaneRule, presences: Presences, judge: Judge) -> None:
+        self.rule = rule
+        self.writable = True
+        self._configured = rule
+        self._presences = presences
+        presences.heed(rule)
+        self._judge = judge
+        self._queue: deque[Presence] = deque()
+        self._turn: Presence | None = None
+        self._turn_ends = 0.0
+        self._sensor = Sensor(rule.timeout)
+
+    def repeats_within(self, seconds: float | None) -> None:
+        """Take another repeat time; None: the configured one."""
+        self.rule = self._configured if seconds is None else replace(self._configured, repeat=seconds)
+        self._presences.heed(self.rule)
+
+    def see(self, sighting: Sighting, now: Now) -> list[Act]:
+        """Take a sighting."""
+        known = self._presences.get(sighting.credential, self.rule.name)
+        if known is None or not known.here(sighting.at):
+            return self._appear(sighting, known, now)
+        late = known.sighting.tid is None and sighting.tid is not None
+        known.refresh(sighting, now.mono)
+        if known.standing is Standing.ADMITTED and late:
+            return self._unmask(known, now)
+        if known.standing is Standing.FLAGGED and self._judges_again and now.mono - known.judged >= REJUDGE_S:
+            return self._rejudge(known, now)
+        if known.standing is Standing.SHADOWED:
+            return self._shadow(known, now)
+        return []
+
+    def sensed(self, active: bool | None, now: Now) -> list[Act]:  # noqa: FBT001 - a level, None where it is lost
+        """Take the level of the sensor behind the arm: somebody is on it, or nobody, or it is lost."""
+        acts = list(self._turned_back(now))
+        self._sensor.sense(active, now.mono)
+        return acts
+
+    def passed(self, now: Now) -> list[Act]:
+        """Take word from the sensor behind the arm: somebody has gone through."""
+        acts = list(self._turned_back(now))
+        presence = self._sensor.gone_through(self._turn)
+        if presence is None:
+            return [*acts, Act(Kind.PASSED, self._fields(result="through")), *self._tailgater(now)]
+        acts.append(Act(Kind.PASSED, self._fields(result="through", of=presence.seq)))
+        if self._turn is presence:
+            self._turn = None
+        return [*acts, *self._next_turn(now)]
+
+    def wants(self, act: Act, now: Now) -> bool:
+        """Whether an act that is on disk is still to open for whom it was about."""
+        presence = act.of
+        if act.exempt or presence is None:
+            return True
+        unseen = now.mono - max(presence.seen, presence.judged)
+        return presence.standing is not Standing.FLAGGED and unseen <= max(LATE_S, self.rule.gone)
+
+    def opened(self, now: Now, of: Presence | None = None) -> None:
+        """Learn that the barrier was opened, for this presence or for somebody of whom nothing was read."""
+        if of is None:
+            self._sensor.opened(now.mono)
+            return
+        of.asked, of.let = False, of.let or of.standing is Standing.ADMITTED
+        self._expect(of)
+        if self._turn is of:
+            self._turn_ends = now.mono + self.rule.timeout
+
+    def stays_open(self, now: Now) -> None:
+        """Learn, again and again, that the barrier is held open: any number may go through."""
+        self._sensor.stays_open(now.mono)
+
+    def button(self) -> list[Act]:
+        """Take a press of the lane's button, which always opens."""
+        return [Act(Kind.OPENED, self._fields(by="button"), opens=True, exempt=self.rule.direction is Direction.OUT)]
+
+    def ordered(self, by: str, fields: Mapping[str, object]) -> Act:
+        """The opening that somebody with the right to has ordered; `by` and `fields` say who and why."""
+        exempt = self.rule.direction is Direction.OUT
+        return Act(Kind.OPENED, self._fields(by=by, **fields), opens=True, exempt=exempt)
+
+    def tick(self, now: Now) -> list[Act]:
+        """Let time pass: turns end, waiting lapses."""
+        acts = list(self._lapse(now))
+        if self._turn is not None and now.mono >= self._turn_ends and not self._sensor.occupied(now.mono):
+            self._turn = None
+        acts += self._turned_back(now)
+        if self._sensor.stuck(now.mono):
+            acts.append(Act(Kind.ALARM, {"what": "sensor-stuck", "lane": self.rule.name, "seconds": STUCK_S}))
+        return acts + self._next_turn(now)
+
+    def settled(self, act: Act, seq: int | None, *, opened: bool, now: Now) -> None:
+        """Learn what became of an act: its seq once it is on disk, and whether it opened the barrier."""
+        presence = act.of
+        if presence is None:
+            return
+        if seq is not None and act.kind is Kind.PASSAGE:
+            presence.seq = seq
+        if act.opens:
+            presence.asked = False
+        if not act.opens or opened:
+            return
+        if act.kind is Kind.PASSAGE:
+            self._presences.withdraw(presence)
+        self._sensor.drop(presence)
+        presence.standing = Standing.FLAGGED
+        presence.judged = now.mono
+        if self._turn is presence:
+            self._turn = None
+
+    def held(self, now: Now) -> list[Held]:
+        """Who waits for the guard, longest first."""
+        found = [
+            Held(p.sighting.credential, p.reason, p.since, p.seen, p.count)
+            for p in self._flagged(now)
+            if p.reason is not None
+        ]
+        return sorted(found, key=lambda held: held.since)
+
+    @property
+    def turn(self) -> Credential | None:
+        """Whose turn it is, on a lane for vehicles."""
+        return self._turn.sighting.credential if self._turn is not None else None
+
+    @property
+    def waiting(self) -> int:
+        """How many vehicles wait for their turn."""
+        return len(self._queue)
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody has been let through, or waits to be, of whom the sensor has still to tell."""
+        return self._turn is not None or bool(self._queue) or self._sensor.expecting
+
+    def present(self, at: float) -> dict[Credential, float]:
+        """Who is in the field now, by when they were last seen."""
+        here = self._presences.at_lane(self.rule.name)
+        return {one.sighting.credential: one.seen for one in here if one.here(at)}
+
+    def _appear(self, sighting: Sighting, known: Presence | None, now: Now) -> list[Act]:
+        other = self._presences.elsewhere(sighting.credential, self.rule.name, sighting.at)
+        if known is not None and other is None and self._same_passage(known, sighting):
+            known.refresh(sighting, now.mono)
+            if known.standing is Standing.FLAGGED and not self._judges_again:
+                return []
+            return self._admit_or_wait(known, now)
+        if known is not None and known in self._queue:
+            self._queue.remove(known)
+        if other is None:
+            return self._admit_or_wait(self._new(sighting, Standing.WAITING, now), now)
+        presence = self._new(sighting, Standing.SHADOWED, now)
+        return self._exit_beside(presence, other) + self._shadow(presence, now)
+
+    @property
+    def _judges_again(self) -> bool:
+        return self.writable or self.rule.direction is Direction.OUT
+
+    def _new(self, sighting: Sighting, standing: Standing, now: Now) -> Presence:
+        presence = Presence(
+            self.rule, sighting, now.mono, standing, seen=sighting.at, since=now.mono, signal=sighting.signal
+        )
+        self._presences.put(presence)
+        return presence
+
+    def _same_passage(self, known: Presence, sighting: Sighting) -> bool:
+        if known.standing is Standing.SHADOWED or known.through:
+            return False
+        if known.standing is Standing.WAITING:
+            return True
+        last = self._presences.last(sighting.credential)
+        if known.standing is Standing.ADMITTED and last is not None and last.lane != self.rule.name:
+            return False  # it has been let out, or in, elsewhere since
+        return sighting.at - known.seen <= self.rule.repeat
+
+    def _admit_or_wait(self, presence: Presence, now: Now) -> list[Act]:
+        busy = self._turn is not presence and (self._turn is not None or bool(self._queue))
+        if self.rule.kind is LaneKind.VEHICLE and busy:
+            if presence not in self._queue:
+                self._queue.append(presence)
+            return []
+        return self._judged(presence, now)
+
+    def _judged(self, presence: Presence, now: Now, *, waited: float = 0.0) -> list[Act]:
+        sighting = presence.sighting
+        if waited:
+            sighting = replace(sighting, at=sighting.at + waited)
+        decision, by = self._judge(sighting, self.rule, self._presences.last(sighting.credential), now)
+        was, presence.judged = presence.standing, now.mono
+        if decision.admits:
+            return self._admit(presence, decision, by, again=was is Standing.ADMITTED)
+        if was is Standing.FLAGGED and presence.reason is decision.reason:
+            return []
+        presence.standing, presence.reason = Standing.FLAGGED, decision.reason
+        return [self._passage(presence, decision, by)]
+
+    def _admit(self, presence: Presence, decision: Decision, by: Mapping[str, object], *, again: bool) -> list[Act]:
+        presence.standing, presence.reason = Standing.ADMITTED, decision.reason
+        self._presences.admitted(presence)
+        if self.rule.kind is LaneKind.VEHICLE:
+            self._turn, self._turn_ends = presence, math.inf  # it runs from the opening
+        self._expect(presence)
+        if presence.asked:
+            return []  # what is on its way opens for it
+        presence.asked = True
+        if again:
+            return [self._opened(presence, "again", of=presence.seq)]
+        presence.seq = None
+        return [self._passage(presence, decision, by, opens=True)]
+
+    def _rejudge(self, presence: Presence, now: Now) -> list[Act]:
+        sighting = presence.sighting
+        presence.judged = now.mono
+        decision, _ = self._judge(sighting, self.rule, self._presences.last(sighting.credential), now)
+        if not decision.admits:
+            return []
+        presence.standing = Standing.WAITING
+        return self._admit_or_wait(presence, now)
+
+    def _unmask(self, presence: Presence, now: Now) -> list[Act]:
+        """Judge one who was let through before its chip's number was known."""
+        decision, by = self._judge(presence.sighting, self.rule, None, now)
+        if decision.admits or decision.reason is not Reason.CLONE:
+            return []
+        presence.standing, presence.reason, presence.judged = Standing.FLAGGED, decision.reason, now.mono
+        self._presences.withdraw(presence)
+        return [self._passage(presence, decision, by)]
+
+    def _shadow(self, presence: Presence, now: Now) -> list[Act]:
+        sighting = presence.sighting
+        other = self._presences.elsewhere(sighting.credential, self.rule.name, sighting.at)
+        if other is None:
+            presence.standing = Standing.WAITING
+            return self._admit_or_wait(presence, now)
+        if not _stronger(sighting, other) or other.seq is None or other.standing is Standing.WAITING:
+            return []
+        last = self._presences.last(sighting.credential)
+        if last is not None and last.lane == other.lane.name:
+            last = None
+        decision, by = self._judge(sighting, self.rule, last, now)
+        other.standing, other.let = Standing.SHADOWED, False
+        presence.standing = Standing.ADMITTED if decision.admits else Standing.FLAGGED
+        presence.reason, presence.judged = decision.reason, now.mono
+        if decision.admits:
+            self._presences.admitted(presence)
+            self._expect(presence)
+        return [self._passage(presence, decision, {**by, "instead": other.seq})]
+
+    def _exit_beside(self, presence: Presence, other: Presence) -> list[Act]:
+        if self.rule.kind is not LaneKind.PERSON or self.rule.direction is not Direction.OUT:
+            return []
+        self._expect(presence)
+        return [self._opened(presence, "exit", of=other.seq)]
+
+    def _expect(self, presence: Presence) -> None:
+        # An exit opens for whom another lane has, so that they may have gone before the passage is this lane's.
+        if self.rule.senses and not presence.through:
+            self._sensor.expect(presence)
+
+    def _turned_back(self, now: Now) -> Iterator[Act]:
+        for presence in self._sensor.turned_back(self._turn, now.mono):
+            self._presences.withdraw(presence)
+            yield Act(Kind.PASSED, self._fields(result="turned-back", of=presence.seq))
+
+    def _tailgater(self, now: Now) -> list[Act]:
+        """The alarm for one who went through; none where an opening explains it."""
+        if self._sensor.explained(now.mono):
+            return []
+        flagged = max(self._flagged(now), key=lambda presence: presence.seen, default=None)
+        who = {} if flagged is None else {"credential": flagged.sighting.credential, "of": flagged.seq}
+        return [Act(Kind.ALARM, {"what": "tailgater", **self._fields(**who)})]
+
+    def _flagged(self, now: Now) -> Iterator[Presence]:
+        for presence in self._presences.at_lane(self.rule.name):
+            if presence.standing is Standing.FLAGGED and now.mono - presence.seen <= self.rule.hold:
+                yield presence
+
+    def _next_turn(self, now: Now) -> list[Act]:
+        acts: list[Act] = []
+        while self._turn is None and self._queue:
+            presence = self._queue.popleft()
+            if self._presences.elsewhere(presence.sighting.credential, self.rule.name, now.mono) is not None:
+                presence.standing = Standing.SHADOWED
+                continue
+            acts += self._judged(presence, now, waited=now.mono - presence.arrived)
+        return acts
+
+    def _lapse(self, now: Now) -> Iterator[Act]:
+        for presence in [p for p in self._queue if now.mono - p.seen > self.rule.timeout]:
+            self._queue.remove(presence)
+            if presence.standing is Standing.WAITING:
+                presence.standing, presence.reason = Standing.FLAGGED, Reason.STALE
+                yield self._passage(presence, Decision(Verdict.FLAG, Reason.STALE), {})
+
+    def _passage(self, presence: Presence, decision: Decision, by: Mapping[str, object], *, opens: bool = False) -> Act:
+        sighting = presence.sighting
+        fields = self._fields(
+            credential=sighting.credential,
+            also=list(sighting.also) or None,
+            verdict=decision.verdict,
+            reason=decision.reason,
+            would=decision.would,
+            **by,
+            reader=sighting.reader,
+            signal=sighting.signal,
+        )
+        return Act(Kind.PASSAGE, fields, opens, opens and self.rule.direction is Direction.OUT, presence)
+
+    def _opened(self, presence: Presence, by: str, *, of: int | None) -> Act:
+        fields = self._fields(by=by, of=of, credential=presence.sighting.credential)
+        return Act(Kind.OPENED, fields, opens=True, exempt=self.rule.direction is Direction.OUT, of=presence)
+
+    def _fields(self, **fields: object) -> dict[str, object]:
+        return {"lane": self.rule.name, "direction": self.rule.direction, **fields}
+
+
+def _stronger(sighting: Sighting, other: Presence) -> bool:
+    return sighting.signal is not None and other.signal is not None and sighting.signal > other.signal + STRONGER_DB

@@ -1,0 +1,1 @@
+"""The list: looked up, loaded by hand, and flashed from the center."""

@@ -1,0 +1,1 @@
+"""Talking with the center: what only a gate with a center imports."""
