@@ -10,7 +10,7 @@
 - The registry's X25519 key opens the rest, without a network. The lockbox is for this site and this card's number.
 - It fits an NTAG215: `CARD_MAX_BYTES`. `docs/eid.md` has the sizes.
 
-Whether the card still counts is for the gate to decide (`gated.decide`): nothing here reads a clock.
+Whether the card still counts is for the gate to decide (`gated.lanes.decide`): nothing here reads a clock.
 """
 
 import secrets

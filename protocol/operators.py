@@ -4,7 +4,7 @@
      "registrars":[{"name":"desk-1","key":"<64 hex digits>"},{"name":"desk-0","key":"…","retired":true}]}
 
 Cards of a registrar's key that is retired are read as before, and no longer stand for an entry of the list
-(`gated.decide`). Those of a key that is not there are none.
+(`gated.lanes.decide`). Those of a key that is not there are none.
 
 An action or a key that this version does not know is passed over; a document that is wrong otherwise is wrong as a
 whole, and then nobody may do anything.

@@ -10,7 +10,7 @@
   site's file key over UID and counter (3.4.4). What `enc` holds is not read.
 - The names are whatever the site has written on its chips; all may also follow one another under a single name. What
   stands last counts, and the MAC tells whether it was that.
-- A link that was seen before is a copy of one: whoever verifies keeps the counter (`gated.counters`).
+- A link that was seen before is a copy of one: whoever verifies keeps the counter (`gated.lanes.counters`).
 
 Both keys are the same on all chips of a site, and every gate must have them: one who takes a gate's box can make any
 such chip. An e-ID's signature has no such secret at the gates (`protocol.eid`).
