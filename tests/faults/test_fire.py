@@ -25,7 +25,8 @@ LISTED, STRANGER = islice(tags("0A"), 2)
 CLEAR_S: Final = 0.3
 FIRST_S: Final = 0.5
 PROGRAM: Final = (
-    f"from gated import __main__, fire; fire.CLEAR_S, fire.FIRST_S, fire.KEEP_S = {CLEAR_S}, {FIRST_S}, 0.2; "
+    "from gated import __main__; from gated.lanes import fire; "
+    f"fire.CLEAR_S, fire.FIRST_S, fire.KEEP_S = {CLEAR_S}, {FIRST_S}, 0.2; "
     "raise SystemExit(__main__.main())"
 )
 disk = test_disk.disk
@@ -174,7 +175,7 @@ async def test_a_disk_that_is_full(tmp_path: Path, disk: Path) -> None:
 async def test_a_journal_that_never_opens(tmp_path: Path) -> None:
     """A start in the middle of a fire waits for nothing that the disk says, not even for its own first event."""
     async with guarded(tmp_path) as (post, contact):
-        hangs = "import threading; from gated import app, journal_writer; app.OPEN_S = 1e9"
+        hangs = "import threading; from gated import app; from gated.recording import journal_writer; app.OPEN_S = 1e9"
         post.program = ["-c", f"{hangs}; journal_writer.Writer.run = lambda _: threading.Event().wait(); {PROGRAM}"]
         contact.open()
         await post.start(ready=False)
@@ -203,7 +204,8 @@ async def test_a_disk_that_hangs(tmp_path: Path) -> None:
 async def test_a_journal_that_opens_late(tmp_path: Path) -> None:
     """What happened before the start could be written down stands behind it, with the time when it happened."""
     async with guarded(tmp_path) as (post, contact):
-        late = "import time; from gated import app, journal_writer; Writer = journal_writer.Writer; run = Writer.run"
+        late = "import time; from gated import app; from gated.recording import journal_writer; "
+        late += "Writer = journal_writer.Writer; run = Writer.run"
         post.program = [
             "-c",
             f"{late}; app.OPEN_S = 1e9; Writer.run = lambda self: (time.sleep(0.5), run(self)); {PROGRAM}",

@@ -56,8 +56,8 @@ async def test_a_broker_that_says_nothing(tmp_path: Path) -> None:
     async with Community(tmp_path, names=()) as community, Proxy(community.broker.port) as proxy:
         community.port_for_gates = proxy.port
         post = await community.add("north")
-        impatient = "from gated import __main__, mqtt; mqtt.CONNECT_S = 0.2; raise SystemExit(__main__.main())"
-        post.program = ["-c", impatient]
+        impatient = "from gated import __main__; from gated.talking import mqtt; mqtt.CONNECT_S = 0.2"
+        post.program = ["-c", f"{impatient}; raise SystemExit(__main__.main())"]
         await post.start()
         await community.until(lambda: bool(post.said("center.connected")), "it is connected")
         proxy.stall()
