@@ -111,7 +111,7 @@ def alarmed(post: Gatepost, times: int) -> bool:
     return len(alarms(post.events())) == times
 
 
-def recorded(post: Gatepost, lives: int) -> bool:
+def told_of(post: Gatepost, lives: int) -> bool:
     """Whether the openings of so many fires, or lives in one, are written down."""
     return len(by_fire(post.events())) == lives * len(CHANNELS)
 
@@ -247,13 +247,13 @@ async def test_killed_in_the_middle_of_it(tmp_path: Path) -> None:
         await post.until(lambda: stays_open(post), "all barriers are open")
         for life in range(2):
             # It opens before it is written down: a kill right then may cost the record of one, and of no opening.
-            await post.until(partial(recorded, post, life + 1), "each opening is written down")
+            await post.until(partial(told_of, post, life + 1), "each opening is written down")
             await post.kill()
             await post.start()
             await fire_is(post, "open")
             await post.until(partial(alarmed, post, life + 2), "it is said anew")
         assert moves(post) == each(True)
-        await post.until(partial(recorded, post, 3), "each opening is written down")
+        await post.until(partial(told_of, post, 3), "each opening is written down")
         contact.close()
         await post.until(lambda: shut(post), "all barriers are let go")
         assert moves(post) == each(True, False)
