@@ -237,20 +237,30 @@ async def _start(community: Community, workers: int) -> None:
 
 
 async def _publish(port: int, made: list[tuple[FakeGate, list[bytes]]], answers: Answers) -> None:
-    """As gates do, each with a few batches under way."""
+    """As gates do: each with a few batches under way, and all of them again after what the center lacks."""
     held = {fake.name: 0 for fake, _ in made}
-    read = 0
+    count = len(made[0][1])
+    read = sent = 0
     async with aiomqtt.Client("127.0.0.1", port) as client, asyncio.TaskGroup() as group:
         client.pending_calls_threshold = 1000
-        for number in range(len(made[0][1])):
-            while number * BATCH - min(held.values()) > UNDER_WAY * BATCH:
-                for _, ack, gate in answers[read:]:
-                    if gate in held:
-                        held[gate] = max(held[gate], ack.seq)
-                read = len(answers)
-                await asyncio.sleep(0.001)
+        while min(held.values()) < count * BATCH:
+            wanted: dict[str, int] = {}
+            for _, ack, gate in answers[read:]:
+                if gate in held:
+                    held[gate] = max(held[gate], ack.seq)
+                    if ack.want:
+                        wanted[gate] = ack.seq
+            read = len(answers)
             for fake, batches in made:
-                group.create_task(client.publish(fake.topic, batches[number], qos=1))
+                again = batches[wanted[fake.name] // BATCH : sent] if fake.name in wanted else []
+                for batch in again:
+                    group.create_task(client.publish(fake.topic, batch, qos=1))
+            if sent < count and sent * BATCH - min(held.values()) <= UNDER_WAY * BATCH:
+                for fake, batches in made:
+                    group.create_task(client.publish(fake.topic, batches[sent], qos=1))
+                sent += 1
+            else:
+                await asyncio.sleep(0.001)
 
 
 async def _passages(port: int, fakes: list[FakeGate], sent: dict[tuple[str, int], float], end: float) -> None:
