@@ -82,10 +82,11 @@ class NewEvent:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Events that the gate no longer has and the center never had: `first` to `last`."""
+    """Events that the gate no longer has and the center never had: `first` to `last`, whose hash this is."""
 
     first: int
     last: int
+    hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ def _begin(batch: Batch, chain: list[bytes], ledger: Ledger) -> Outcome:
     if not (before == 0 and root == GENESIS) and not ledger.holds(root):
         if header.begins != header.oldest:
             return Outcome(Ack(epoch=header.epoch, seq=0, hash=GENESIS.hex(), want=True))
-        gap = Gap(1, before)
+        gap = Gap(1, before, root)
     alarms: list[Alarm] = []
     if (heard := ledger.heard()) is not None:
         anew = f"the journal began anew at event {header.begins}: epoch {header.epoch} after {heard.epoch}"
@@ -171,9 +172,9 @@ def _append(
     if header.first > held.seq + 1:
         if header.first != header.oldest:
             return Outcome(_ack(header.epoch, held, want=True), early=header.oldest <= held.seq + 1)
-        gap = Gap(held.seq + 1, header.first - 1)
+        gap = Gap(held.seq + 1, header.first - 1, bytes.fromhex(header.prev))
         alarms = (*alarms, _gap_alarm(gap))
-        held = _moved(held, header.first - 1, bytes.fromhex(header.prev))
+        held = _moved(held, gap.last, gap.hash)
     if not _fits(batch, chain, held, ledger):
         known = None if begins else held
         return _apart(batch, known, f"events {header.first} to {batch.last} are not those that are held")

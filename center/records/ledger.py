@@ -7,8 +7,9 @@ knows what this transaction has decided before and the database does not show ye
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Table, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -29,6 +30,24 @@ QUARANTINE_MAX_BATCHES: Final = 1000
 _MOVE_HEAD: Final = (
     update(epoch).where(epoch.c.id == bindparam("id_")).values(seq=bindparam("seq_"), hash=bindparam("hash_"))
 )
+
+
+class _EventRow(NamedTuple):
+    gate_id: int
+    epoch_id: int
+    seq: int
+    hash: bytes
+    at: float | None
+    kind: str | None
+    lane: str | None
+    direction: str | None
+    credential: str | None
+    verdict: str | None
+    reason: str | None
+    holder: str | None
+    late: bool
+    received: float
+    line: bytes
 
 
 @dataclass(slots=True)
@@ -81,7 +100,7 @@ class Ledgers:
         self._synced = center_synced
         wanted = select(gate).where(gate.c.name.in_(sorted(set(names)))).order_by(gate.c.name).with_for_update()
         self.gates = {row.name: self._ledger(row) for row in connection.execute(wanted)}
-        self._events: list[dict[str, Any]] = []
+        self._events: list[_EventRow] = []
         self._salvaged: list[tuple[GateLedger, NewEvent]] = []
 
     def look_up(self, arrivals: Iterable[Arrival]) -> None:
@@ -113,15 +132,14 @@ class Ledgers:
         elif known.head != outcome.head:
             known.head, known.moved = outcome.head, True
         if outcome.gap is not None:
-            after = bytes.fromhex(header.prev if outcome.gap.last == header.first - 1 else header.root)
-            lost = {"first": outcome.gap.first, "last": outcome.gap.last, "hash": after, "found": arrival.received}
+            lost = {**asdict(outcome.gap), "found": arrival.received}
             self._connection.execute(gap.insert(), {"epoch_id": known.id, **lost})
         self._take(ledger, known.id, outcome.events, header.sent, arrival.received)
 
     def flush(self) -> None:
         """Write all that was taken."""
         if self._events:
-            self._connection.execute(_insert(self._connection, event, ("gate_id", "hash")), self._events)
+            self._connection.exec_driver_sql(_event_insert(self._connection.dialect.name), self._events)
         for ledger, new in self._salvaged:
             self._mark(ledger, new)
         moved = [
@@ -172,23 +190,23 @@ class Ledgers:
             said = facts(new.line)
             ledger.fresh.add(new.hash)
             self._events.append(
-                {
-                    "gate_id": ledger.id,
-                    "epoch_id": epoch_id,
-                    "seq": new.seq,
-                    "hash": new.hash,
-                    "at": said.at,
-                    "kind": said.kind,
-                    "lane": said.lane,
-                    "direction": said.direction,
-                    "credential": said.credential,
-                    "verdict": said.verdict,
-                    "reason": said.reason,
-                    "holder": said.holder,
-                    "late": late(said, sent, journey),
-                    "received": received,
-                    "line": new.line,
-                }
+                _EventRow(
+                    gate_id=ledger.id,
+                    epoch_id=epoch_id,
+                    seq=new.seq,
+                    hash=new.hash,
+                    at=said.at,
+                    kind=said.kind,
+                    lane=said.lane,
+                    direction=said.direction,
+                    credential=said.credential,
+                    verdict=said.verdict,
+                    reason=said.reason,
+                    holder=said.holder,
+                    late=late(said, sent, journey),
+                    received=received,
+                    line=new.line,
+                )
             )
             if said.original is not None:
                 self._salvaged.append((ledger, new))
@@ -213,12 +231,23 @@ class Ledgers:
             return
         row = {"gate_id": ledger.id, "content": _content(arrival), "reason": clean(why)}
         row |= {"received": arrival.received, "payload": arrival.payload}
-        self._connection.execute(_insert(self._connection, quarantine, ("gate_id", "content")), row)
+        self._connection.execute(_insert(self._connection.dialect.name, quarantine, ("gate_id", "content")), row)
 
 
-def _insert(connection: Connection, table: Table, key: tuple[str, ...]) -> Any:
+@cache
+def _event_insert(dialect: str) -> str:
+    """The statement that takes `_EventRow`s as the driver does: SQLAlchemy's preparing costs as much as the row."""
+    own = sqlite.dialect(paramstyle="qmark") if dialect == "sqlite" else postgresql.dialect(paramstyle="format")
+    values = {name: bindparam(name) for name in _EventRow._fields}  # in the order of the table's columns
+    statement = _insert(dialect, event, ("gate_id", "hash")).values(values).compile(dialect=own)
+    if tuple(statement.positiontup or ()) != _EventRow._fields:
+        raise AssertionError("an event's row has its columns in the order of the table")
+    return str(statement)
+
+
+def _insert(dialect: str, table: Table, key: tuple[str, ...]) -> Any:
     """Insert unless it is there already."""
-    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    make = sqlite.insert if dialect == "sqlite" else postgresql.insert
     return make(table).on_conflict_do_nothing(index_elements=key)
 
 

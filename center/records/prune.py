@@ -11,7 +11,7 @@
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
@@ -41,6 +41,7 @@ class Chain:
     """What is to go from the front of one epoch: how many events, in steps of which each ends at a seq and a hash."""
 
     head: AnyRow
+    step_events: int
     events: int = 0
     last: tuple[int, bytes] | None = None
     steps: list[tuple[int, bytes]] = field(default_factory=list)
@@ -57,7 +58,7 @@ class Chain:
         self.last = one.seq, one.hash
         if not one.own:
             self.under.add(one.under)
-        if self.events % STEP_EVENTS == 0:
+        if self.events % self.step_events == 0:
             self.steps.append(self.last)
 
     def stop(self, *, shared: bool) -> None:
@@ -121,30 +122,51 @@ def _steps(store: Store, plan: Plan, keep: Keep, now: float, key: Ed25519Private
     yield lambda: _some(store, alarm.c.id, _old_alarms(keep, now))
 
 
+class Turns:
+    """One gate's steps, in the order in which they are done: `todo` has for each its chain, its last seq and hash."""
+
+    def __init__(self, chains: Iterable[Chain]) -> None:
+        chains = list(chains)
+        self._heads = {chain.head.id: chain.head.seq for chain in chains}
+        self.todo = [(chain, *step) for chain in _in_turn(chains) for step in chain.steps]
+
+    def holds(self, of: AnyRow, seq: int, heads: Iterable[AnyRow]) -> bool:
+        """Whether a step is still right by the gate's epochs of now (`id`, `seq`).
+
+        Else another may have come to share what was to go, since that was planned.
+        """
+        return not any(row.id != of.id and self._moved_into(row, seq) for row in heads)
+
+    def _moved_into(self, head: AnyRow, seq: int) -> bool:
+        """Whether this epoch has begun, or gone on below `seq`, since all was planned."""
+        before = self._heads.get(head.id)
+        return before is None or (before < seq and head.seq != before)
+
+
 class _OfGate:
     """One gate's chains, a step at a call."""
 
     def __init__(self, store: Store, chains: list[Chain], now: float, key: Ed25519PrivateKey) -> None:
         self._store = store
-        self._heads = {chain.head.id: chain.head.seq for chain in chains}
+        self._turns = Turns(chains)
         self._gate_id = chains[0].head.gate_id
         self._now = now
         self._key = key
-        self._todo = [(chain, step) for chain in _in_turn(chains) for step in chain.steps]
 
     def __call__(self) -> bool:
         """Do a step; whether there is more."""
-        if self._todo and not self._step(*self._todo.pop(0)):
-            self._todo = []  # the next run sees more
-        return bool(self._todo)
+        todo = self._turns.todo
+        if todo and not self._step(*todo.pop(0)):
+            todo.clear()  # the next run sees more
+        return bool(todo)
 
-    def _step(self, chain: Chain, step: tuple[int, bytes]) -> bool:
-        """False where another epoch may have come to share what was to go since that was planned."""
-        (seq, last), of = step, chain.head
+    def _step(self, chain: Chain, seq: int, last: bytes) -> bool:
+        """False where it is no longer right."""
+        of = chain.head
         with self._store.database.transaction() as connection:
             connection.execute(select(gate.c.id).where(gate.c.id == self._gate_id).with_for_update())
             heads = connection.execute(select(epoch.c.id, epoch.c.seq).where(epoch.c.gate_id == self._gate_id)).all()
-            if any(row.id != of.id and self._moved_into(row, seq) for row in heads):
+            if not self._turns.holds(of, seq, heads):
                 return False
             mine = checkpoint.c.epoch_id == of.id
             before = connection.execute(select(checkpoint.c.seq).where(mine)).scalar_one_or_none()
@@ -158,11 +180,6 @@ class _OfGate:
             connection.execute(delete(event).where(old))
         return True
 
-    def _moved_into(self, head: AnyRow, seq: int) -> bool:
-        """Whether this epoch has begun, or gone on below `seq`, since all was planned."""
-        before = self._heads.get(head.id)
-        return before is None or (before < seq and head.seq != before)
-
 
 def _in_turn(chains: list[Chain]) -> list[Chain]:
     """The order in which they may go; one that another may still need waits for the next run."""
@@ -175,21 +192,26 @@ def _in_turn(chains: list[Chain]) -> list[Chain]:
 
 
 def _planned(connection: Connection, head: AnyRow, keep: Keep, now: float) -> Chain:
-    chain = Chain(head)
-    shared = False
     with closing(reading.chain(connection, head)) as items:
-        for item in items:
-            match item:
-                case Event() if _is_old(item, keep, now):
-                    chain.take(item)
-                case Event():
-                    shared = not item.own
-                    break
-                case Break(first=first):
-                    shared, chain.broken = True, first
-                    break
-                case Lost():
-                    pass  # what was lost is not here to go
+        return front(head, items, keep, now, STEP_EVENTS)
+
+
+def front(head: AnyRow, items: Iterable[Event | Lost | Break], keep: Keep, now: float, step_events: int) -> Chain:
+    """What is to go of the epoch whose chain these are, in steps of so many events."""
+    chain = Chain(head, step_events)
+    shared = False
+    for item in items:
+        match item:
+            case Event() if _is_old(item, keep, now):
+                chain.take(item)
+            case Event():
+                shared = not item.own
+                break
+            case Break(first=first):
+                shared, chain.broken = True, first
+                break
+            case Lost():
+                pass  # what was lost is not here to go
     chain.stop(shared=shared)
     return chain
 

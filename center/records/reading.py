@@ -1,14 +1,14 @@
 """What can be read of the store: gates, heads, chains, alarms. Functions of a connection within a transaction."""
 
 from collections.abc import Generator, Iterator, Sequence
-from itertools import groupby
 
 from sqlalchemy import Connection, func, or_, select
 
+from center.records import walk
 from center.records.alarms import OPEN
 from center.records.database import AnyRow
 from center.records.tables import alarm, checkpoint, epoch, event, gap, gate, quarantine, status
-from center.records.walk import Break, Event, Lost, Walk
+from center.records.walk import Break, Event, Lost
 
 __all__ = ["Break", "Event", "Lost"]
 
@@ -85,14 +85,11 @@ def chain(connection: Connection, of: AnyRow) -> Generator[Event | Lost | Break,
 
     What was pruned is not among them; the rest is proved from the checkpoint on, whose signature is another question.
     """
-    first, root = (of.first, of.root) if of.gone is None else (of.gone + 1, of.gone_hash)
+    first, _ = walk.unpruned(of)
     wanted = select(event.c.seq, event.c.hash, event.c.line, event.c.received, event.c.late, event.c.epoch_id)
     wanted = wanted.where(event.c.gate_id == of.gate_id, event.c.seq.between(first, of.seq)).order_by(event.c.seq)
-    walk = Walk(of.id, first, root, _gaps(connection, of.id, first))
     with connection.execute(wanted, execution_options={"yield_per": _CHUNK_ROWS}) as rows:
-        for number, candidates in groupby(rows, key=lambda row: row.seq):
-            yield from walk.step(number, list(candidates))
-    yield from walk.end(of.seq, of.hash)
+        yield from walk.along(of, rows, _gaps(connection, of.id))
 
 
 def own_events(connection: Connection, of: AnyRow) -> int:
@@ -100,6 +97,6 @@ def own_events(connection: Connection, of: AnyRow) -> int:
     return connection.execute(select(func.count()).where(event.c.epoch_id == of.id)).scalar_one()
 
 
-def _gaps(connection: Connection, epoch_id: int, first: int) -> list[Lost]:
-    wanted = select(gap).where(gap.c.epoch_id == epoch_id, gap.c.last >= first)
+def _gaps(connection: Connection, epoch_id: int) -> list[Lost]:
+    wanted = select(gap).where(gap.c.epoch_id == epoch_id)
     return [Lost(row.first, row.last, row.hash) for row in connection.execute(wanted)]

@@ -6,8 +6,9 @@ hash before. Where two do (a fork of others), both ways are walked until one end
 latest its head decides. So nothing is given out before only one way is left.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from center.records.database import AnyRow
 from protocol.event import link
@@ -49,6 +50,23 @@ class _Way:
 
     hash: bytes
     seen: list[Event] = field(default_factory=list)
+
+
+def along(of: AnyRow, rows: Iterable[AnyRow], gaps: Iterable[Lost]) -> Generator[Event | Lost | Break, None, None]:
+    """An epoch's events in order, proved; `of` is its row of `heads` (`center.records.reading`).
+
+    `rows` are all events of its gate up to its head that were not pruned, by seq. The way begins at its checkpoint.
+    """
+    first, root = unpruned(of)
+    walk = Walk(of.id, first, root, [gap for gap in gaps if gap.last >= first])
+    for number, candidates in groupby(rows, key=lambda row: row.seq):
+        yield from walk.step(number, list(candidates))
+    yield from walk.end(of.seq, of.hash)
+
+
+def unpruned(of: AnyRow) -> tuple[int, bytes]:
+    """The first event of an epoch that was not pruned, and the hash before it."""
+    return (of.first, of.root) if of.gone is None else (of.gone + 1, of.gone_hash)
 
 
 class Walk:

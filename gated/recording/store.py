@@ -20,7 +20,7 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -348,19 +348,9 @@ class Store:
         run("PRAGMA cache_size = -2000")
 
     def _prune_bound(self, before: datetime, limit: int) -> tuple[int, bytes] | None:
-        bound: tuple[int, bytes] | None = None
         query = "SELECT seq, CAST(line AS BLOB), CAST(hash AS BLOB) FROM event WHERE seq <= ? ORDER BY seq"
-        rows = self._connection.execute(query, (self.acked,))
-        for count, (seq, event_line, event_hash) in enumerate(rows, 1):
-            at = dated(event_line)
-            if at is not None and at >= before:
-                break
-            if at is not None:
-                bound = (seq, event_hash)
-            if bound is not None and count >= limit:
-                break
-        rows.close()
-        return bound
+        with closing(self._connection.execute(query, (self.acked,))) as rows:
+            return prunable(rows, before, limit)
 
     def _hash_at(self, seq: int) -> bytes | None:
         if seq == self.pruned_seq:
@@ -412,6 +402,25 @@ SELECT_EPOCHS: Final = "SELECT id, first, root, board, began, why FROM epoch ORD
 def fits(previous: bytes, seq: int, event_line: bytes, event_hash: bytes) -> bool:
     """Whether an event stands in its place: its line says its seq, and its hash follows from the one before."""
     return event_line.startswith(b'{"seq":%d,' % seq) and link(previous, event_line) == event_hash
+
+
+def prunable(
+    acknowledged: Iterable[tuple[int, bytes, bytes]], before: datetime, limit: int
+) -> tuple[int, bytes] | None:
+    """The last event (seq, hash) that may go of these (seq, line, hash), oldest first; None if none may.
+
+    That is one older than `before` with none behind it in the way, about the `limit`th at most.
+    """
+    bound: tuple[int, bytes] | None = None
+    for count, (seq, event_line, event_hash) in enumerate(acknowledged, 1):
+        at = dated(event_line)
+        if at is not None and at >= before:
+            break
+        if at is not None:
+            bound = (seq, event_hash)
+        if bound is not None and count >= limit:
+            break
+    return bound
 
 
 def dated(event_line: bytes) -> datetime | None:

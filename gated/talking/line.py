@@ -36,7 +36,6 @@ from protocol.signature import signed, verified
 
 TICK_S: Final = 0.5
 STATUS_S: Final = 60.0
-CONFIRMED_S: Final = 24 * 3600.0
 SESSION_BYTES: Final = 9
 LAST_WORD_S: Final = 1.0
 
@@ -137,8 +136,7 @@ class Line:
     @property
     def confirmed(self) -> bool:
         """Whether the center has confirmed within a day what counts as acknowledged: only then is it pruned."""
-        at = self.uplink.confirmed_at
-        return at is not None and self._mono() - at <= CONFIRMED_S
+        return self.uplink.confirmed(self._mono())
 
     def sent(self) -> Sent:
         """The time, as messages bear it."""

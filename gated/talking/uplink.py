@@ -30,6 +30,7 @@ WINDOW: Final = 8
 RESEND_FIRST_S: Final = 2.0
 RESEND_MAX_S: Final = 60.0
 ASSERT_S: Final = 60.0
+CONFIRMED_S: Final = 24 * 3600.0
 KEEP_S: Final = 5.0
 """What is acknowledged is made durable this often: it only saves sending again, and costs the disk a write."""
 
@@ -137,6 +138,10 @@ class Uplink:
     def backlog(self) -> int:
         """How many events the center has not acknowledged."""
         return 0 if self._head is None else max(self._head.seq - max(self._head.acked, self._head.oldest - 1), 0)
+
+    def confirmed(self, now: float) -> bool:
+        """Whether the center has confirmed within a day what counts as acknowledged: only then may it be pruned."""
+        return self.confirmed_at is not None and now - self.confirmed_at <= CONFIRMED_S
 
     def journal(self, head: Head, now: float) -> list[Act]:
         """Take the journal's own word on how it is, whenever it has grown or begun anew."""
