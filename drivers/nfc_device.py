@@ -22,7 +22,7 @@ import nfc.clf.transport  # type: ignore[import-untyped]
 
 from drivers import nfc_usb
 from drivers.link import LinkLost
-from drivers.nfc import hanging
+from drivers.nfc_link import hanging
 from drivers.port import About
 from drivers.words import why
 

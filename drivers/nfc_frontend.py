@@ -29,7 +29,7 @@ import nfc.tag.tt2  # type: ignore[import-untyped]
 
 from drivers import nfc_device, nfc_lamp
 from drivers.link import LinkLost
-from drivers.nfc import FrontendLink, hanging
+from drivers.nfc_link import FrontendLink, hanging
 from drivers.port import Signal
 from drivers.records import Prove
 from drivers.words import why

@@ -20,13 +20,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from drivers import nfc as driver
-from drivers import nfc_frontend, nfc_lamp, nfc_usb
+from drivers import nfc_frontend, nfc_lamp, nfc_link, nfc_usb
 from drivers.emulated.em4100 import EmulatedEm4100
 from drivers.emulated.host import PtyHost, UdpHost
 from drivers.emulated.nfc import RFOFF, EmulatedNfc, Type2, Type3, Type4
 from drivers.link import LinkLost
-from drivers.nfc import FrontendLink, NfcReader, Options
+from drivers.nfc import NfcReader, Options
+from drivers.nfc_link import FrontendLink
 from drivers.port import About, Colour, Condition, Indicator, Signal, Telling
 from drivers.records import SHARED, Records
 from drivers.registry import Ports, Role
@@ -523,7 +523,7 @@ async def test_a_flood_wakes_the_loop_once() -> None:
     link = FrontendLink("udp:127.0.0.1:9", serve)
     assert done.wait(10)
     assert len(woken) == 1
-    assert len(await link.taken(1)) == driver.REPORTS_MAX
+    assert len(await link.taken(1)) == nfc_link.REPORTS_MAX
     await link.gone.wait()
 
 
@@ -535,7 +535,7 @@ async def test_what_nobody_takes_is_not_kept_for_ever() -> None:
         for _ in range(3):
             turn.wait(10)
             turn.clear()
-            for _ in range(driver.REPORTS_MAX):
+            for _ in range(nfc_link.REPORTS_MAX):
                 link.tell(PLAIN)
             told.set()
 
@@ -545,7 +545,7 @@ async def test_what_nobody_takes_is_not_kept_for_ever() -> None:
         assert await asyncio.to_thread(told.wait, 10)
         told.clear()
     await link.gone.wait()
-    assert len(await link.taken(1)) == driver.REPORTS_MAX
+    assert len(await link.taken(1)) == nfc_link.REPORTS_MAX
 
 
 class Stuck:
@@ -574,7 +574,7 @@ async def test_a_reader_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     stuck = Stuck()
     monkeypatch.setattr(nfc_frontend, "serve", stuck.serve)
-    monkeypatch.setattr(driver, "SILENCE_S", 0.1)
+    monkeypatch.setattr(nfc_link, "SILENCE_S", 0.1)
     monkeypatch.setattr("drivers.link._QUIET_PACE_S", 0.1)
     async with watching(made(Role.READER, "nfc", "/dev/none")) as watch:
         await watch.online()
@@ -591,7 +591,7 @@ async def test_nobody_waits_for_a_thread_that_hangs(monkeypatch: pytest.MonkeyPa
     """Leaving goes on without it: the daemon ends in time."""
     stuck = Stuck()
     monkeypatch.setattr(nfc_frontend, "serve", stuck.serve)
-    monkeypatch.setattr(driver, "END_S", 0.01)
+    monkeypatch.setattr(nfc_link, "END_S", 0.01)
     async with watching(made(Role.READER, "nfc", "/dev/none")) as watch:
         await watch.online()
     assert any(thread.name == "nfc[/dev/none]" and thread.daemon for thread in threading.enumerate())
@@ -853,7 +853,7 @@ async def test_no_reader_on_usb_is_waited_for_for_ever(acr122u: Acr122u) -> None
     async with watching(made(Role.READER, "nfc", "usb:072f:2200")) as watch:
         await watch.online()
         await asyncio.to_thread(acr122u.read)
-    assert 0 < min(acr122u.waits) <= max(acr122u.waits) <= driver.SILENCE_S * 1000
+    assert 0 < min(acr122u.waits) <= max(acr122u.waits) <= nfc_link.SILENCE_S * 1000
 
 
 def test_what_a_lamp_is_told() -> None:
