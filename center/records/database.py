@@ -26,6 +26,14 @@ AnyRow = Row[*tuple[Any, ...]]
 TURN_S: Final = 10.0
 """How long a writer waits for its turn. Transactions take milliseconds."""
 _TURN_POLL_S: Final = 0.002
+_PRAGMAS: Final = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "secure_delete=ON",  # what is pruned is overwritten, and not to be found in the file's free pages
+    "cache_size=-65536",  # 64 MiB: hashes come in no order, and each touches a page of their index
+    "wal_autocheckpoint=4000",  # 16 MiB: the same pages are written many times before they are copied back
+)
 _POSTGRESQL: Final = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "application_name": "gated-center"}
 
 
@@ -98,8 +106,7 @@ class Database:
             name = f"file:{quote(str(path.absolute()))}?mode={mode}"
             connection = sqlite3.connect(name, uri=True, isolation_level=None, timeout=5, check_same_thread=False)
             if not self.read_only:
-                # What is deleted is overwritten: a pruned passage is not to be found in the file's free pages.
-                for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+                for pragma in _PRAGMAS:
                     connection.execute(f"PRAGMA {pragma}").close()
             return connection
 

@@ -54,16 +54,17 @@ class Facts:
     original: Original | None = None
 
 
+_DECODER: Final = json.JSONDecoder()  # loads() looks for the text's encoding first, in each line
 UNREADABLE: Final = Facts()
 
 
 def facts(line: bytes) -> Facts:
     """What this line says."""
     try:
-        event = json.loads(line)
+        event, end = _DECODER.raw_decode(text := line.decode())
     except (ValueError, RecursionError):
         return UNREADABLE
-    if not isinstance(event, dict):
+    if end != len(text) or not isinstance(event, dict):
         return UNREADABLE
     get = event.get
     kind = _text(get("kind"))
