@@ -14,7 +14,8 @@
 - B0 tells who a unit is: maker, the unit's number 3, its program's version 2, in one piece. In BCC that stands behind
   status, terminal 6 and algorithm (ETCParseB0 of a lane program in Go); behind status, two terminals and algorithm
   (rsudatatype.h of a Qt lane program); or with a count of PSAM cards before them (a Python client of Beijing units; two
-  C headers give the maker two bytes and the number two). In PARK it stands behind status (tests/vectors/rsu.json).
+  C headers give the maker two bytes and the number two). In PARK it stands behind status, in CRC16 behind status, a
+  count, nine bytes of PSAM and algorithm (tests/vectors/rsu.json).
 
 Telling them apart
 - Behind the head, RSCTL is 08 or more; VER, and the high byte of a LEN below 2048, are less.
@@ -78,6 +79,7 @@ _IDENTITY_AT: Final = {  # by how many bytes B0 has behind CMD
     (Framing.BCC, 19): 8,
     (Framing.BCC, 25): 14,
     (Framing.BCC, 26): 15,
+    (Framing.CRC16, 26): 12,
     (Framing.PARK, 12): 1,
 }
 

@@ -17,7 +17,8 @@ from typing import Final
 
 from protocol.credential import Credential
 from protocol.rsu import Cmd, Frame, Framing
-from protocol.rsu_tables import FACTOR_BYTES, OBU_BYTES, Reading, Tables, Template, Vehicle, plate
+from protocol.rsu_tables import FACTOR_BYTES, OBU_BYTES, Reading, Tables, Template, Vehicle, colour, plate
+from protocol.sighting import PlateColour
 
 ANSWER_S: Final = 0.9
 SILENCE_S: Final = 2.5
@@ -52,11 +53,12 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A vehicle, once. `at` is when the last byte came that says so."""
+    """A vehicle, once. `at` is when the last byte came that says so; `colour` is the plate's."""
 
     obu: Credential
     at: float
     plate: Credential | None = None
+    colour: PlateColour | None = None
 
 
 @dataclass(slots=True)
@@ -219,7 +221,7 @@ class Dialogue:
             return [stop]
         found = plate(vehicle.plate)
         self.counts.plates += found is None and any(vehicle.plate)
-        return [Seen(vehicle.credential, now, found), stop]
+        return [Seen(vehicle.credential, now, found, colour(vehicle.colour) if found else None), stop]
 
     def _ask(self, now: float, answers: Frame | None = None) -> Frame:
         """C0, once more where it has had no answer."""

@@ -20,6 +20,7 @@ from typing import Final
 
 from protocol.credential import Credential, CredentialError, canonical
 from protocol.rsu import Cmd, Frame, Framing
+from protocol.sighting import PlateColour
 
 OBU_BYTES: Final = 4
 PLATE_BYTES: Final = 12
@@ -36,6 +37,18 @@ VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "switch": (),
 }
 """Which values a template may name."""
+
+COLOURS: Final = {
+    0: PlateColour.BLUE,
+    1: PlateColour.YELLOW,
+    2: PlateColour.BLACK,
+    3: PlateColour.WHITE,
+    4: PlateColour.FADING_GREEN,
+    5: PlateColour.YELLOW_GREEN,
+    11: PlateColour.GREEN,
+    12: PlateColour.RED,
+}
+"""Colours by their number. Left out: 6, which is green in some programs and fading blue in most, 7, and 9, unknown."""
 
 _SHORT_BYTES: Final = 5  # id and ErrorCode, where nothing follows
 _SEPARATORS: Final = re.compile(r"[\s·.•・‧∙-]")
@@ -240,6 +253,11 @@ def plate(raw: bytes) -> Credential | None:
         return canonical(f"plate:{plate_text(raw)}")
     except CredentialError:
         return None
+
+
+def colour(raw: bytes) -> PlateColour | None:
+    """The colour in a colour field; None where it says none, or one that the sources do not agree on."""
+    return COLOURS.get(int.from_bytes(raw, "big")) if raw else None
 
 
 def _cut(data: bytes, at: int | None, size: int) -> bytes:

@@ -1,8 +1,22 @@
 """A sighting: a reader has read a credential, once."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from protocol.credential import Credential
+
+
+class PlateColour(StrEnum):
+    """The colour of a number plate: two vehicles may have one number in two of them."""
+
+    BLUE = "blue"
+    YELLOW = "yellow"
+    BLACK = "black"
+    WHITE = "white"
+    FADING_GREEN = "fading-green"
+    YELLOW_GREEN = "yellow-green"
+    GREEN = "green"
+    RED = "red"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +48,8 @@ class Sighting:
     """One read of one thing.
 
     `also` are further credentials of the same thing (the plate in an on-board unit), `at` is monotonic seconds at
-    the last byte, `signal` is dBm where the reader tells it, `tid` the chip's own number where it was read, and
-    `card` the proof where the credential is signed and the signature held.
+    the last byte, `signal` is dBm where the reader tells it, `tid` the chip's own number where it was read,
+    `card` the proof where the credential is signed and the signature held, and `colour` the plate's.
     """
 
     reader: str
@@ -45,3 +59,4 @@ class Sighting:
     signal: float | None = None
     tid: str | None = None
     card: SignedCard | None = None
+    colour: PlateColour | None = None

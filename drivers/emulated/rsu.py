@@ -6,13 +6,26 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from protocol.rsu import Cmd, Frame, Framing, RsuCodec
-from protocol.rsu_tables import BEAT_OBU, BEIJING, GANTRY, PARKING, Layout, Tables, Template, Vehicle
+from protocol.rsu_tables import (
+    BEAT_OBU,
+    BEIJING,
+    COLOUR_BYTES,
+    COLOURS,
+    GANTRY,
+    PARKING,
+    PLATE_BYTES,
+    Layout,
+    Tables,
+    Template,
+    Vehicle,
+)
+from protocol.sighting import PlateColour
 
 _OTHERS: Final = {Framing.PARK: PARKING, Framing.BCC: BEIJING, Framing.CRC16: GANTRY}
 _SIZES: Final = {"obu": 4, "factor": 8, "time": 4, "datetime": 7}
 _BEAT_ERROR: Final = 0x80
 _SEQS: Final = 8
-_STATE_BYTES: Final = {Framing.PARK: 12, Framing.BCC: 19, Framing.CRC16: 27}
+_STATE_BYTES: Final = {Framing.PARK: 12, Framing.BCC: 19, Framing.CRC16: 26}
 
 
 class _Host(Protocol):
@@ -41,14 +54,14 @@ class EmulatedRsu:
         self._codec = RsuCodec()
         self._seq = 0
 
-    def enter(self, obu: str, plate: str = "", vehicle_class: int = 1) -> bytes:
+    def enter(self, obu: str, plate: str = "", colour: str = PlateColour.BLUE) -> bytes:
         """A vehicle comes before the antenna; what the unit says of it. Raises ValueError for what cannot be sent."""
         raw, text = bytes.fromhex(obu) if _is_hex(obu) else b"", plate.encode("gbk")
-        if len(raw) != len(BEAT_OBU) or len(text) > 12:  # noqa: PLR2004 - the field's size
-            raise ValueError("8 hex digits, and a plate of at most 12 bytes would be right")
-        self.field[raw] = Vehicle(
-            raw, factor=b"\xb1\xb1\xbe\xa9" * 2, plate=text, colour=b"\0\0", vehicle_class=vehicle_class
-        )
+        number = next((number for number, one in COLOURS.items() if one == colour), None)
+        if len(raw) != len(BEAT_OBU) or len(text) > PLATE_BYTES or number is None:
+            raise ValueError("8 hex digits, a plate of at most 12 bytes, and a colour such as yellow would be right")
+        shown = number.to_bytes(COLOUR_BYTES, "big")
+        self.field[raw] = Vehicle(raw, factor=b"\xb1\xb1\xbe\xa9" * 2, plate=text, colour=shown, vehicle_class=1)
         return self.announce(obu)
 
     def leave(self, obu: str) -> None:
@@ -73,9 +86,10 @@ class EmulatedRsu:
         return replace(frame, seq=0x98).to_bytes() if frame.framing is Framing.BCC else frame.to_bytes()
 
     async def present(self, host: _Host, line: str, seconds: float, every: float = 1.0) -> None:
-        """Let a vehicle, "OBU PLATE", stand before the antenna for this long; the unit finds it again and again."""
-        obu, _, plate = line.partition(" ")
-        host.send(self.enter(obu, plate.strip()))
+        """Let "OBU PLATE COLOUR" stand before the antenna for this long; the unit finds it again and again."""
+        obu, _, rest = line.partition(" ")
+        plate, _, colour = rest.strip().partition(" ")
+        host.send(self.enter(obu, plate, colour.strip() or PlateColour.BLUE))
         for _ in range(round(seconds / every) - 1):
             await asyncio.sleep(every)
             host.send(self.announce(obu))

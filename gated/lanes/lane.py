@@ -377,6 +377,7 @@ class Lane:
         fields = self._fields(
             credential=sighting.credential,
             also=list(sighting.also) or None,
+            colour=sighting.colour,
             verdict=decision.verdict,
             reason=decision.reason,
             would=decision.would,

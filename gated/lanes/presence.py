@@ -57,8 +57,8 @@ class Presence:
         So does, while it is here, what else was read: a plate that is misread the next time is still that vehicle's.
         """
         tid = self.sighting.tid if sighting.tid is None else sighting.tid
-        also = sighting.also or (self.sighting.also if self.here(sighting.at) else ())
-        self.sighting = replace(sighting, tid=tid, also=also)
+        known = self.sighting if self.here(sighting.at) and not sighting.also else sighting
+        self.sighting = replace(sighting, tid=tid, also=known.also, colour=known.colour)
         self.arrived = arrived
         self.seen = max(self.seen, sighting.at)
         self.count += 1

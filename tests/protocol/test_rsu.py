@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from protocol.credential import canonical
 from protocol.rsu import BUFFER_MAX_BYTES, Cmd, Frame, Framing, Identity, RsuCodec
-from protocol.rsu_tables import AUTO, BEIJING, BUILT_IN, GANTRY, PARKING, Reading, Vehicle, is_beat, plate
+from protocol.rsu_tables import AUTO, BEIJING, BUILT_IN, GANTRY, PARKING, Reading, Vehicle, colour, is_beat, plate
 from protocol.rsu_tables import template as command_template
+from protocol.sighting import PlateColour
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "rsu.json").read_text())
 EVERY = Reading(AUTO)
@@ -70,11 +71,12 @@ def test_a_unit_that_was_torn_off() -> None:
 def test_who_a_unit_is() -> None:
     """By the layouts of B0 that the sources have; of all else, and of one that is all zeros, nothing."""
     assert Identity.from_frame(known("park_b0")) == Identity("02", "fbc3d6", "1000")
+    assert Identity.from_frame(known("gantry_b0")) == Identity("08", "000829", "2009")
     who, rest = bytes.fromhex("08a1b2c32001"), bytes(5)
     for in_front in (bytes(1 + 6 + 1), bytes(1 + 6 + 6 + 1), b"\0\2" + bytes(6 + 6 + 1)):
         frame = Frame(Framing.BCC, 0x18, Cmd.STATE, in_front + who + rest)
         assert Identity.from_frame(frame) == Identity("08", "a1b2c3", "2001")
-        assert Identity.from_frame(Frame(Framing.CRC16, 0x18, Cmd.STATE, frame.data)) is None
+        assert Identity.from_frame(Frame(Framing.PARK, 0, Cmd.STATE, frame.data)) is None
         assert Identity.from_frame(Frame(Framing.BCC, 0x18, Cmd.STATE, bytes(len(frame.data)))) is None
         assert Identity.from_frame(Frame(Framing.BCC, 0x18, Cmd.BEAT, frame.data)) is None
 
@@ -84,7 +86,7 @@ def test_heartbeats_and_others_identify_nobody() -> None:
     beat = Frame(Framing.BCC, 0x18, Cmd.OBU, b"\xff\xff\xff\xff\x80")
     assert is_beat(beat)
     assert is_beat(known("park_b2_heartbeat"))
-    for frame in (beat, *map(known, ("park_b2_heartbeat", "park_b0", "b5_bcc", "c4_open_crc16"))):
+    for frame in (beat, *map(known, ("park_b2_heartbeat", "park_b0", "gantry_b1", "b5_bcc", "c4_open_crc16"))):
         assert EVERY.knows(frame)
         assert EVERY.vehicle(frame) is None
 
@@ -289,6 +291,26 @@ def test_all_built_in_tables_agree() -> None:
 def test_plates(text: str, found: str | None) -> None:
     """Full width, separators and padding go; what is no canonical plate is none."""
     assert plate(text.encode("gbk")) == (None if found is None else canonical(f"plate:{found}"))
+
+
+@pytest.mark.parametrize(
+    ("raw", "found"),
+    [
+        ("0000", PlateColour.BLUE),
+        ("0001", PlateColour.YELLOW),
+        ("0004", PlateColour.FADING_GREEN),
+        ("0005", PlateColour.YELLOW_GREEN),
+        ("000b", PlateColour.GREEN),
+        ("0006", None),
+        ("0009", None),
+        ("ffff", None),
+        ("0100", None),
+        ("", None),
+    ],
+)
+def test_colours(raw: str, found: PlateColour | None) -> None:
+    """By two bytes, the high one first; what has no agreed name has none, nor has a frame without the field."""
+    assert colour(bytes.fromhex(raw)) is found
 
 
 @pytest.mark.parametrize("raw", ["ff" * 12, "81", "bba6ff", "00bba6413132333435"])

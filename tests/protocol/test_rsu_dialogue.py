@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocol.credential import Credential
 from protocol.rsu import Cmd, Frame, Framing
 from protocol.rsu_dialogue import LATE_S, UNREAD_MAX, VEHICLES_MAX, Dialogue, Seen, Setup, Timing, Wall
 from protocol.rsu_tables import AUTO, BEIJING, GANTRY, JILIN, PARKING, SWITCHES, V2000, Reading, Tables, Vehicle
+from protocol.sighting import PlateColour
 
 ROOT = Path(__file__).parents[2]
 ONE, TWO = b"\x63\xb6\xa1\xd2", b"\x63\xb6\xa1\xd3"
@@ -92,7 +94,7 @@ def test_from_b2_to_b3_to_the_next(heads: int) -> None:
     assert sent(acts) == [(Cmd.CONTINUE, 0x82, ONE + FACTOR)]
     assert [act.heads for act in acts if isinstance(act, Frame)] == [heads]
     acts = talk.heard(b3, 1.2)
-    assert acts[0] == Seen(Vehicle(ONE).credential, 1.2, acts[0].plate if isinstance(acts[0], Seen) else None)
+    assert acts[0] == Seen(Vehicle(ONE).credential, 1.2, Credential("plate:沪A12345"), PlateColour.BLUE)
     assert seen(acts) == [("obu:63B6A1D2", "plate:沪A12345")]
     assert sent(acts) == [(Cmd.STOP, 0x81, ONE + b"\1")]
     assert talk.tick(4.0) == []
