@@ -1,6 +1,7 @@
 """What a lane's computer says to an ETC unit that shall only identify: one link's dialogue, without link and clock.
 
-- C0 sets the unit up, B0 answers. A unit that has restarted sends B0 by itself, and is set up again.
+- C0 sets the unit up, B0 answers. A unit that has restarted sends B0 by itself, and is set up again. The answer to a C0
+  that was repeated meanwhile is none of that: each would bring the next.
 - B2 announces a vehicle. C1 goes on to the frame with the plate (B3, or B4); where there was an error C2 lets it go.
 - Who has been identified gets C2: the unit searches on, and nothing is taken from anybody.
 - One vehicle is one sighting: B2 waits `plate_s` for the plate, then the on-board unit is told alone; so it is where
@@ -108,6 +109,8 @@ class Dialogue:
     _announced: dict[bytes, _Announced] = field(default_factory=dict)
     _told: dict[bytes, float] = field(default_factory=dict)  # told without a plate, and until when one is late
     _asked: float | None = None  # since when a B0 is owed
+    _unanswered: int = 0  # how many C0 of the last setting up have had none
+    _asked_last: float = 0.0
     _heard_at: float = 0.0
     _restarted: bool = False
     _ask_at: float = 0.0
@@ -177,11 +180,15 @@ class Dialogue:
     def _state(self, frame: Frame, now: float) -> list[Frame | Seen]:
         """B0: the answer to C0, or the word of a unit that has restarted."""
         power_on = frame.framing is Framing.BCC and frame.seq == _POWER_ON
+        if self._asked is None and not power_on and self._unanswered and now - self._asked_last < self.timing.silence_s:
+            self._unanswered -= 1
+            return []
         if self._asked is None or (power_on and not self._restarted):
             self._restarted = power_on  # one that says so again, asked, is believed
             self._announced.clear()
             return [self._ask(now, frame)]
         self._restarted = False
+        self._unanswered -= 1
         self._asked, self._ask_at, self.ready = None, now + self.timing.quiet_s, True
         self.status = frame.data[0] if frame.data else 0
         region = self.reading.of(frame.framing)
@@ -225,8 +232,9 @@ class Dialogue:
 
     def _ask(self, now: float, answers: Frame | None = None) -> Frame:
         """C0, once more where it has had no answer."""
+        self._unanswered = 1 if self._asked is None else self._unanswered + 1
         self._asked = now if self._asked is None else self._asked
-        self._ask_at = now + self.timing.answer_s
+        self._asked_last, self._ask_at = now, now + self.timing.answer_s
         region = self.reading.of(self.framing)
         wall, setup = self.wall(), self.setup
         values = {

@@ -51,6 +51,7 @@ COLOURS: Final = {
 """Colours by their number. Left out: 6, which is green in some programs and fading blue in most, 7, and 9, unknown."""
 
 _SHORT_BYTES: Final = 5  # id and ErrorCode, where nothing follows
+_PADDING: Final = re.compile(rb"[\0\xff]")  # neither is a byte of GBK text, so the plate ends there
 _SEPARATORS: Final = re.compile(r"[\s·.•・‧∙-]")
 
 
@@ -241,7 +242,7 @@ def is_beat(frame: Frame) -> bool:
 def plate_text(raw: bytes) -> str:
     """The characters of a plate field, without padding and separators, plain capitals; "" where they are no GBK."""
     try:
-        text = raw.partition(b"\0")[0].decode("gbk")
+        text = _PADDING.split(raw, 1)[0].decode("gbk")
     except UnicodeDecodeError:
         return ""
     return _SEPARATORS.sub("", unicodedata.normalize("NFKC", text)).upper()

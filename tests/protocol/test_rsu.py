@@ -313,6 +313,12 @@ def test_colours(raw: str, found: PlateColour | None) -> None:
     assert colour(bytes.fromhex(raw)) is found
 
 
+@pytest.mark.parametrize("padding", ["", "00000000", "20202020", "ffffffff", "00ffffff"])
+def test_padding_of_a_plate(padding: str) -> None:
+    """A file that was never written there is all FF."""
+    assert plate(bytes.fromhex("bba6413132333435" + padding)) == "plate:沪A12345"
+
+
 @pytest.mark.parametrize("raw", ["ff" * 12, "81", "bba6ff", "00bba6413132333435"])
 def test_what_is_no_text_is_no_plate(raw: str) -> None:
     """Bytes that are no GBK, a character cut in half, padding in front."""

@@ -278,6 +278,25 @@ def test_a_unit_that_restarts_is_set_up_again() -> None:
     assert talk.ready
 
 
+@pytest.mark.parametrize("region", [PARKING, BEIJING], ids=lambda region: region.name)
+def test_a_unit_that_answers_late_is_set_up_once(region: Tables) -> None:
+    """Its answer to a C0 that was repeated meanwhile is no restart, else each would bring the next."""
+    talk, answers, now, asked = dialogue(region), list[tuple[float, Frame]](), 0.0, 0
+    while now < 20:
+        while answers and answers[0][0] <= now:
+            talk.heard(answers.pop(0)[1], now)
+        if talk.ready:
+            talk.heard(Frame(region.framing, 0x18, Cmd.OBU, b"\xff\xff\xff\xff\x80"), now)
+        for act in talk.tick(now):
+            assert isinstance(act, Frame)
+            asked += act.command == Cmd.SETUP
+            answers.append((now + 1.5, act.answered(Cmd.STATE, bytes(19))))
+        now += 0.25
+    assert asked == 2
+    (again,) = sent(talk.heard(Frame(region.framing, 0x18, Cmd.STATE, bytes(19)), now))
+    assert again[0] == Cmd.SETUP, "long after its answers it has restarted"
+
+
 def test_a_unit_says_that_it_cannot_work() -> None:
     """In B0, and in a car-park unit's heartbeat."""
     talk = dialogue(BEIJING)
