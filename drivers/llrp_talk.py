@@ -15,6 +15,7 @@ from typing import Annotated, Final, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from drivers import bands
+from drivers.firmware import LeastDotted
 from drivers.link import LinkLost
 from drivers.opener import checked
 from drivers.options import PortOptions
@@ -137,6 +138,7 @@ class Options(PortOptions):
     tid: bool = Field(
         default=False, description="read each tag's chip, so that a copy of a tag shows; it costs air time"
     )
+    firmware_least: LeastDotted = None
 
     @model_validator(mode="after")
     def _one_power(self) -> Self:

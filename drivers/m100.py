@@ -24,6 +24,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from drivers.chips import Chips, Wanted
+from drivers.firmware import LeastDotted
 from drivers.link import STEP_S, Link, LinkLost, keep
 from drivers.opener import opener
 from drivers.options import PortOptions
@@ -89,6 +90,7 @@ class Options(PortOptions):
     tid: bool = Field(
         default=False, description="read each tag's chip, so that a copy of a tag shows; it costs air time"
     )
+    firmware_least: LeastDotted = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from drivers import secret
+from drivers.firmware import LeastDotted
 from drivers.link import STEP_S, Link, LinkLost
 from drivers.opener import opener
 from drivers.options import PortOptions
@@ -84,6 +85,7 @@ class Options(PortOptions):
         default=None, description="which format cards of 37 bits have; without it there are none"
     )
     baud: int = Field(default=_BAUD, gt=0, description="speed of the serial line")
+    firmware_least: LeastDotted = None
 
     @model_validator(mode="after")
     def _secured(self) -> Self:

@@ -59,7 +59,8 @@ class About:
     """What a device has said of itself; "" and None are what it does not tell.
 
     `region` is the band that it transmits in, by the names of `drivers.bands`, or in its own words. `clock_off_s` is
-    how far its clock was ahead of the box's. `complaint` is what is wrong by its own word.
+    how far its clock was ahead of the box's. `complaint` is what is wrong by its own word. `outdated` is what is known
+    not to work with firmware as old as its.
     """
 
     model: str = ""
@@ -68,6 +69,7 @@ class About:
     power_dbm: float | None = None
     clock_off_s: float | None = None
     complaint: str = ""
+    outdated: str = ""
 
 
 @runtime_checkable

@@ -29,6 +29,7 @@ from pydantic import Field, model_validator
 
 from drivers import bands
 from drivers.chips import Chips, Wanted
+from drivers.firmware import LeastDotted
 from drivers.link import STEP_S, Link, LinkLost, keep
 from drivers.opener import opener
 from drivers.options import PortOptions
@@ -101,6 +102,7 @@ class Options(PortOptions):
     tid: bool = Field(
         default=False, description="read each tag's chip (answer), so that a copy of a tag shows; it costs air time"
     )
+    firmware_least: LeastDotted = None
 
     @model_validator(mode="after")
     def _only_when_asked(self) -> Self:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Final
 
+from drivers.firmware import Least
 from drivers.port import About, Reader, Telling
 from gated import __version__
 from gated.clock import Timekeeper
@@ -58,6 +59,7 @@ class Describer:
         self._started = keeper.now().mono
         self._since = keeper.stamp().at
         self._ports = dict(_ports(config))
+        self._leasts = dict(_leasts(config))
         self._asked: asyncio.Future[Pace | None] | None = None
         self._asked_at = 0.0
 
@@ -120,8 +122,14 @@ class Describer:
         if reader is not None:
             heard = reader.last_heard
             told["heard_s_ago"] = None if heard is None else round(max(0.0, self._keeper.now().mono - heard), 1)
-        if isinstance(reader, Telling) and reader.about != About():
-            told["about"] = {key: value for key, value in asdict(reader.about).items() if value not in ("", None)}
+        about = About()
+        if isinstance(reader, Telling):
+            about = reader.about
+        if about != About():
+            told["about"] = {key: value for key, value in asdict(about).items() if value not in ("", None)}
+        least = self._leasts.get(name)
+        if least is not None and device.online and not least.met(about.firmware):
+            told["firmware_wanted"] = str(least)
         return told
 
     async def _pace(self) -> Pace | None:
@@ -188,6 +196,15 @@ class Describer:
             "latency_ms": middle,
             "recent": list(figures.recent),
         }
+
+
+def _leasts(config: Config) -> Iterator[tuple[str, Least]]:
+    """The firmware that a reader must have at least, by the reader's name, where one is demanded."""
+    for lane, tables in config.lanes.items():
+        for number, reader in enumerate(tables.readers):
+            least = getattr(reader.options, "firmware_least", None)
+            if least is not None:
+                yield f"{lane}/{number}", least
 
 
 def _ports(config: Config) -> Iterator[tuple[str, str]]:

@@ -1,8 +1,10 @@
-"""What the doctor finds in what readers say of themselves: power, band, clock, and their own complaints. Pure.
+"""What the doctor finds in what readers say of themselves: firmware, power, band, clock, own complaints. Pure.
 
 - A power is another than configured from `POWER_OFF_DBM` on: readers have steps. LLRP readers have a table of levels
   from which the driver takes one: theirs is what was taken.
 - Which band is right is known of China only, by the gate's time zone; elsewhere nothing is said of it.
+- What firmware there must be at least the configuration says (`firmware_least`); what is known not to work with an old
+  one, the driver. Neither keeps a reader from reading.
 - The clock of a reader decides nothing here, and its own log goes by it. It is judged where the box's is right.
 """
 
@@ -10,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from drivers.bands import CHINA_840, CHINA_920, POWER_MAX_DBM
+from drivers.firmware import Least
 from gated.commands.finding import Finding, note, ok, wrong
 from gated.commands.output import duration
 from gated.commands.status_text import about as in_words
@@ -22,6 +25,7 @@ CLOCK_OFF_S: Final = 60.0
 _IN_CHINA: Final = frozenset(
     ("Asia/Shanghai", "Asia/Urumqi", "Asia/Chongqing", "Asia/Chungking", "Asia/Harbin", "Asia/Kashgar", "PRC")
 )
+_RENEW: Final = "bring it up to date with the maker's tool, or take a newer reader; meanwhile it reads on"
 _SET_POWER: Final = "write antenna_power of what it is to give, or set it with the maker's tool"
 _SET_REGION: Final = {
     "m100": 'write region = "china-920"',
@@ -36,10 +40,13 @@ def examine(config: "Config", state: Mapping[str, Any]) -> Iterator[Finding]:
     for lane, tables in config.lanes.items():
         for number, reader in enumerate(tables.readers):
             name = f"{lane}/{number}"
-            told = ((state.get("devices") or {}).get(name) or {}).get("about")
-            if not isinstance(told, dict):
+            device = (state.get("devices") or {}).get(name) or {}
+            told = device.get("about") or {}
+            least = getattr(reader.options, "firmware_least", None)
+            if not told and not (least and device.get("online")):
                 continue
             found = [
+                *_firmware(name, told, least),
                 *_power(name, told, None if reader.driver == "llrp" else reader.options),
                 *_strength(name, told),
                 *_region(name, told, reader.driver, reader.options, config.timezone),
@@ -47,6 +54,22 @@ def examine(config: "Config", state: Mapping[str, Any]) -> Iterator[Finding]:
                 *_complaint(name, told),
             ]
             yield from found or [ok("reader", f"{name}: {in_words(told) or 'it tells nothing of itself'}")]
+
+
+def _firmware(name: str, told: Mapping[str, Any], least: Least | None) -> Iterator[Finding]:
+    """Older than is demanded, not to be compared, or known not to do all that is done with it."""
+    firmware = told.get("firmware", "")
+    met = True if least is None else least.met(firmware)
+    if met is False:
+        said = f"{name}: its firmware is {firmware}, older than {least}, which firmware_least demands"
+        yield wrong("reader", said, _RENEW)
+    elif met is None:
+        tells = f'tells "{firmware}", which cannot be held against it' if firmware else "tells no firmware"
+        said = f"{name}: firmware_least demands {least}, and the reader {tells}"
+        yield wrong("reader", said, f"look with the maker's tool; if it is {least} or newer, take firmware_least out")
+    if told.get("outdated"):
+        said = f"{name}: its firmware {firmware} is old: {told['outdated']}"
+        yield note("reader", said, _RENEW)
 
 
 def _power(name: str, told: Mapping[str, Any], options: object) -> Iterator[Finding]:

@@ -77,8 +77,11 @@ def _device(name: str, device: State) -> tuple[str, ...]:
     if "heard_s_ago" in device:
         heard = device["heard_s_ago"]
         said = "not heard yet" if heard is None else f"heard {duration(heard)} ago"
-    told = about(_of(device, "about"))
-    return name, str(device.get("what")), "online", "; ".join(part for part in (said, told) if part)
+    told = _of(device, "about")
+    parts = [said, about(told)]
+    parts.append(f"OLD FIRMWARE: {told['outdated']}" if told.get("outdated") else "")
+    parts.append(f"FIRMWARE {device['firmware_wanted']} IS WANTED" if device.get("firmware_wanted") else "")
+    return name, str(device.get("what")), "online", "; ".join(part for part in parts if part)
 
 
 def about(told: State) -> str:

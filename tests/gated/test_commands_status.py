@@ -12,6 +12,7 @@ from tests.gated.answering import daemon
 from tests.gatepost import Gatepost
 
 CARD = "em:0A00A1B2C3"
+READER: dict[str, Any] = {"what": "reader", "online": True, "why": "", "since": "", "heard_s_ago": 7500.0}
 DEVICES: dict[str, dict[str, Any]] = {
     "car-in/0": {
         "what": "reader",
@@ -19,7 +20,7 @@ DEVICES: dict[str, dict[str, Any]] = {
         "why": "the reader is silent",
         "since": "2026-11-24T08:15:02.1+08:00",
     },
-    "walk-in/0": {"what": "reader", "online": True, "why": "", "since": "", "heard_s_ago": 7500.0},
+    "walk-in/0": READER,
     "walk-in/1": {"what": "reader", "online": True, "why": "", "since": "", "heard_s_ago": None},
     "walk-in/barrier": {"what": "output", "online": True, "why": "", "since": ""},
 }
@@ -116,6 +117,14 @@ def test_at_a_glance() -> None:
             "journal  CANNOT BE WRITTEN: the disk is full; 1,042 events, 3 MiB; 3 more in memory only",
         ),
         ({"journal": {**JOURNAL, "events_per_hour": None, "hours_left": None}}, "3 MiB; 4.0 GiB free\n"),
+        (
+            {"devices": {"walk-in/0": {**READER, "about": {"firmware": "5.2"}, "firmware_wanted": "5.10"}}},
+            "walk-in/0  reader  online  heard 2 hours ago; firmware 5.2; FIRMWARE 5.10 IS WANTED",
+        ),
+        (
+            {"devices": {"walk-in/0": {**READER, "about": {"firmware": "2.03", "outdated": "long records fail"}}}},
+            "firmware 2.03; OLD FIRMWARE: long records fail",
+        ),
         ({"list": None}, "list     NONE was ever loaded: every credential is unknown"),
         ({"list": {"trouble": "list.json is damaged"}}, "list     TROUBLE: list.json is damaged\n"),
         ({"clock": {"at": "2026-11-24T08:15:02+08:00", "quality": "holdover"}}, "clock    HOLDOVER; "),

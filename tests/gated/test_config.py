@@ -183,6 +183,12 @@ class TestWrong:
                 'did you mean "antenna_power"?',
             ),
             (
+                'site = "s"\ngate = "g"\n' + lane(readers='{ driver = "m100", port = "/dev/x", firmware_least = 5.1 }'),
+                "lanes.a.readers[0].firmware_least",
+                6,
+                "numbers with dots between, in quotes",
+            ),
+            (
                 'site = "s"\ngate = "g"\n' + lane(readers='{ driver = "em4100" }'),
                 "lanes.a.readers[0].port",
                 6,

@@ -24,7 +24,7 @@ password = "file:/etc/gated/where-it-stands"
 [lanes.a]
 kind = "person"
 direction = "in"
-readers = [ {{ driver = "uhf18", port = "socket://10.0.0.7:9000", antenna_power = 26 }} ]
+readers = [ {{ driver = "uhf18", port = "socket://10.0.0.7:9000", antenna_power = 26, firmware_least = "5.10" }} ]
 barrier = {{ driver = "lcus", port = "/dev/gate/b", channel = 2 }}
 """
 
@@ -55,6 +55,7 @@ def test_configuration(config: Config) -> None:
     assert isinstance(lane, dict)
     reader = lane["a"]["devices"]["readers[0]"]
     assert (reader["driver"], reader["port"], reader["antenna_power"]) == ("uhf18", "socket://10.0.0.7:9000", 26)
+    assert reader["firmware_least"] == "5.10"
     assert lane["a"]["devices"]["barrier"]["channel"] == 2
     assert "mqtts://mqtt.example" in text
     assert "secret" not in text

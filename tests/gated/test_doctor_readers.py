@@ -48,7 +48,7 @@ def configured(folder: Path, reader: str, zone: str = "Asia/Shanghai") -> Config
 def said(config: Config, about: About, clock: str = "synced") -> list[tuple[Grade, str, str]]:
     """What the doctor says of a reader that tells this."""
     told = {key: value for key, value in asdict(about).items() if value not in ("", None)}
-    state: dict[str, Any] = {"devices": {"car-in/0": {"about": told}}, "clock": {"quality": clock}}
+    state: dict[str, Any] = {"devices": {"car-in/0": {"online": True, "about": told}}, "clock": {"quality": clock}}
     return [(one.grade, one.said, one.do) for one in examine(config, state)]
 
 
@@ -115,6 +115,37 @@ async def test_a_clock_that_is_off(tmp_path: Path) -> None:
     ((grade, words, _),) = said(config, about)
     assert (grade, "its clock was 2 hours behind" in words) == (Grade.NOTE, True)
     assert [grade for grade, *_ in said(config, about, "unset")] == [Grade.OK]
+
+
+async def test_firmware_that_is_too_old(tmp_path: Path) -> None:
+    """What is found, what is demanded and what to do; one as new is well."""
+    about = await told(EmulatedLlrp(), "llrp")
+    reader = '{{ driver = "llrp", port = "socket://10.0.0.1:5084", firmware_least = "{}" }}'
+    ((grade, words, do),) = said(configured(tmp_path, reader.format("8.10")), about)
+    assert grade is Grade.WRONG
+    assert "its firmware is 8.2.1, older than 8.10" in words
+    assert "maker's tool" in do
+    assert [grade for grade, *_ in said(configured(tmp_path, reader.format("v8.2.1")), about)] == [Grade.OK]
+
+
+@pytest.mark.parametrize(("firmware", "words"), [("", "tells no firmware"), ("R2b", 'tells "R2b", which cannot be')])
+def test_firmware_that_cannot_be_held_against_what_is_demanded(tmp_path: Path, firmware: str, words: str) -> None:
+    """It is said, not taken for new; nothing is where none is demanded, or of a reader that is not there."""
+    reader = '{ driver = "uhf18", port = "/dev/gate/a", firmware_least = "5.0" }'
+    ((grade, found, do),) = said(configured(tmp_path, reader), About(firmware=firmware))
+    assert grade is Grade.WRONG
+    assert f"firmware_least demands 5.0, and the reader {words}" in found
+    assert "take firmware_least out" in do
+    assert not said(configured(tmp_path, "uhf18"), About())
+    offline = {"devices": {"car-in/0": {"online": False}}}
+    assert not list(examine(configured(tmp_path, reader), offline))
+
+
+def test_what_is_known_of_old_firmware(tmp_path: Path) -> None:
+    """As the driver says it; a note, since the reader reads."""
+    about = About("ACS ACR122U", "2.03", outdated="long records fail")
+    ((grade, words, _),) = said(configured(tmp_path, '{ driver = "nfc", port = "usb:072f:2200" }'), about)
+    assert (grade, words) == (Grade.NOTE, "car-in/0: its firmware 2.03 is old: long records fail")
 
 
 def test_its_own_complaint(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ timezone = "Asia/Shanghai"
 [lanes.a]
 kind = "person"
 direction = "in"
-readers = [ {{ driver = "em4100", port = "/dev/gate/a" }} ]
+readers = [ {{ driver = "uhf18", port = "/dev/gate/a", firmware_least = "5.10" }} ]
 """
 
 
@@ -58,6 +58,7 @@ class Gate:
         for name, what in (("a/0", "reader"), ("a/barrier", "output")):
             post.condition(name, what, Condition(True))
         self.readers["a/0"] = cast("Reader", self.reader)
+        self.post = post
 
 
 async def part(gate: Gate, key: str) -> dict[str, Any]:
@@ -89,6 +90,19 @@ async def test_what_a_device_is_and_where(tmp_path: Path) -> None:
     devices = await part(gate, "devices")
     assert devices["a/0"]["about"] == {"model": "UHFReader18", "power_dbm": 0.0}
     assert "port" not in devices["a/barrier"]
+
+
+async def test_the_firmware_that_is_wanted(tmp_path: Path) -> None:
+    """Stands there while a reader that is online tells an older one, or none."""
+    gate = Gate(tmp_path)
+    assert (await part(gate, "devices"))["a/0"]["firmware_wanted"] == "5.10"
+    gate.reader.about = About("UHFReader18", "5.9")
+    assert (await part(gate, "devices"))["a/0"]["firmware_wanted"] == "5.10"
+    gate.reader.about = About("UHFReader18", "5.11")
+    assert "firmware_wanted" not in (await part(gate, "devices"))["a/0"]
+    gate.reader.about = About()
+    gate.post.condition("a/0", "reader", Condition(False, "gone"))
+    assert "firmware_wanted" not in (await part(gate, "devices"))["a/0"]
 
 
 async def test_the_pace_of_today(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
