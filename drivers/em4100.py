@@ -1,4 +1,4 @@
-"""125 kHz readers that only talk: RDM6300 and kin, ID-12/ID-20LA (`protocol.em4100`).
+"""125 kHz readers that only talk: RDM6300 and kin, ID-12/ID-20LA, Parallax (`protocol.em4100`).
 
 Such readers see tags that are not there, with a valid check. So a tag counts only when `confirm` equal frames have come
 within `CONFIRM_S`, others between them or not; each further one within it is a sighting too. A reader that sends a tag
@@ -23,14 +23,15 @@ from protocol.sighting import Sighting
 CONFIRM_S: Final = 0.3  # after 300 ms of silence a tag has left the field (arduino12/rdm6300)
 
 _BAUD: Final = 9600
+_PARALLAX_BAUD: Final = 2400  # as all of them have, for ever
 _TIMES_MAX: Final = 256  # frames remembered; a serial line brings 20 in CONFIRM_S
 
 
 class Options(PortOptions):
     """Options of an em4100 reader."""
 
-    framing: Literal["auto", "rdm6300", "id20", "raw13"] = Field(
-        default="auto", description="how the reader wraps a tag; auto takes all three"
+    framing: Literal["auto", "rdm6300", "id20", "raw13", "parallax"] = Field(
+        default="auto", description="how the reader wraps a tag; auto takes the three that have a check, not parallax"
     )
     confirm: int | None = Field(
         default=None,
@@ -38,7 +39,7 @@ class Options(PortOptions):
         le=5,
         description="equal frames within 0.3 s that make a sighting; by default 2, and 1 for id20, which sends once",
     )
-    baud: int = Field(default=_BAUD, gt=0, description="speed of the serial line")
+    baud: int = Field(default=_BAUD, gt=0, description="speed of the serial line; by default 2400 for parallax")
 
 
 class Confirm:
@@ -65,7 +66,8 @@ class Em4100Reader:
         self._name = name
         self._framing = None if options.framing == "auto" else Framing(options.framing)
         self._confirm = options.confirm
-        self._opener: Opener = opener(options.port, options.baud)
+        slow = self._framing is Framing.PARALLAX and "baud" not in options.model_fields_set
+        self._opener: Opener = opener(options.port, _PARALLAX_BAUD if slow else options.baud)
         self._rand = rand
 
     def reports(self) -> AsyncGenerator[Sighting | Condition | Quiet, None]:

@@ -1,18 +1,21 @@
-"""EM4100 tags as 125 kHz serial readers send them: RDM6300 and kin, ID-12/ID-20LA, and a 13-byte variant.
+"""EM4100 tags as 125 kHz serial readers send them: RDM6300 and kin, ID-12/ID-20LA, a 13-byte variant, Parallax.
 
     rdm6300   02 | 10 hex digits | 2 hex digits, the check | 03                    14 bytes, repeated every 50-65 ms
     id20      02 | 10 hex digits | 2 hex digits, the check | 0D 0A | 03            16 bytes, sent once
     raw13     02 | 10 hex digits | 1 byte, the check | 03                          13 bytes, repeated
+    parallax  0A | 10 hex digits | 0D                                              12 bytes, repeated
 
 The check is the exclusive or of the five bytes that the ten digits spell (Seeed wiki; esphome issues 3610, 13753).
 Digits are upper case in every frame known, and lower case is taken as well: the check says that they are meant.
+Parallax's readers (28140, 28340; their documentation v2.1, page 2) send none. So that framing is taken only where it is
+named: lines of ten decimal digits, as other readers send them, look the same and mean another tag.
 
 - Parsed by length, never by looking for 03: the raw check of raw13 may itself be 02 or 03.
 - No frame is the beginning of another: where raw13 ends in 03 the others still have a hex digit. So a frame counts
-  with its last byte, under `auto` too, and each framing's own check has held.
-- A head is given up with the first byte that fits no framing, and the search goes on behind it. Between 02 and its
-  end a frame holds no other 02 but raw13's check, and that is followed by 03 where a frame would go on with a digit.
-  So no garbage, however long, hides a good frame behind it.
+  with its last byte, and where several framings are taken each one's own check has held.
+- A head is given up with the first byte that fits no framing, and the search goes on behind it. Between its head and
+  its end a frame holds no other head but raw13's check, and that is followed by 03 where a frame would go on with a
+  digit. So no garbage, however long, hides a good frame behind it. Line ends between frames are garbage.
 - A tag of zeros is a phantom that passes the check (esp-rfid issue 411): it is dropped as a failed frame. Others like
   it exist; that two equal frames are wanted before anything happens is the driver's rule.
 """
@@ -28,9 +31,10 @@ from protocol.credential import Credential
 BUFFER_MAX_BYTES: Final = 15  # the longest frame less its last byte: what stays between two calls of `feed`
 TAG_BYTES: Final = 5
 
-_STX: Final = 0x02
+_STX: Final = b"\x02"
 _ETX: Final = b"\x03"
-_CRLF: Final = b"\r\n"
+_CR: Final = b"\r"
+_LF: Final = b"\n"
 _DIGITS: Final = frozenset(b"0123456789ABCDEFabcdef")
 _DIGITS_END: Final = 1 + 2 * TAG_BYTES
 _ZERO_TAG: Final = bytes(TAG_BYTES)
@@ -42,6 +46,11 @@ class Framing(StrEnum):
     RDM6300 = "rdm6300"
     ID20 = "id20"
     RAW13 = "raw13"
+    PARALLAX = "parallax"
+
+
+CHECKED: Final = (Framing.RDM6300, Framing.ID20, Framing.RAW13)
+"""Those that can be told apart by themselves, by their check; no other is among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +62,7 @@ class Frame:
 
     def to_bytes(self) -> bytes:
         """The frame as the reader sends it."""
-        return b"\x02" + self.tag.hex().upper().encode() + _tails(self.tag, self.framing)[0]
+        return _head(self.framing) + self.tag.hex().upper().encode() + _tails(self.tag, self.framing)[0]
 
 
 def credential(tag: bytes) -> Credential:
@@ -62,11 +71,12 @@ def credential(tag: bytes) -> Credential:
 
 
 class Em4100Codec:
-    """Bytes of a reader in, frames out. `framing` None takes all three."""
+    """Bytes of a reader in, frames out. `framing` None takes all of `CHECKED`."""
 
     def __init__(self, framing: Framing | None = None) -> None:
         self.dropped = Dropped()
-        self._framings = tuple(Framing) if framing is None else (framing,)
+        self._framings = CHECKED if framing is None else (framing,)
+        self._head = _head(self._framings[0])
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[Frame]:
@@ -87,7 +97,7 @@ class Em4100Codec:
 
     def _seek(self) -> bool:
         """Bring the next head that may still become a frame to the front; False where there is none."""
-        while (at := self._buffer.find(_STX)) >= 0:
+        while (at := self._buffer.find(self._head)) >= 0:
             self._drop(at)
             if self._possible():
                 return True
@@ -124,10 +134,17 @@ class Em4100Codec:
         del self._buffer[:count]
 
 
+def _head(framing: Framing) -> bytes:
+    """What stands in front of the ten digits: the same for all of `CHECKED`."""
+    return _LF if framing is Framing.PARALLAX else _STX
+
+
 def _tails(tag: bytes, framing: Framing) -> tuple[bytes, ...]:
     """What may come behind the ten digits: the check, in digits of either case, and the end."""
+    if framing is Framing.PARALLAX:
+        return (_CR,)
     check = xor8(tag)
     if framing is Framing.RAW13:
         return (bytes([check]) + _ETX,)
-    end = (_CRLF if framing is Framing.ID20 else b"") + _ETX
+    end = (_CR + _LF if framing is Framing.ID20 else b"") + _ETX
     return b"%02X" % check + end, b"%02x" % check + end

@@ -1,9 +1,15 @@
 """What em4100 does beyond every reader's contract: equal frames before a sighting."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from drivers.em4100 import Confirm
+from drivers.em4100 import Confirm, Em4100Reader, Options
+from drivers.emulated.em4100 import EmulatedEm4100
 from protocol.em4100 import Frame, Framing
+from protocol.sighting import Sighting
+from tests.drivers.rig import hosted, watching
 
 ONE, TWO = (Frame(bytes([0, 0, 0, 0, number]), Framing.RDM6300) for number in (1, 2))
 
@@ -20,7 +26,9 @@ def test_two_equal_frames_make_a_sighting() -> None:
     assert not confirm.see(ONE, 1.0)
 
 
-@pytest.mark.parametrize(("framing", "wanted"), [(Framing.RDM6300, 2), (Framing.RAW13, 2), (Framing.ID20, 1)])
+@pytest.mark.parametrize(
+    ("framing", "wanted"), [(Framing.RDM6300, 2), (Framing.RAW13, 2), (Framing.PARALLAX, 2), (Framing.ID20, 1)]
+)
 def test_a_reader_that_sends_once_needs_one(framing: Framing, wanted: int) -> None:
     """The default follows the framing; an option overrules it."""
     frame = Frame(ONE.tag, framing)
@@ -29,3 +37,33 @@ def test_a_reader_that_sends_once_needs_one(framing: Framing, wanted: int) -> No
         True,
         False,
     ]
+
+
+@pytest.mark.parametrize("framing", Framing)
+async def test_every_framing_is_read_where_it_is_named(framing: Framing, tmp_path: Path) -> None:
+    """Parallax's too, which `auto` leaves alone."""
+    device = EmulatedEm4100(framing)
+    async with (
+        hosted("pty", device, tmp_path) as host,
+        watching(Em4100Reader("r", Options(port=host.port, framing=framing.value), lambda: 0.0)) as watch,
+    ):
+        await watch.online()
+        host.send(device.frame("0F0184F07A") * 2)
+        assert (await watch.until(lambda report: isinstance(report, Sighting))).credential == "em:0F0184F07A"
+
+
+@pytest.mark.parametrize(
+    ("options", "baud"),
+    [
+        ({}, 9600),
+        ({"framing": "parallax"}, 2400),
+        ({"framing": "parallax", "baud": 9600}, 9600),
+        ({"baud": 2400}, 2400),
+    ],
+)
+def test_the_speed_follows_the_framing(options: dict[str, Any], baud: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parallax's readers have 2400 baud and no other; what is configured holds."""
+    opened: list[int] = []
+    monkeypatch.setattr("drivers.em4100.opener", lambda _, speed: opened.append(speed))
+    Em4100Reader("r", Options(port="/dev/x", **options), lambda: 0.0)
+    assert opened == [baud]

@@ -20,8 +20,7 @@ def _em4100() -> Target:
     def side(framing: em4100.Framing | None) -> Side[em4100.Frame]:
         def of(content: bytes) -> em4100.Frame:
             which, tag = cut(content)
-            every = tuple(em4100.Framing)
-            return em4100.Frame(tag[:5].ljust(5, b"\x02"), framing or every[which % len(every)])
+            return em4100.Frame(tag[:5].ljust(5, b"\x02"), framing or em4100.CHECKED[which % len(em4100.CHECKED)])
 
         return Side(
             lambda: em4100.Em4100Codec(framing),

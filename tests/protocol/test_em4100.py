@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.credential import canonical
-from protocol.em4100 import BUFFER_MAX_BYTES, Em4100Codec, Frame, Framing, credential
+from protocol.em4100 import BUFFER_MAX_BYTES, CHECKED, Em4100Codec, Frame, Framing, credential
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "em4100.json").read_text())
-frames = st.builds(Frame, st.binary(min_size=5, max_size=5).filter(any), st.sampled_from(Framing))
+frames = st.builds(Frame, st.binary(min_size=5, max_size=5).filter(any), st.sampled_from(CHECKED))
 # bytes that frames are made of, so that garbage looks like them
 garbage = st.lists(st.one_of(st.sampled_from(list(b"\x02\x03\r\n0123456789ABCDEFabcdef")), st.integers(0, 255))).map(
     bytes
@@ -81,3 +81,25 @@ def test_chunks_do_not_matter_and_the_buffer_is_bounded(parts: list[bytes], data
     assert found == Em4100Codec().feed(stream)
     kept = sum(len(frame.to_bytes()) for frame in found)
     assert codec.dropped.data + kept + len(codec._buffer) == len(stream)
+
+
+TAG = bytes.fromhex("0F0184F07A")
+PARALLAX = b"\n0F0184F07A\r"  # Parallax, 28140/28340 documentation v2.1, page 2: the tag and its bytes
+
+
+def test_a_frame_without_a_check_is_taken_where_it_is_named() -> None:
+    """Glued, in either case, behind garbage; lines of ten decimal digits would be taken for other tags."""
+    frame = Frame(TAG, Framing.PARALLAX)
+    assert frame.to_bytes() == PARALLAX
+    noise = b"\n0F01\n\n0F0184F07A\n\x02"
+    codec = Em4100Codec(Framing.PARALLAX)
+    assert codec.feed(noise + PARALLAX * 2 + PARALLAX.lower()) == [frame] * 3
+    assert codec.dropped.data == len(noise)
+    assert codec.feed(b"\n0000000000\r") == []
+    assert Em4100Codec().feed(PARALLAX * 2 + b"0012345678\r\n" * 3) == []
+
+
+@given(frames, st.lists(st.sampled_from([b"\r\n", b"\n", b"\r", b"\0", b""]), min_size=2, max_size=2))
+def test_line_ends_between_frames_do_not_matter(frame: Frame, ends: list[bytes]) -> None:
+    """Some adapters put them behind each frame."""
+    assert Em4100Codec().feed(b"".join(frame.to_bytes() + end for end in ends)) == [frame, frame]
