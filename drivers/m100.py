@@ -4,7 +4,8 @@
   Region and power are asked for, set where they are configured and differ, and then asked for again: a module may take
   what it cannot do without a word. What is only asked to be told (`about`) is not asked twice.
 - Then it polls by itself (27) and tells of each round: its tags, or that there was none. After `RESTART_S` without a
-  word the poll has come to its end, or never begun: it is stopped and begun anew.
+  word the poll has come to its end, or never begun, or the module has lost its supply for a moment, and with it what
+  was set: what is configured is asked for anew, and set where it differs, before the poll begins again.
 - A module that sleeps loses the first byte of what wakes it, and so the command. What is not answered within `ANSWER_S`
   is sent again; that is all it takes.
 - With `tid` the poll is stopped for a tag that comes, its chip is read (select 0C, read 39; `drivers.chips`), for
@@ -112,11 +113,12 @@ class Conversation:
         self._options = options
         self._timing = timing
         self.about = About()
-        self._wanted: dict[int, Frame] = {}  # what sets it, by what asks for it; each is set once
+        self._settings: dict[int, Frame] = {}  # what sets it, by what asks for it
         if options.region is not None:
-            self._wanted[Cmd.REGION] = command(Cmd.SET_REGION, bytes([_REGIONS[options.region]]))
+            self._settings[Cmd.REGION] = command(Cmd.SET_REGION, bytes([_REGIONS[options.region]]))
         if options.antenna_power is not None:
-            self._wanted[Cmd.POWER] = command(Cmd.SET_POWER, power_data(options.antenna_power))
+            self._settings[Cmd.POWER] = command(Cmd.SET_POWER, power_data(options.antenna_power))
+        self._wanted = dict(self._settings)  # what has not been compared since the poll was begun; each is set once
         identity = [command(Cmd.INFO, bytes([what])) for what in (Info.HARDWARE, Info.SOFTWARE)]
         settings = [command(Cmd.REGION), command(Cmd.POWER)]
         self._steps = deque([command(Cmd.STOP), *identity, *settings, multi_poll()])
@@ -149,9 +151,11 @@ class Conversation:
         if now < self._due and chip is None:
             return None
         if not self._steps:
-            self._steps.extend((command(Cmd.STOP), multi_poll()))
+            ended = now >= self._due
+            self._wanted = dict(self._settings) if ended else {}
+            self._steps.extend((command(Cmd.STOP), *map(command, map(Cmd, self._wanted)), multi_poll()))
             self._reads = 0
-            self._read_next(chip)
+            self._read_next(None if ended else chip)
         elif self._asked and (self._steps[0].command == Cmd.STOP or self._is_extra(self._steps[0])):
             self._steps.popleft()  # nothing ran, or it does not answer to that: what comes next will show
         elif self._asked and self._steps[0].command in _OF_CHIPS:
@@ -314,7 +318,7 @@ class M100Reader:
                 link.write(asked.to_bytes())
             for frame in await self._frames(link, codec, talk):
                 talk.heard(frame, link.read_at)
-                if talk.ready and (tag := Tag.from_frame(frame)) is not None:
+                if talk.ready and (tag := Tag.from_frame(frame)) is not None and tag.epc:
                     yield Condition(True)
                     sighting = Sighting(self._name, credential(tag.epc), link.read_at, signal=float(tag.rssi))
                     if self._options.tid:

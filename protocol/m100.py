@@ -18,6 +18,7 @@ Tags
 - A notice 22 is `RSSI, 1 byte, signed dBm | PC, 2 | EPC | StoredCRC, 2`. The length in the PC and the tag's own CRC
   must both be right. One that fails is whole as a frame and says nothing of a tag: it is dropped, counted in
   `dropped.frames` and in `failed_tags`, and nothing is looked for within it.
+- A tag that nobody has written may have an EPC of no length at all. It is a tag, and has no credential.
 - A poll that finds no tag is answered by an error reply, code 15. Errors are replies like others.
 
 Chips (M100 user protocol: select 0C, read 39; replies as received from modules are in `tests/vectors/m100.json`)
@@ -143,7 +144,7 @@ class Tag:
             return None
         rssi, pc = int.from_bytes(data[:_RSSI_BYTES], "big", signed=True), data[_RSSI_BYTES : _RSSI_BYTES + PC_BYTES]
         epc, crc = data[_RSSI_BYTES + PC_BYTES : -CRC_BYTES], data[-CRC_BYTES:]
-        return cls(pc, epc, rssi) if is_epc(epc) and fits(pc, epc) and crc == stored_crc(pc, epc) else None
+        return cls(pc, epc, rssi) if fits(pc, epc) and crc == stored_crc(pc, epc) else None
 
     @classmethod
     def of(cls, epc: bytes, rssi: int) -> "Tag":

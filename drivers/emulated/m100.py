@@ -50,6 +50,10 @@ class EmulatedM100:
             raise ValueError("an EPC has 4 to 124 hex digits, four to a word")
         self.field.add(own)
 
+    def reboot(self) -> None:
+        """Lose the supply for a moment, and with it the poll and what was set."""
+        self.left, self.region, self.power = 0, Region.CHINA_920, power_data(26)
+
     def leave(self, epc: str) -> None:
         """A tag leaves the field."""
         self.field.discard(epc.upper().partition("/")[0])

@@ -125,6 +125,58 @@ def test_a_poll_that_ends_is_begun_again() -> None:
     assert talk.ready
 
 
+def test_what_is_configured_is_asked_for_before_a_poll_begins_again() -> None:
+    """A module that has lost its supply has lost its settings: it polls in no other region than the configured one."""
+    talk = talking(region="eu", antenna_power=20)
+    eu, strong = bytes([Region.EU]), power_data(20)
+    for code, told in (
+        (Cmd.STOP, b"\0"),
+        (Cmd.INFO, b"\0M"),
+        (Cmd.INFO, b"\1V"),
+        (Cmd.REGION, eu),
+        (Cmd.POWER, strong),
+    ):
+        talk.next(0.0)
+        talk.heard(Frame(Kind.REPLY, code, told), 0.0)
+    assert talk.next(0.0) == multi_poll()
+    talk.heard(NO_TAG, 0.0)
+    asked = []
+    for code, told in (
+        (Cmd.STOP, b"\0"),
+        (Cmd.REGION, bytes([Region.CHINA_920])),
+        (Cmd.SET_REGION, b"\0"),
+        (Cmd.REGION, eu),
+        (Cmd.POWER, strong),
+    ):
+        asked.append(talk.next(2.0))
+        talk.heard(Frame(Kind.REPLY, code, told), 2.0)
+    assert asked[2] == command(Cmd.SET_REGION, eu)
+    assert talk.next(2.0) == multi_poll()
+
+
+async def test_a_module_that_reboots_is_set_up_again(tmp_path: Path) -> None:
+    """Its port stays, and so does the reader; it polls again as it is configured."""
+    device = EmulatedM100()
+    async with running(device, tmp_path, region="us", antenna_power=18) as (_, watch):
+        await eventually(lambda: device.left > 0)
+        device.reboot()
+        await eventually(lambda: device.left > 0)
+        assert (device.region, device.power) == (Region.US, power_data(18))
+        assert watch.conditions == [Condition(True)]
+
+
+async def test_a_tag_that_nobody_has_written_is_no_trouble(tmp_path: Path) -> None:
+    """Its EPC has no length, so that it is nobody; it may lie before the reader for as long as it likes."""
+    device = EmulatedM100()
+    async with running(device, tmp_path) as (host, watch):
+        await watch.online()
+        host.send(Tag.of(b"", -60).to_frame().to_bytes() * (MANY + 1))
+        device.enter(EPC)
+        await watch.until(lambda report: isinstance(report, Sighting))
+        assert watch.conditions == [Condition(True)]
+        assert {sighting.credential for sighting in watch.of(Sighting)} == {f"epc:{EPC}"}
+
+
 def test_only_what_differs_is_set() -> None:
     """Region and power are asked for first; what the module does not tell is set, and asked for again."""
     talk = talking(region="china-840", antenna_power=20)
