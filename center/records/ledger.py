@@ -26,8 +26,28 @@ from protocol.message import Sent
 QUARANTINE_MAX_BATCHES: Final = 1000
 """Of one gate. What comes after is not kept, only counted by its alarm: the gate still has it, in a newer epoch."""
 
+# Made once: each transaction uses all of these, and to make one costs more than to run it.
+_GATES: Final = (
+    select(gate).where(gate.c.name.in_(bindparam("names", expanding=True))).order_by(gate.c.name).with_for_update()
+)
+_HEADS: Final = (
+    select(epoch, checkpoint.c.seq.label("gone"))
+    .select_from(epoch.outerjoin(checkpoint, checkpoint.c.epoch_id == epoch.c.id))
+    .where(epoch.c.gate_id.in_(bindparam("gates", expanding=True)))
+    .where(epoch.c.epoch.in_(bindparam("epochs", expanding=True)))
+)
 _MOVE_HEAD: Final = (
     update(epoch).where(epoch.c.id == bindparam("id_")).values(seq=bindparam("seq_"), hash=bindparam("hash_"))
+)
+_NOTE_HEARD: Final = (
+    update(gate)
+    .where(gate.c.id == bindparam("id_"))
+    .values(
+        first_heard=func.coalesce(gate.c.first_heard, bindparam("at_")),
+        heard_at=bindparam("at_"),
+        heard_epoch=bindparam("epoch_"),
+        heard_board=bindparam("board_"),
+    )
 )
 
 
@@ -97,8 +117,8 @@ class Ledgers:
     def __init__(self, connection: Connection, names: Iterable[str], *, center_synced: bool = True) -> None:
         self._connection = connection
         self._synced = center_synced
-        wanted = select(gate).where(gate.c.name.in_(sorted(set(names)))).order_by(gate.c.name).with_for_update()
-        self.gates = {row.name: self._ledger(row) for row in connection.execute(wanted)}
+        rows = connection.execute(_GATES, {"names": sorted(set(names))})
+        self.gates = {row.name: self._ledger(row) for row in rows}
         self._events: list[_EventRow] = []
         self._salvaged: list[tuple[GateLedger, NewEvent]] = []
 
@@ -106,9 +126,7 @@ class Ledgers:
         """Read the heads of the epochs that these batches are of."""
         by_id = {ledger.id: ledger for ledger in self.gates.values()}
         names = {arrival.batch.header.epoch for arrival in arrivals}
-        both = epoch.outerjoin(checkpoint, checkpoint.c.epoch_id == epoch.c.id)
-        heads = select(epoch, checkpoint.c.seq.label("gone")).select_from(both)
-        for row in self._connection.execute(heads.where(epoch.c.gate_id.in_(by_id), epoch.c.epoch.in_(names))):
+        for row in self._connection.execute(_HEADS, {"gates": sorted(by_id), "epochs": sorted(names)}):
             head = Head(row.seq, row.hash, row.first, row.root, row.board, row.gone or 0)
             by_id[row.gate_id].epochs[row.epoch] = _Epoch(row.id, head)
 
@@ -149,12 +167,13 @@ class Ledgers:
         ]
         if moved:
             self._connection.execute(_MOVE_HEAD, moved)
-        for ledger in self.gates.values():
-            if ledger.spoke and ledger.last is not None:
-                at = ledger.last.at
-                said = {"heard_epoch": ledger.last.epoch, "heard_board": ledger.last.board, "heard_at": at}
-                first = func.coalesce(gate.c.first_heard, at)
-                self._connection.execute(update(gate).where(gate.c.id == ledger.id).values(first_heard=first, **said))
+        heard = [
+            {"id_": ledger.id, "at_": said.at, "epoch_": said.epoch, "board_": said.board}
+            for ledger in self.gates.values()
+            if ledger.spoke and (said := ledger.last) is not None
+        ]
+        if heard:
+            self._connection.execute(_NOTE_HEARD, heard)
 
     def alarm(self, ledger: GateLedger, raised: Alarm, now: float) -> None:
         """Raise an alarm about a gate, or note that its condition has ended."""

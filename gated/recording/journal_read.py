@@ -28,6 +28,8 @@ COLUMNS: Final = (
     *("seq", "at", "clock", "kind", "lane", "direction", "credential", "verdict", "reason", "holder", "list", "reader"),
     "unwritten",
 )
+_FOLLOWING_KIB: Final = 256
+_LINES_AFTER: Final = "SELECT CAST(line AS BLOB) FROM event WHERE seq > ? ORDER BY seq"
 _EVENTS_TO_MEASURE: Final = 20_000  # below, the file's fixed parts would count too much
 _PROBLEMS_MAX: Final = 100
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run what begins so
@@ -125,26 +127,60 @@ def tail(path: Path, count: int) -> list[bytes]:
     return [bytes(row[0]) for row in reversed(rows)]
 
 
-def following(path: Path, after: int, most_bytes: int) -> tuple[bytes, list[bytes]]:
-    """The hash of the event `after`, and the lines behind it: up to that many bytes, at least one if there is one.
+class Following:
+    """A journal read on and on, by one connection that is kept: opening one costs more than to read an event.
 
-    Raises JournalUnreadable, also where that event is neither there nor the last that was pruned.
+    For one thread at a time. A journal that was set aside meanwhile is let go of, and the new one opened.
     """
-    with _reading(path) as connection:
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._opened = 0
+
+    def read(self, after: int, most_bytes: int) -> tuple[bytes, list[bytes]]:
+        """The hash of the event `after`, and the lines behind it: up to that many bytes, at least one if there is one.
+
+        Raises JournalUnreadable, also where that event is neither there nor the last that was pruned.
+        """
+        try:
+            with _in_words(self._path):
+                return self._read(self._current(), after, most_bytes)
+        except JournalUnreadable:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the journal; it is opened again by the next `read`."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _current(self) -> sqlite3.Connection:
+        stands = _inode(self._path)
+        if stands != self._opened:
+            self.close()
+        if self._connection is None:
+            self._connection, self._opened = _opened(self._path), stands
+            self._connection.execute(f"PRAGMA cache_size=-{_FOLLOWING_KIB}").close()
+        return self._connection
+
+    def _read(self, connection: sqlite3.Connection, after: int, most_bytes: int) -> tuple[bytes, list[bytes]]:
         found: list[bytes] = []
         size = 0
-        for _, line, _ in _rows(connection, after):
-            size += len(line)
-            if found and size > most_bytes:
-                break
-            found.append(line)
+        with closing(connection.execute(_LINES_AFTER, (after,))) as rows:
+            for (line,) in rows:
+                size += len(line)
+                if found and size > most_bytes:
+                    break
+                found.append(line)
         row = connection.execute("SELECT CAST(hash AS BLOB) FROM event WHERE seq = ?", (after,)).fetchone()
         if row is None:
             meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
             row = (meta["pruned_hash"],) if meta["pruned_seq"] == after else None
-    if row is None:
-        raise JournalUnreadable(f"{path}: event {after} is not there")
-    return bytes(row[0]), found
+        if row is None:
+            raise JournalUnreadable(f"{self._path}: event {after} is not there")
+        return bytes(row[0]), found
 
 
 def head(path: Path) -> int:
@@ -336,10 +372,19 @@ def _last(connection: sqlite3.Connection) -> int:
 @contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that cannot write, and SQLite's errors in words."""
+    with _in_words(path), closing(_opened(path)) as connection:
+        yield connection
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+
+@contextmanager
+def _in_words(path: Path) -> Iterator[None]:
     try:
-        uri = f"{path.absolute().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
-            yield connection
+        yield
     except sqlite3.Error as error:
         raise _unreadable(path, error) from error
     except (KeyError, TypeError, ValueError) as error:

@@ -12,6 +12,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +23,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from drivers.link import backoff
 from gated.clock import Timekeeper
 from gated.logs import FilteringBoundLogger
-from gated.recording import journal_read
 from gated.recording.journal import Journal, JournalTrouble
-from gated.recording.journal_read import JournalUnreadable
+from gated.recording.journal_read import Following, JournalUnreadable
 from gated.talking.keys import Keys
 from gated.talking.mqtt import Account, BrokerAway, Connection, Incoming, Will, connected, raise_if_cancelled
 from gated.talking.rivals import Rivals
@@ -110,6 +110,8 @@ class Line:
         self._said: Status | None = None
         us = Us(settings.site, settings.gate, settings.board)
         self.uplink = Uplink(us, sign=self.sign, verify=self._verify)
+        self._following = Following(settings.journal)
+        self._reader: Executor | None = None
         self._grown = asyncio.Event()
         self._acts: asyncio.Queue[Act] = asyncio.Queue()
         self._asks: asyncio.Queue[Act] = asyncio.Queue()
@@ -151,11 +153,16 @@ class Line:
     async def run(self) -> None:
         """Talk with the center until cancelled."""
         self._journal.on_grown = self._grown.set
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._follow(), name="line.follow")
-            group.create_task(self._ask(), name="line.ask")
-            group.create_task(self._tick(), name="line.tick")
-            await self._connect()
+        self._reader = reader = ThreadPoolExecutor(1, "line.read")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._follow(), name="line.follow")
+                group.create_task(self._ask(), name="line.ask")
+                group.create_task(self._tick(), name="line.tick")
+                await self._connect()
+        finally:
+            reader.submit(self._following.close)
+            reader.shutdown(wait=False)
 
     # The connection
 
@@ -286,8 +293,8 @@ class Line:
 
     async def _read(self, after: int) -> list[Act]:
         try:
-            prev, lines = await asyncio.to_thread(
-                journal_read.following, self._settings.journal, after, BATCH_MAX_BYTES
+            prev, lines = await asyncio.get_running_loop().run_in_executor(
+                self._reader, self._following.read, after, BATCH_MAX_BYTES
             )
         except JournalUnreadable:
             return self.uplink.unread(self._mono())

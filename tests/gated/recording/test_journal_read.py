@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gated.recording.journal_read import (
+    Following,
     JournalUnreadable,
     bytes_per_event,
     export_csv,
@@ -23,7 +24,7 @@ from gated.recording.journal_read import (
     verify,
 )
 from gated.recording.store import FILE_NAME, Store
-from protocol.event import ClockQuality, Kind, Stamp, body
+from protocol.event import ClockQuality, Kind, Stamp, body, link
 
 START = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 
@@ -128,6 +129,27 @@ async def test_follow_gives_what_is_written_from_now_on(path: Path) -> None:
         assert b'"seq":2501,' in await anext(following)
         assert b'"seq":2502,' in await anext(following)
         await following.aclose()
+
+
+def test_what_is_read_on_and_on_is_of_the_journal_that_stands_there(path: Path, tmp_path: Path) -> None:
+    """Up to so many bytes at a time, what was written meanwhile too; nothing is held up."""
+    with closing(Following(path)) as following:
+        with closing(Store(path)) as store:
+            before, some = following.read(2400, 1000)
+            assert 0 < sum(map(len, some)) <= 1000
+            (prev, (first,)), (after, _) = following.read(2400, 1), following.read(2401, 1)
+            assert (prev, first) == (before, some[0])
+            assert after == link(before, first)
+            assert store.commit([rest(1)])
+            assert [json.loads(line)["seq"] for line in following.read(2499, 1000)[1]] == [2500, 2501]
+            assert store._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()[0] == 0
+        path.rename(tmp_path / "wreck")
+        with pytest.raises(JournalUnreadable):
+            following.read(2499, 1000)
+        with closing(Store(path)) as store:
+            store.begin_epoch(board="serial:a", began="", why="a new journal")
+            store.commit([rest(1), rest(2)])
+            assert [json.loads(line)["seq"] for line in following.read(1, 1000)[1]] == [2]
 
 
 def test_exports(path: Path) -> None:
