@@ -10,15 +10,14 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
-_TOLD: Final = r"v?\s*({})(?:[\s(_-].*)?"  # what stands behind a version ("8.2.1-rc2") is not compared
+_TOLD: Final = r"v?\s*({})(?:[\s(-].*)?"  # what stands behind a version ("8.2.1-rc2") is not compared
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How a family writes its versions: the pattern of one, the base of its numbers, and how to ask for one."""
+    """How a family writes its versions: the pattern of one, and how to ask for one."""
 
     pattern: str
-    base: int
     right: str
 
     def numbers(self, told: str) -> tuple[int, ...] | None:
@@ -26,17 +25,17 @@ class Shape:
         found = re.fullmatch(_TOLD.format(self.pattern), told.strip(), re.IGNORECASE | re.ASCII | re.DOTALL)
         if found is None:
             return None
-        numbers = [int(number, self.base) for number in found[1].split(".")]
+        numbers = [int(number, 16) for number in found[1].split(".")]  # decimal ones keep their order in it
         while numbers and not numbers[-1]:
             numbers.pop()
         return tuple(numbers)
 
 
-DOTTED: Final = Shape(r"[0-9]{1,9}(?:\.[0-9]{1,9})*", 10, 'numbers with dots between, in quotes, such as "2.10"')
+DOTTED: Final = Shape(r"[0-9]{1,9}(?:\.[0-9]{1,9})*", 'numbers with dots between, in quotes, such as "2.10"')
 DOTTED_HEX: Final = Shape(
-    r"[0-9a-f]{1,8}(?:\.[0-9a-f]{1,8})*", 16, 'numbers or hex digits with dots between, in quotes, such as "1.6"'
+    r"[0-9a-f]{1,8}(?:\.[0-9a-f]{1,8})*", 'numbers or hex digits with dots between, in quotes, such as "1.6"'
 )
-FOUR_HEX: Final = Shape(r"[0-9a-f]{4}", 16, 'four hex digits, in quotes, such as "0312"')
+FOUR_HEX: Final = Shape(r"[0-9a-f]{4}", 'four hex digits, in quotes, such as "0312"')
 
 
 @dataclass(frozen=True, slots=True)

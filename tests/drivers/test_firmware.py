@@ -27,9 +27,9 @@ class Options(BaseModel):
     firmware_least: LeastDotted = None
 
 
-def written(numbers: list[int], base: int) -> str:
+def written(numbers: list[int], shape: Shape = DOTTED) -> str:
     """A version as a reader writes it."""
-    return ".".join(f"{number:x}" if base == 16 else str(number) for number in numbers)
+    return ".".join(f"{number:x}" if shape is DOTTED_HEX else str(number) for number in numbers)
 
 
 def padded(numbers: list[int]) -> list[int]:
@@ -40,17 +40,17 @@ def padded(numbers: list[int]) -> list[int]:
 @given(NUMBERS, NUMBERS, st.sampled_from([DOTTED, DOTTED_HEX]))
 def test_which_is_older(told: list[int], least: list[int], shape: Shape) -> None:
     """Number by number, the first first; what is left out is 0."""
-    demanded = Least(written(least, shape.base), shape)
-    assert demanded.met(written(told, shape.base)) is (padded(told) >= padded(least))
+    demanded = Least(written(least, shape), shape)
+    assert demanded.met(written(told, shape)) is (padded(told) >= padded(least))
 
 
 @given(NUMBERS, st.sampled_from(["", "v", "V"]), st.sampled_from(["", " build 7", "-rc2", "\tx"]), st.integers(0, 2))
 def test_how_it_is_written(numbers: list[int], before: str, behind: str, zeros: int) -> None:
     """A "v" before it, zeros before a number, and what stands behind it say nothing."""
     told = ".".join("0" * (zeros if number < 9_999_999 else 0) + str(number) for number in numbers)
-    demanded = Least(written(numbers, 10), DOTTED)
+    demanded = Least(written(numbers), DOTTED)
     assert demanded.met(f"{before}{told}{behind}") is True
-    newer = Least(written([*numbers[:-1], numbers[-1] + 1], 10), DOTTED) if numbers[-1] < 999_999_999 else None
+    newer = Least(written([*numbers[:-1], numbers[-1] + 1]), DOTTED) if numbers[-1] < 999_999_999 else None
     assert newer is None or newer.met(f"{before}{told}{behind}") is False
 
 
@@ -81,6 +81,7 @@ def test_whatever_a_reader_tells(told: str, shape: Shape) -> None:
         ("8.2.1", "8.2.1.0", True),
         ("5.12.2.240", "7.0", False),
         ("2.3.5b", "2.3.5", None),
+        ("V1_07", "1.0", None),
         ("SAAFKS00-013-R05", "1.0", None),
         ("", "1.0", None),
     ],
