@@ -18,6 +18,7 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from drivers.firmware import LeastFourHex
 from drivers.link import STEP_S, Link, LinkLost, keep
 from drivers.opener import opener
 from drivers.options import PortOptions
@@ -25,7 +26,7 @@ from drivers.port import About, Condition, Quiet
 from drivers.probe import Found, Probe
 from drivers.registry import Driver, Ports, Role
 from protocol.rsu import GAP_S, Cmd, Frame, Framing, Identity, RsuCodec
-from protocol.rsu_dialogue import UNREAD_MAX, Counts, Dialogue, Seen, Setup, Timing, Wall
+from protocol.rsu_dialogue import UNREAD_MAX, VEHICLES_MAX, Counts, Dialogue, Seen, Setup, Timing, Wall
 from protocol.rsu_file import FILE_MAX_BYTES, TablesError, tables
 from protocol.rsu_tables import AUTO, BUILT_IN, Reading, Tables
 from protocol.sighting import Sighting
@@ -61,6 +62,7 @@ class Options(PortOptions):
         default=5.0, ge=1, le=300, description="after so many s of silence the unit is asked whether it lives"
     )
     baud: int = Field(default=_BAUD, gt=0, description="speed of the serial line")
+    firmware_least: LeastFourHex = None
 
     @field_validator("tables")
     @classmethod
@@ -124,6 +126,7 @@ class RsuReader:
 
     async def _serve(self, link: Link) -> AsyncGenerator[Sighting | Condition | Quiet, None]:
         codec, dialogue, spoke = RsuCodec(), self._dialogue(time.monotonic()), False
+        seen = deque[Seen](maxlen=VEHICLES_MAX)  # told once the unit is there
         while True:
             now = time.monotonic()
             if dialogue.silent(now):
@@ -136,12 +139,15 @@ class RsuReader:
             for act in acts:
                 if isinstance(act, Frame):
                     link.write(act.to_bytes())
+                else:
+                    seen.append(act)
             if dialogue.ready:
                 self._remember(dialogue.framing)
                 yield self._condition(dialogue)
-                for act in acts:
-                    if isinstance(act, Seen):
-                        yield Sighting(self._name, act.obu, act.at, (act.plate,) if act.plate else ())
+                while seen:
+                    one = seen.popleft()
+                    also = (one.plate,) if one.plate else ()
+                    yield Sighting(self._name, one.obu, one.at, also, colour=one.colour)
             yield Quiet()
 
     def _dialogue(self, now: float) -> Dialogue:

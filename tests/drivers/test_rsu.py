@@ -15,7 +15,7 @@ from gated.config import ConfigError, load
 from protocol.rsu import Cmd, Framing
 from protocol.rsu_dialogue import Timing
 from protocol.rsu_tables import AUTO, BEIJING, BUILT_IN, GANTRY, JILIN, PARKING, YUNNAN, Tables
-from protocol.sighting import Sighting
+from protocol.sighting import PlateColour, Sighting
 from tests.drivers.rig import Host, Watch, eventually, hosted, watching
 from tests.protocol.test_rsu_file import EXAMPLE
 
@@ -42,8 +42,9 @@ async def test_each_region_by_its_profile(region: Tables, tmp_path: Path) -> Non
     device = EmulatedRsu(region)
     async with hosted("tcp", device, tmp_path) as host, watching(made(host.port, profile=region.name)) as watch:
         await watch.online()
-        host.send(device.heartbeat() + device.enter(OBU, PLATE))
+        host.send(device.heartbeat() + device.enter(OBU, PLATE, PlateColour.YELLOW))
         assert await sighted(watch) == (f"obu:{OBU}", (f"plate:{PLATE}",))
+        assert watch.of(Sighting)[0].colour is PlateColour.YELLOW
         await eventually(lambda: device.stopped == [bytes.fromhex(OBU)])
         assert set(device.commands) <= {Cmd.SETUP, Cmd.CONTINUE, Cmd.STOP, Cmd.SWITCH, Cmd.SWITCH_OLD}
         assert len(watch.of(Sighting)) == 1
@@ -143,7 +144,22 @@ async def test_errors_identify_nobody_and_are_counted(tmp_path: Path) -> None:
             device.errors.clear()
             host.send(device.enter(OTHER, "默A00000"))
             assert await sighted(watch) == (f"obu:{OTHER}", ())
+            assert watch.of(Sighting)[0].colour is None
             assert reader.counts.plates == 1
+
+
+async def test_a_vehicle_that_comes_before_b0_is_told_behind_it(tmp_path: Path) -> None:
+    """The unit was searching when the link was made; it finds that vehicle again only after a long while."""
+    device = EmulatedRsu(PARKING)
+    device.withheld.add(Cmd.STATE)
+    async with hosted("tcp", device, tmp_path) as host, watching(made(host.port, CALM, profile="parking")) as watch:
+        await eventually(lambda: Cmd.SETUP in device.commands)
+        host.send(device.enter(OBU, PLATE))
+        await eventually(lambda: device.stopped == [bytes.fromhex(OBU)])
+        assert not watch.reports
+        device.withheld.clear()
+        assert await sighted(watch) == (f"obu:{OBU}", (f"plate:{PLATE}",))
+        assert watch.conditions == [Condition(True)]
 
 
 async def test_a_half_open_connection_is_offline(tmp_path: Path) -> None:
@@ -268,8 +284,9 @@ async def test_the_emulation_is_fed_by_lines(tmp_path: Path, monkeypatch: pytest
     device = EmulatedRsu()
     async with hosted("tcp", device, tmp_path) as host, watching(made(host.port, profile="gantry")) as watch:
         await watch.online()
-        await emulate._feed(device, host, f"{OBU} {PLATE}")  # type: ignore[arg-type]
+        await emulate._feed(device, host, f"{OBU} {PLATE} white")  # type: ignore[arg-type]
         assert await sighted(watch) == (f"obu:{OBU}", (f"plate:{PLATE}",))
+        assert watch.of(Sighting)[0].colour is PlateColour.WHITE
         await emulate._feed(device, host, "12 x")  # type: ignore[arg-type]
         await emulate._feed(device, host, "no-hex")  # type: ignore[arg-type]
         assert device.field == {}

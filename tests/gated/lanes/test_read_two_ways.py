@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ import pytest
 from drivers.emulated.host import TcpHost
 from drivers.emulated.rsu import EmulatedRsu
 from gated.lanes.lane import REJUDGE_S
+from gated.lanes.presence import restored
 from gated.lists import listload
 from gated.lists.whitelist import Whitelist, WhitelistError
 from protocol.credential import Credential
-from protocol.sighting import Sighting
+from protocol.sighting import PlateColour, Sighting
 from protocol.whitelist import Entry
-from tests.gated.lanes.test_recorded_before_opened import FakeJournal, Rig, settled
+from tests.gated.lanes.test_recorded_before_opened import LANES, FakeJournal, Rig, settled
 from tests.gatepost import Event, Gatepost
 
 OBU, PLATE = "63B6A1D2", "沪A12345"
@@ -51,7 +53,7 @@ async def antenna(folder: Path, lines: list[dict[str, Any]]) -> AsyncIterator[tu
 
 async def comes(post: Gatepost, unit: EmulatedRsu, host: TcpHost) -> Event:
     """The vehicle drives before the antenna; its passage."""
-    host.send(unit.enter(OBU, PLATE))
+    host.send(unit.enter(OBU, PLATE, PlateColour.YELLOW_GREEN))
     await post.until(lambda: post.passages("car-in"), "the vehicle is seen")
     return post.passages("car-in")[0]
 
@@ -63,6 +65,7 @@ async def test_a_plate_alone_lets_in_whose_unit_nobody_knows(tmp_path: Path) -> 
         await gate[0].pulses("car-in", 1)
         assert (passage["verdict"], passage["reason"]) == ("admit", "listed")
         assert (passage["credential"], passage["also"]) == (f"obu:{OBU}", [f"plate:{PLATE}"])
+        assert passage["colour"] == "yellow-green"
         assert (passage["matched"], passage["holder"]) == (f"plate:{PLATE}", "h-plate")
 
 
@@ -98,6 +101,19 @@ async def test_what_was_read_stays_known_while_the_vehicle_stands_there(tmp_path
             rig.clocks.seconds += REJUDGE_S
         assert [event["reason"] for event in rig.journal.events] == ["suspended"]
         assert rig.pulses("car-in") == 0
+
+
+def test_a_colour_stays_with_its_plate() -> None:
+    """While the vehicle stands there, and no plate is read anew; it is never another plate's."""
+    first = Sighting(
+        "car-in/0", Credential(f"obu:{OBU}"), 10.0, (Credential(f"plate:{PLATE}"),), colour=PlateColour.YELLOW
+    )
+    there = restored(LANES["car-in"], first, 1)
+    there.away = False
+    there.refresh(replace(first, at=11.0, also=(), colour=None), 11.0)
+    assert (there.sighting.also, there.sighting.colour) == (first.also, PlateColour.YELLOW)
+    there.refresh(replace(first, at=12.0, also=(Credential("plate:沪A54321"),), colour=None), 12.0)
+    assert there.sighting.colour is None
 
 
 @pytest.mark.parametrize("unreadable", [f"obu:{OBU}", f"plate:{PLATE}"])
