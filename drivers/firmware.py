@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
-_TOLD: Final = r"v?\s*({})(?:[\s(-].*)?"  # what stands behind a version ("8.2.1-rc2") is not compared
+_TOLD: Final = r"v?\s*({})(?:[\s(+-].*)?"  # what stands behind a version ("8.2.0-rc.1+git") is not compared
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,7 @@ def test_whatever_a_reader_tells(told: str, shape: Shape) -> None:
         ("v1.07", "1.7", True),
         ("V1.07", "1.10", False),
         ("8", "8.0", True),
+        ("10.3.0+git.1a2b", "10.4", False),
         ("8.2.1", "8.2.1.0", True),
         ("5.12.2.240", "7.0", False),
         ("2.3.5b", "2.3.5", None),
