@@ -66,7 +66,7 @@ _MANY: Final[Mapping[StrEnum, int]] = {
 _WORDS: Final[Mapping[StrEnum, str]] = {
     Fault.INVERTED: "every bit comes inverted: set the reader otherwise",
     Fault.UNNAMED: 'cards of 37 bits come; say format = "H10302" (a number only) or "H10304" (facility and number)',
-    Fault.LENGTH: "what it reads has not the bits of any card (26, 34, 37); 32, 56 and 80 are UIDs: say uid = true",
+    Fault.LENGTH: "what it reads has not the bits of any card (26, 34, 35, 37); 32, 56 and 80 are UIDs: say uid = true",
     Fault.PARITY: "its reads fail their parity: they are no cards of this format",
     Oddity.CHARACTERS: "it tells cards as characters (osdp_FMT), not as bits: set it to raw, or Wiegand",
 }

@@ -27,6 +27,7 @@ _BAUD: Final = 9600
 _H10301_BITS: Final = 26
 _H10306_BITS: Final = 34
 _WIDE_BITS: Final = 37
+_ODD_BITS: Final = (35, 37)
 _SILENT_OF_LENGTH: Final = ("decimal", "promag")
 _NAME_IT: Final = (
     'say format = "H10302" (a number only) or "H10304" (facility and number): bits alone do not tell them apart'
@@ -43,7 +44,7 @@ _WORDS: Final[Mapping[StrEnum, str]] = {
     Note.DISCONNECTED: "the converter says that no reader is connected to it: check the reader's power, D0 and D1",
     Fault.INVERTED: "every bit comes inverted: D0 and D1 are swapped; change the two wires over",
     Fault.UNNAMED: f"cards of 37 bits come; {_NAME_IT}",
-    Fault.LENGTH: "what comes has not the bits of any card that is configured (26, 34 or 37, parities included)",
+    Fault.LENGTH: "what comes has not the bits of any card that is configured (26, 34, 35 or 37, parities included)",
     Fault.PARITY: "reads fail their parity: check the cable between reader and converter, its length and its ground",
     Note.STRANGE: "lines come that are not in this framing: check framing and baud",
 }
@@ -55,7 +56,7 @@ class Options(PortOptions):
     framing: Literal["bits", "checked", "arduino", "hex", "decimal", "promag"] = Field(
         default="bits", description="how the converter writes a read"
     )
-    bits: Literal[26, 34, 37] | None = Field(
+    bits: Literal[26, 34, 35, 37] | None = Field(
         default=None, description="how many bits the cards have; by default what the converter tells"
     )
     format: Literal["H10302", "H10304"] | None = Field(
@@ -71,8 +72,8 @@ class Options(PortOptions):
             )
         if self.framing == "hex" and self.bits not in (None, _H10301_BITS):
             raise ValueError('framing = "hex" has cards of 26 bits only')
-        if self.framing not in ("bits", "checked") and (self.format is not None or self.bits == _WIDE_BITS):
-            raise ValueError(f'framing = "{self.framing}" has no cards of 37 bits; framing = "bits" has')
+        if self.framing not in ("bits", "checked") and (self.format is not None or self.bits in _ODD_BITS):
+            raise ValueError(f'framing = "{self.framing}" has no cards of 35 or 37 bits; framing = "bits" has')
         if self.bits == _WIDE_BITS and self.format is None:
             raise ValueError(f"bits = 37 is not enough: {_NAME_IT}")
         if self.format is not None and self.bits not in (None, _WIDE_BITS):

@@ -2,6 +2,7 @@
 
     H10301   26 bits   P | facility 8  | number 16 | P
     H10306   34 bits   P | facility 16 | number 16 | P
+    C1k35s   35 bits   P P | facility 12 | number 20 | P
     H10302   37 bits   P | number 35               | P
     H10304   37 bits   P | facility 16 | number 19 | P
 
@@ -9,14 +10,17 @@
 `tests/vectors/wiegand.json`.)
 
 - The first bit makes the first half even, the last one the last half odd. Of 37 bits the middle one is in both halves.
+- C1k35s is HID's Corporate 1000. Its second bit and its last one have two of each three bits under them, its first bit
+  all of them.
 - The bits do not tell H10302 from H10304: that must be said (`wide`), and where it is not there is no card.
-- D0 and D1 swapped give each bit inverted. Since the halves of all formats have odd lengths, what is right one way is
+- D0 and D1 swapped give each bit inverted. Since each parity is over an odd number of bits, what is right one way is
   wrong the other: a read whose complement alone is right is INVERTED. It is never taken: two wrong bits look the same,
-  and so do some cards of other formats of 37 bits, as PCSC's P10004.
+  so does one that is under all parities, and so do some cards of other formats of 37 bits, as PCSC's P10004.
 - H10302 has no facility; its credential says 0. H10304 with facility 0 and the same number is the same bits, and the
   same credential.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -29,6 +33,7 @@ class Format(StrEnum):
 
     H10301 = "H10301"
     H10306 = "H10306"
+    C1K35S = "C1k35s"
     H10302 = "H10302"
     H10304 = "H10304"
 
@@ -47,23 +52,47 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class _Parity:
+    at: int
+    over: Sequence[int]  # itself among them
+    odd: bool
+
+    def holds(self, bits: Sequence[str]) -> bool:
+        return sum(bits[at] == "1" for at in self.over) % 2 == self.odd
+
+
+def _halves(bits: int, half: int) -> tuple[_Parity, ...]:
+    return _Parity(0, range(half), odd=False), _Parity(bits - 1, range(bits - half, bits), odd=True)
+
+
+@dataclass(frozen=True, slots=True)
 class _Layout:
     bits: int
     facility: int
     number: int
-    half: int  # how many bits each parity bit covers, itself among them
+    parities: tuple[_Parity, ...]  # in the order in which they are made
+    front: int = 1  # so many bits of parity stand in front
 
 
 _LAYOUTS: Final = {
-    Format.H10301: _Layout(26, 8, 16, 13),
-    Format.H10306: _Layout(34, 16, 16, 17),
-    Format.H10302: _Layout(37, 0, 35, 19),
-    Format.H10304: _Layout(37, 16, 19, 19),
+    Format.H10301: _Layout(26, 8, 16, _halves(26, 13)),
+    Format.H10306: _Layout(34, 16, 16, _halves(34, 17)),
+    Format.C1K35S: _Layout(
+        35,
+        12,
+        20,
+        (
+            _Parity(1, [at for at in range(1, 34) if at % 3 != 1 or at == 1], odd=False),
+            _Parity(34, [at for at in range(1, 35) if at % 3 != 0], odd=True),
+            _Parity(0, range(35), odd=True),
+        ),
+        front=2,
+    ),
+    Format.H10302: _Layout(37, 0, 35, _halves(37, 19)),
+    Format.H10304: _Layout(37, 16, 19, _halves(37, 19)),
 }
-_BY_LENGTH: Final = {26: Format.H10301, 34: Format.H10306}
-_HALVES: Final = {layout.bits: layout.half for layout in _LAYOUTS.values()}
-_PARITY_BITS: Final = 2
-_SWAP: Final = str.maketrans("01", "10")
+_BY_LENGTH: Final = {26: Format.H10301, 34: Format.H10306, 35: Format.C1K35S}
+_BY_BITS: Final = {layout.bits: layout for layout in _LAYOUTS.values()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +113,8 @@ class Card:
     @classmethod
     def of_data(cls, form: Format, data: int) -> "Card | None":
         """The card whose bits between the parities are `data`, None where they are more than the format has."""
-        return _card(form, data) if 0 <= data < 1 << (_LAYOUTS[form].bits - _PARITY_BITS) else None
+        layout = _LAYOUTS[form]
+        return _card(form, data) if 0 <= data < 1 << (layout.facility + layout.number) else None
 
     @property
     def data(self) -> int:
@@ -99,10 +129,10 @@ class Card:
     def to_bits(self) -> str:
         """What the reader sends: "0" and "1", parities included."""
         layout = _LAYOUTS[self.format]
-        middle = f"{self.data:0{layout.bits - _PARITY_BITS}b}"
-        even = middle[: layout.half - 1].count("1") % 2
-        odd = 1 - middle[-(layout.half - 1) :].count("1") % 2
-        return f"{even}{middle}{odd}"
+        bits = list("0" * layout.front + f"{self.data:0{layout.facility + layout.number}b}" + "0")
+        for parity in layout.parities:
+            bits[parity.at] = "0" if parity.holds(bits) else "1"
+        return "".join(bits)
 
     @property
     def credential(self) -> Credential:
@@ -112,13 +142,14 @@ class Card:
 
 def decode(bits: str, wide: Format | None = None) -> Card | Fault:
     """The card in the bits as they came, a text of "0" and "1"; `wide` says which format those of 37 are."""
-    half = _HALVES.get(len(bits))
-    if half is None or not set(bits) <= {"0", "1"}:
+    layout = _BY_BITS.get(len(bits))
+    if layout is None or not set(bits) <= {"0", "1"}:
         return Fault.LENGTH
-    if not _even(bits, half):
-        return Fault.INVERTED if _even(bits.translate(_SWAP), half) else Fault.PARITY
+    right = [parity.holds(bits) for parity in layout.parities]
+    if not all(right):
+        return Fault.PARITY if any(right) else Fault.INVERTED
     form = format_of(len(bits), wide)
-    return Fault.UNNAMED if form is None else _card(form, int(bits[1:-1], 2))
+    return Fault.UNNAMED if form is None else _card(form, int(bits[layout.front : -1], 2))
 
 
 def bits_of(data: bytes, count: int) -> str:
@@ -135,8 +166,3 @@ def format_of(length: int, wide: Format | None = None) -> Format | None:
 def _card(form: Format, data: int) -> Card:
     number = _LAYOUTS[form].number
     return Card(form, data >> number, data & ((1 << number) - 1))
-
-
-def _even(bits: str, half: int) -> bool:
-    """Whether both parities hold."""
-    return bits[:half].count("1") % 2 == 0 and bits[-half:].count("1") % 2 == 1

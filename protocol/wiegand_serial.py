@@ -160,8 +160,8 @@ class WiegandCodec:
         return Note.KEY if length in _KEY_BITS else self._card(length, int(found[2]))
 
     def _card(self, length: int | None, data: int) -> Card | Fault:
-        """The card of bits whose parities the converter has left out."""
-        form = format_of(length or 0)
+        """The card of bits whose parities the converter has left out: none leaves out those of others."""
+        form = format_of(length) if length is not None and length - _PARITY_BITS in _STRIPPED_BITS else None
         if form is None or self._expected.length not in (None, length):
             return Fault.LENGTH
         return Card.of_data(form, data) or Fault.LENGTH
@@ -171,10 +171,10 @@ def line_of(framing: Framing, card: Card) -> bytes:
     """The line of a converter that has read this card."""
     stripped = card.length - _PARITY_BITS
     match framing:
-        case Framing.BITS:
-            return line_of_bits(card.to_bits())
-        case Framing.CHECKED:
+        case Framing.CHECKED if stripped in _STRIPPED_BITS:
             return line_of_bits(f"{card.data:0{stripped}b}")
+        case Framing.BITS | Framing.CHECKED:
+            return line_of_bits(card.to_bits())
         case Framing.ARDUINO:
             return f"Wiegand HEX = {card.data:X}, DECIMAL = {card.data}, Type W{card.length}\r\n".encode()
         case Framing.HEX:

@@ -8,7 +8,7 @@ from protocol.wiegand_serial import Framing, line_of, line_of_bits
 
 _CARD: Final = re.compile(r"(?:wiegand:)?(\d{2}):(\d{1,6}):(\d{1,11})")
 _BITS: Final = re.compile(r"[01]{1,128}")
-_FORMATS: Final = "26:FACILITY:NUMBER, 34:…, or 37:…, each within what its format holds, or the bits themselves"
+_FORMATS: Final = "26:FACILITY:NUMBER, 34:…, 35:…, or 37:…, each within what its format holds, or the bits themselves"
 
 
 class EmulatedWiegand:

@@ -537,6 +537,7 @@ async def test_what_a_reader_calls_its_bits_is_no_matter(form: int) -> None:
     ("shown", "options", "credential"),
     [
         ("34:188:24910", {}, "wiegand:34:188:24910"),
+        ("35:2643:163271", {}, "wiegand:35:2643:163271"),
         ("37:0:4321", {"format": "H10302"}, "wiegand:37:0:4321"),
         ("37:12:4321", {"format": "H10304"}, "wiegand:37:12:4321"),
         ("uid:04A2B3C4", {"uid": True}, "uid:04A2B3C4"),

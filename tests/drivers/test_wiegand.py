@@ -27,7 +27,7 @@ SWAP = str.maketrans("01", "10")
         (Note.DISCONNECTED, 1, "no reader is connected"),
         (Fault.INVERTED, 2, "D0 and D1 are swapped"),
         (Fault.UNNAMED, 2, 'say format = "H10302"'),
-        (Fault.LENGTH, 3, "26, 34 or 37"),
+        (Fault.LENGTH, 3, "26, 34, 35 or 37"),
         (Fault.PARITY, 5, "parity"),
         (Note.STRANGE, 5, "check framing and baud"),
     ],
@@ -112,9 +112,9 @@ async def test_every_framing_is_read(framing: Framing, tmp_path: Path) -> None:
         ({"framing": "decimal"}, "say bits = 26 or bits = 34"),
         ({"framing": "promag", "bits": 37, "format": "H10304"}, "say bits = 26 or bits = 34"),
         ({"framing": "hex", "bits": 34}, "26 bits only"),
-        ({"framing": "arduino", "format": "H10302"}, 'no cards of 37 bits; framing = "bits" has'),
+        ({"framing": "arduino", "format": "H10302"}, 'no cards of 35 or 37 bits; framing = "bits" has'),
         ({"framing": "raw"}, "bits"),
-        ({"bits": 35}, "26, 34 or 37"),
+        ({"bits": 36}, "26, 34, 35 or 37"),
     ],
 )
 def test_options_that_do_not_go_together(options: dict[str, Any], words: str) -> None:
@@ -123,7 +123,7 @@ def test_options_that_do_not_go_together(options: dict[str, Any], words: str) ->
         Options.model_validate({"port": "/dev/x", **options})
 
 
-@pytest.mark.parametrize("shown", ["", "26:256:1", "34:1:65536", "35:1:1", "card", "012"])
+@pytest.mark.parametrize("shown", ["", "26:256:1", "34:1:65536", "35:4096:1", "36:1:1", "card", "012"])
 def test_what_is_no_card_cannot_be_shown(shown: str) -> None:
     """The emulated reader says what would be right."""
     with pytest.raises(ValueError, match="FACILITY:NUMBER"):

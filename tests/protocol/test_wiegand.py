@@ -12,7 +12,13 @@ from protocol.credential import canonical
 from protocol.wiegand import Card, Fault, Format, bits_of, decode, format_of
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "wiegand.json").read_text())
-ROOM = {Format.H10301: (8, 16), Format.H10306: (16, 16), Format.H10302: (0, 35), Format.H10304: (16, 19)}
+ROOM = {
+    Format.H10301: (8, 16),
+    Format.H10306: (16, 16),
+    Format.C1K35S: (12, 20),
+    Format.H10302: (0, 35),
+    Format.H10304: (16, 19),
+}
 WIDE = (Format.H10302, Format.H10304)
 SWAP = str.maketrans("01", "10")
 
@@ -46,6 +52,7 @@ def test_credentials() -> None:
     for card, text in (
         (Card(Format.H10301, 123, 45678), "wiegand:26:123:45678"),
         (Card(Format.H10306, 0xBC, 0x614E), "wiegand:34:188:24910"),
+        (Card(Format.C1K35S, 4095, 1048575), "wiegand:35:4095:1048575"),
         (Card(Format.H10302, 0, (1 << 35) - 1), "wiegand:37:0:34359738367"),
         (Card(Format.H10304, 65535, 524287), "wiegand:37:65535:524287"),
         (Card(Format.H10301, 0, 0), "wiegand:26:0:0"),
@@ -68,11 +75,11 @@ def test_a_card_reads_as_it_was_written(card: Card) -> None:
 
 @given(cards(), st.data())
 def test_a_wrong_bit_is_no_card(card: Card, data: st.DataObject) -> None:
-    """Each single bit is under a parity, and none makes it look inverted but the one under both."""
+    """Each single bit is under a parity, and none makes it look inverted but those under all."""
     at = data.draw(st.integers(0, card.length - 1))
     bits = list(card.to_bits())
     bits[at] = "1" if bits[at] == "0" else "0"
-    shared = card.length % 2 and at == card.length // 2
+    shared = at == 1 or at % 3 == 2 if card.length == 35 else card.length % 2 and at == card.length // 2
     assert decode("".join(bits), card.format) is (Fault.INVERTED if shared else Fault.PARITY)
 
 
@@ -87,7 +94,7 @@ def test_swapped_wires_are_seen_and_not_guessed(card: Card) -> None:
 def test_any_text_can_be_asked(bits: str, wide: Format | None) -> None:
     """Nothing raises; other lengths are no card."""
     found = decode(bits, wide)
-    if len(bits) not in (26, 34, 37):
+    if len(bits) not in (26, 34, 35, 37):
         assert found is Fault.LENGTH
 
 
@@ -112,7 +119,7 @@ def test_numbers_that_have_no_room_are_no_card(form: Format) -> None:
 
 def test_formats_by_length() -> None:
     """37 bits have one only where it is named."""
-    assert (format_of(26), format_of(34), format_of(37), format_of(35)) == (Format.H10301, Format.H10306, None, None)
+    assert (format_of(26), format_of(34), format_of(35), format_of(37)) == (*list(Format)[:3], None)
     assert format_of(37, Format.H10304) is Format.H10304
     assert format_of(26, Format.H10304) is Format.H10301
 

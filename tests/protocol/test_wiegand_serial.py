@@ -20,6 +20,7 @@ from protocol.wiegand_serial import (
     line_of,
     line_of_bits,
 )
+from tests.protocol.test_wiegand import ROOM
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "wiegand_serial.json").read_text())
 H10301 = Card(Format.H10301, 68, 41551)
@@ -39,8 +40,7 @@ def reads(draw: st.DrawFn) -> tuple[Expected, Card]:
     form = Format.H10301 if framing is Framing.HEX else draw(st.sampled_from((Format.H10301, Format.H10306)))
     if framing is Framing.BITS:
         form = draw(st.sampled_from(Format))
-    room = {Format.H10301: (8, 16), Format.H10306: (16, 16), Format.H10302: (0, 35), Format.H10304: (16, 19)}[form]
-    facility, number = (draw(st.integers(0, (1 << bits) - 1)) for bits in room)
+    facility, number = (draw(st.integers(0, (1 << bits) - 1)) for bits in ROOM[form])
     card = Card(form, facility, number)
     told = framing in (Framing.DECIMAL, Framing.PROMAG)
     length = card.length if told or draw(st.booleans()) else None
