@@ -226,7 +226,7 @@ class _Gate:
             self._post.stations,
             stamp=self._keeper.stamp,
             note=self._note,
-            failed=lambda station, error: self._once_begun(partial(self._post.barrier_failed, station, error)),
+            failed=lambda station, error: self._once_begun(partial(self._post.openings.barrier_failed, station, error)),
             log=self._log,
         )
         self._first.insert(0, (f"{DEVICE}.input", self._alarms(alarm)))

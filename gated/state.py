@@ -14,7 +14,8 @@ from gated import __version__
 from gated.clock import Timekeeper
 from gated.config import Config
 from gated.lanes.barrier import FIRE
-from gated.lanes.post import Device, Post, Station
+from gated.lanes.post import Post
+from gated.lanes.station import Device, Station
 from gated.lists.whitelist import Whitelist
 from gated.recording import pace
 from gated.recording.journal import Journal

@@ -20,7 +20,7 @@ from typing import Final
 
 from drivers.port import Condition, DriverError, Input, Level, Quiet
 from gated.lanes.barrier import FIRE, Barrier
-from gated.lanes.post import Station
+from gated.lanes.station import Station
 from gated.logs import FilteringBoundLogger
 from protocol.event import Kind, Stamp
 

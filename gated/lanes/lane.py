@@ -32,6 +32,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from gated.lanes.act import Act
 from gated.lanes.decide import Decision, Direction, LaneKind, LaneRule, Last, Now
 from gated.lanes.presence import Presence, Presences, Standing
 from gated.lanes.sensor import STUCK_S, Sensor
@@ -45,21 +46,6 @@ LATE_S: Final = 10.0
 STRONGER_DB: Final = 6.0
 
 Judge = Callable[[Sighting, LaneRule, Last | None, Now], tuple[Decision, Mapping[str, object]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """Something to write down; with `opens` the barrier opens once it is written.
-
-    `exempt` are people's and vehicles' exits, which open even while nothing can be written. `of` is the presence
-    that it is about, None for what no tag has caused.
-    """
-
-    kind: Kind
-    fields: Mapping[str, object]
-    opens: bool = False
-    exempt: bool = False
-    of: Presence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +92,7 @@ class Lane:
         known.refresh(sighting, now.mono)
         if known.standing is Standing.ADMITTED and late:
             return self._unmask(known, now)
-        if known.standing is Standing.FLAGGED and self._judges_again and now.mono - known.judged >= REJUDGE_S:
+        if known.standing is Standing.FLAGGED and self.opens_by_itself and now.mono - known.judged >= REJUDGE_S:
             return self._rejudge(known, now)
         if known.standing is Standing.SHADOWED:
             return self._shadow(known, now)
@@ -199,6 +185,11 @@ class Lane:
         return sorted(found, key=lambda held: held.since)
 
     @property
+    def opens_by_itself(self) -> bool:
+        """Whether what is read here may open it now; else it is guard-only."""
+        return self.writable or self.rule.direction is Direction.OUT
+
+    @property
     def turn(self) -> Credential | None:
         """Whose turn it is, on a lane for vehicles."""
         return self._turn.sighting.credential if self._turn is not None else None
@@ -222,7 +213,7 @@ class Lane:
         other = self._presences.elsewhere(sighting.credential, self.rule.name, sighting.at)
         if known is not None and other is None and self._same_passage(known, sighting):
             known.refresh(sighting, now.mono)
-            if known.standing is Standing.FLAGGED and not self._judges_again:
+            if known.standing is Standing.FLAGGED and not self.opens_by_itself:
                 return []
             return self._admit_or_wait(known, now)
         if known is not None and known in self._queue:
@@ -231,10 +222,6 @@ class Lane:
             return self._admit_or_wait(self._new(sighting, Standing.WAITING, now), now)
         presence = self._new(sighting, Standing.SHADOWED, now)
         return self._exit_beside(presence, other) + self._shadow(presence, now)
-
-    @property
-    def _judges_again(self) -> bool:
-        return self.writable or self.rule.direction is Direction.OUT
 
     def _new(self, sighting: Sighting, standing: Standing, now: Now) -> Presence:
         presence = Presence(

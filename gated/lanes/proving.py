@@ -5,23 +5,21 @@ ends with another, whatever came of it, so that nobody arms a lane in secret.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from drivers.port import DriverError
 from gated.clock import Timekeeper
 from gated.lanes.decide import Direction, LaneRule
+from gated.lanes.station import Devices, Station
 from gated.lanes.trial import Do, End, GiveBack, Open, Tell, Terms, Trial, Write
 from gated.logs import FilteringBoundLogger
 from gated.recording.journal import Journal, JournalTrouble
 from protocol.credential import Credential, CredentialError, canonical
 from protocol.event import Kind
 from protocol.sighting import Sighting
-
-if TYPE_CHECKING:
-    from gated.lanes.post import Post, Station
 
 SECONDS: Final = (1.0, 120.0)
 """For how long a lane may be armed."""
@@ -38,10 +36,26 @@ class _Refused(Exception):  # noqa: N818 - an answer
 
 
 class Proving:
-    """The test of the post that runs, if one does."""
+    """The test of the post that runs, if one does.
 
-    def __init__(self, post: "Post", journal: Journal, keeper: Timekeeper, log: FilteringBoundLogger) -> None:
-        self._post = post
+    `would` says what a lane would make of a sighting, `see` gives one back to its lane.
+    """
+
+    def __init__(
+        self,
+        stations: Mapping[str, Station],
+        devices: Devices,
+        journal: Journal,
+        keeper: Timekeeper,
+        log: FilteringBoundLogger,
+        *,
+        would: Callable[[Station, Sighting], Mapping[str, object]],
+        see: Callable[[str, Sighting], None],
+    ) -> None:
+        self._stations = stations
+        self._devices = devices
+        self._would = would
+        self._see = see
         self._journal = journal
         self._keeper = keeper
         self._log = log
@@ -64,7 +78,7 @@ class Proving:
                     return True
         return False
 
-    def passed(self, station: "Station") -> bool:
+    def passed(self, station: Station) -> bool:
         """Whether it was for the test that somebody went through."""
         trial = self._trial
         if trial is None or trial.terms.rule.name != station.lane.rule.name or station.lane.busy:
@@ -81,9 +95,9 @@ class Proving:
         if trial.over(mono):
             self._trial = None
             return
-        barrier, name = self._post.stations[trial.terms.rule.name].barrier, trial.terms.rule.name
+        barrier, name = self._stations[trial.terms.rule.name].barrier, trial.terms.rule.name
         if trial.opening and barrier is not None and not barrier.pulsing:
-            output = self._post.devices.get(f"{name}/barrier")
+            output = self._devices.get(f"{name}/barrier")
             if output is not None and not output.online:
                 self._carry_out(trial, trial.failed("relay", output.why, mono))
             else:
@@ -127,20 +141,20 @@ class Proving:
 
     def _arm(self, request: Mapping[str, Any], user: str) -> Trial:
         """The test, begun. Raises _Refused."""
-        station = self._post.stations.get(str(request.get("lane")))
+        station = self._stations.get(str(request.get("lane")))
         if station is None:
-            raise _Refused(f"there is no such lane; there are {', '.join(self._post.stations)}")
+            raise _Refused(f"there is no such lane; there are {', '.join(self._stations)}")
         terms = self._terms(request, user, station)
         self._refuse(terms, station)
         self._news = asyncio.Queue()
         self._before = self._trial
-        self._trial = Trial(terms, partial(self._post.would, station), self._mono())
+        self._trial = Trial(terms, partial(self._would, station), self._mono())
         self._log.warning("test.armed", lane=terms.rule.name, user=user, seconds=terms.seconds, opens=terms.opens)
         return self._trial
 
-    def _terms(self, request: Mapping[str, Any], user: str, station: "Station") -> Terms:
+    def _terms(self, request: Mapping[str, Any], user: str, station: Station) -> Terms:
         lane, sudo = station.lane, request.get("sudo")
-        readers = [name for name in self._post.devices if self._reads(name, lane.rule.name)]
+        readers = [name for name in self._devices if self._reads(name, lane.rule.name)]
         opens = station.barrier is not None and not request.get("dry")
         watch = _number(request, "watch", WATCH) if request.get("outside") else 0.0
         return Terms(
@@ -155,7 +169,7 @@ class Proving:
             present=lane.present(self._mono()),
         )
 
-    def _refuse(self, terms: Terms, station: "Station") -> None:
+    def _refuse(self, terms: Terms, station: Station) -> None:
         """Raise _Refused where it may not be tested now."""
         name, state = terms.rule.name, self._journal.state
         if self.lane is not None:
@@ -193,7 +207,7 @@ class Proving:
                 case Open():
                     self._open(trial)
                 case GiveBack(lane, sighting):
-                    self._post.see(lane, sighting)
+                    self._see(lane, sighting)
 
     def _write_end(self, fields: Mapping[str, object]) -> None:
         """Write down how it ended, then tell it; at once where the disk or the daemon is what ended it."""
@@ -211,7 +225,7 @@ class Proving:
             self._carry_out(trial, trial.written(word, mono))
 
     def _open(self, trial: Trial) -> None:
-        barrier = self._post.stations[trial.terms.rule.name].barrier
+        barrier = self._stations[trial.terms.rule.name].barrier
         if barrier is None:
             return
         if barrier.holders:
@@ -223,7 +237,7 @@ class Proving:
             self._end("relay", str(error))
         else:
             # Who goes through by it after the test is no tailgater.
-            self._post.stations[trial.terms.rule.name].lane.opened(self._keeper.now())
+            self._stations[trial.terms.rule.name].lane.opened(self._keeper.now())
             self._carry_out(trial, trial.opened(self._mono()))
 
     def _end(self, why: str, detail: str) -> None:
@@ -237,11 +251,10 @@ class Proving:
         return {"step": "quiet"}
 
     def _offline(self, readers: tuple[str, ...]) -> dict[str, str]:
-        devices = self._post.devices
-        return {name: devices[name].why for name in readers if not devices[name].online}
+        return {name: self._devices[name].why for name in readers if not self._devices[name].online}
 
     def _reads(self, device: str, lane: str) -> bool:
-        return self._post.devices[device].what == "reader" and device.rpartition("/")[0] == lane
+        return self._devices[device].what == "reader" and device.rpartition("/")[0] == lane
 
     def _mono(self) -> float:
         return self._keeper.now().mono

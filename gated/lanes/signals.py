@@ -15,13 +15,11 @@ Relays beside the lane show the same: `lights`.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from drivers.port import Colour, Signal
+from gated.lanes.act import Act
 from protocol.event import Kind, Reason, Verdict
-
-if TYPE_CHECKING:
-    from gated.lanes.lane import Act
 
 BLINK_S: Final = 0.5
 BEEP_S: Final = 0.3
@@ -62,7 +60,7 @@ class Lights:
     beeper: bool = False
 
 
-def outcome(act: "Act") -> Outcome | None:
+def outcome(act: Act) -> Outcome | None:
     """What an act shows that has not opened the lane; None for what is no news to people."""
     if act.kind is not Kind.PASSAGE:
         return None

@@ -16,7 +16,8 @@ from typing import Final
 from gated.clock import Timekeeper
 from gated.lanes.barrier import COMMAND, FIRE, Barrier
 from gated.lanes.holds import Hold
-from gated.lanes.post import Order, Outcome, Post
+from gated.lanes.openings import Order, Outcome
+from gated.lanes.post import Post
 from gated.logs import FilteringBoundLogger
 from gated.talking.line import Line
 from gated.talking.mqtt import Connection, Incoming

@@ -23,7 +23,8 @@ from gated.lanes.display import Display
 from gated.lanes.fire import FireAlarm, State
 from gated.lanes.holds import Hold
 from gated.lanes.lane import LATE_S
-from gated.lanes.post import Order, Outcome, Post, _Pending
+from gated.lanes.openings import Openings, Order, Outcome, Pending
+from gated.lanes.post import Post
 from gated.recording.journal import JournalTrouble, Told
 from protocol.credential import Credential
 from protocol.event import Kind, Stamp, Verdict, body, line
@@ -261,15 +262,15 @@ class List:
         return []
 
 
-class Opened(Post):
-    """A post that tells each opening as it is done."""
+class Watched(Openings):
+    """Openings that tell each as it is done."""
 
-    tell: Callable[[_Pending, int | None], None] = lambda *_: None
+    tell: Callable[[Pending], None] = lambda _: None
 
-    def _open(self, pending: _Pending, seq: int | None = None) -> None:
-        super()._open(pending, seq)
-        if pending.opened:
-            self.tell(pending, seq)
+    def _open(self, pending: Pending) -> None:
+        super()._open(pending)
+        if pending.told:
+            self.tell(pending)
 
 
 class Rig:
@@ -303,14 +304,16 @@ class Rig:
     def _make(self) -> None:
         keeper = Timekeeper(Clocks(self.loop), UTC, Remembered())
         log = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-        self.post = Opened(
+        self.post = Post(
             journal=cast("Any", self.disk),
             keeper=keeper,
             whitelist=cast("Any", self.list),
             policy=Policy({}),
             log=cast("Any", log),
         )
-        self.post.tell = self._opened
+        openings = Watched(cast("Any", self.disk), keeper, self.post.devices, self.post.figures, cast("Any", log))
+        openings.tell = self._opened
+        self.post.openings = openings
         self.disk.on_change = self.post.journal_changed
         for name, rule in RULES.items():
             contact = self.contacts[name]
@@ -326,7 +329,7 @@ class Rig:
             self.post.stations,
             stamp=keeper.stamp,
             note=self.disk.note,
-            failed=self.post.barrier_failed,
+            failed=self.post.openings.barrier_failed,
             log=cast("Any", log),
         )
         self._fire = self.loop.create_task(self._drain(self.alarm.reports()))
@@ -509,7 +512,7 @@ class Rig:
         recorded = told is not None and told.get("lane") == lane and told["kind"] in {"passage", "opened", "test"}
         assert recorded or held.holders or self.burns, f"{lane} opens for no reason"
 
-    def _opened(self, pending: _Pending, seq: int | None) -> None:
+    def _opened(self, pending: Pending) -> None:
         """The post has opened a lane: an entrance for what is on disk and not flagged, a vehicle's in its turn."""
         lane, fields = pending.station.lane.rule, pending.act.fields
         event = {**fields, "kind": pending.act.kind, "mono": round(pending.stamp.mono, 3)}
@@ -518,7 +521,7 @@ class Rig:
         if lane.direction is Direction.IN:
             told = self.disk.telling
             assert told is not None
-            assert seq == len(self.disk.lines)
+            assert pending.seq == len(self.disk.lines)
             assert (told["kind"], told.get("by"), told["lane"]) == (pending.act.kind, fields.get("by"), lane.name)
             assert told.get("verdict") != Verdict.FLAG
             given = next(n for n, one in enumerate(self.disk.handed) if one is told)

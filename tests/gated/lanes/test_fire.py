@@ -15,8 +15,8 @@ from gated.lanes.barrier import Barrier
 from gated.lanes.decide import Direction, LaneKind, LaneRule
 from gated.lanes.fire import CLEAR_S, FIRST_S, Fire, FireAlarm, State
 from gated.lanes.lane import Lane
-from gated.lanes.post import Station
 from gated.lanes.presence import Presences
+from gated.lanes.station import Station
 from protocol.event import ClockQuality, Kind, Stamp
 from tests.gated.lanes.test_barrier import Contact
 

@@ -9,8 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from gated.lanes.act import Act
 from gated.lanes.decide import Direction, LaneKind, LaneRule, Last, Now, Policy, decide
-from gated.lanes.lane import Act, Lane
+from gated.lanes.lane import Lane
 from gated.lanes.presence import Presences, restored
 from protocol.credential import Credential
 from protocol.event import ClockQuality, Kind, Reason, Verdict

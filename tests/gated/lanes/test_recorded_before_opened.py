@@ -14,7 +14,7 @@ import structlog
 
 from drivers.port import Condition, Quiet
 from gated.clock import Remembered, Timekeeper
-from gated.lanes import post
+from gated.lanes import openings
 from gated.lanes.barrier import Barrier
 from gated.lanes.decide import Direction, LaneKind, LaneRule, Policy
 from gated.lanes.lane import LATE_S
@@ -247,7 +247,7 @@ async def test_an_exit_does_not_wait_for_a_slow_disk(
     whitelist: Whitelist, lane: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An exit opens when the disk has not answered in time, once: the late answer opens nothing more."""
-    monkeypatch.setattr(post, "OVERDUE_S", 0.01)
+    monkeypatch.setattr(openings, "OVERDUE_S", 0.01)
     rig = Rig(whitelist, FakeJournal())
     await rig.see(lane)
     await rig.opened(lane)
@@ -262,7 +262,7 @@ async def test_an_exits_button_does_not_wait_for_a_slow_disk(
     whitelist: Whitelist, lane: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It opens when the disk has not answered in time; an entrance's button does not."""
-    monkeypatch.setattr(post, "OVERDUE_S", 0.01)
+    monkeypatch.setattr(openings, "OVERDUE_S", 0.01)
     rig = Rig(whitelist, FakeJournal())
     for pressed in (*ENTRANCES, lane):
         rig.post.pressed(pressed)
@@ -275,7 +275,7 @@ async def test_an_exits_button_does_not_wait_for_a_slow_disk(
 
 async def test_an_entrance_waits_for_a_slow_disk(whitelist: Whitelist, monkeypatch: pytest.MonkeyPatch) -> None:
     """An entrance does not open for want of an answer: by the time an exit has, it is still shut."""
-    monkeypatch.setattr(post, "OVERDUE_S", 0.01)
+    monkeypatch.setattr(openings, "OVERDUE_S", 0.01)
     rig = Rig(whitelist, FakeJournal())
     for lane in ENTRANCES:
         await rig.see(lane)
@@ -368,7 +368,7 @@ async def test_an_overdue_opening_that_then_fails_is_kept(
     whitelist: Whitelist, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What opened because the disk was slow, and then could not be written at all, is kept as admitted."""
-    monkeypatch.setattr(post, "OVERDUE_S", 0.01)
+    monkeypatch.setattr(openings, "OVERDUE_S", 0.01)
     rig = Rig(whitelist, FakeJournal())
     await rig.see("walk-out")
     await rig.opened("walk-out")

@@ -13,9 +13,9 @@ import structlog
 from drivers.port import Colour, Condition, DriverError, Output, Signal
 from gated import app
 from gated.config import ConfigError, load
+from gated.lanes.act import Act
 from gated.lanes.barrier import FIRE, Barrier
 from gated.lanes.display import Display
-from gated.lanes.lane import Act
 from gated.lanes.signals import TABLE, Lights, Outcome, colour_alone, lights, outcome
 from gated.lists import listload
 from gated.lists.whitelist import Whitelist

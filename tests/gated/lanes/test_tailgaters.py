@@ -10,7 +10,7 @@ import pytest
 
 from gated.lanes.barrier import COMMAND, FIRE
 from gated.lanes.lane import Lane
-from gated.lanes.post import Order
+from gated.lanes.openings import Order
 from gated.lists.whitelist import Whitelist
 from gated.recording.journal import Told
 from protocol.event import Kind, Stamp

@@ -180,7 +180,7 @@ async def test_a_disk_that_takes_too_long(tmp_path: Path) -> None:
 
 async def test_an_exit_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It opens, and the reply says so, before the disk has answered; the answer then changes nothing."""
-    monkeypatch.setattr("gated.lanes.post.OVERDUE_S", 0.01)
+    monkeypatch.setattr("gated.lanes.openings.OVERDUE_S", 0.01)
     async with talking(tmp_path) as box:
         await box.give("open", lane="walk-out")
         async with asyncio.timeout(10):
