@@ -4,6 +4,7 @@
 - A tag goes to the lane that has its antenna. A lane that names no antenna has them all.
 - The reader sends a keepalive each second. Silence for `SILENCE_S` is the end of the link, also where the line was cut
   without a word: closed and opened anew.
+- What comes back of our own words, from a serial server or a tunnel in loop-back, is neither an answer nor life.
 - A question that is not answered for `ANSWER_S` ends the link as well: keepalives that a reader still sends from before
   say nothing of whether it does what it is asked.
 - With `tid` a lane's sightings wait a moment for what the reports tell of their chips (`drivers.chips`).
@@ -20,7 +21,7 @@ from typing import Final
 
 from drivers.chips import Chips, Wanted
 from drivers.link import STEP_S, Link, LinkLost
-from drivers.llrp_talk import ATTEMPTS, Conversation, Options, model
+from drivers.llrp_talk import ATTEMPTS, SAID, Conversation, Options, model
 from drivers.opener import opener
 from drivers.port import About, Condition, DriverError, Quiet
 from drivers.probe import Found, Probe
@@ -77,8 +78,9 @@ class Station(SharedLink["LlrpReader"]):
             while True:
                 data = await link.read_within(self._wait(codec, heard_at))
                 for message in codec.feed(data) if data else codec.gap():
-                    heard_at = link.read_at
-                    self._heard(message, talk, link)
+                    if message.kind not in SAID:
+                        heard_at = link.read_at
+                        self._heard(message, talk, link)
                 now = time.monotonic()
                 if now - heard_at >= self._timing.silence_s:
                     silent = True

@@ -64,6 +64,8 @@ _STEPS: Final = (
     Kind.ENABLE_ROSPEC,
     Kind.START_ROSPEC,
 )
+SAID: Final = frozenset((*_STEPS, Kind.KEEPALIVE_ACK, Kind.CLOSE_CONNECTION))
+"""What only we say: from the other side it is an echo."""
 _OF_CHIPS: Final = frozenset((Kind.DELETE_ACCESSSPEC, Kind.ADD_ACCESSSPEC, Kind.ENABLE_ACCESSSPEC))
 _MAY_FAIL: Final = frozenset(  # there is none; it does not tell
     (Kind.DELETE_ACCESSSPEC, Kind.DELETE_ROSPEC, Kind.GET_READER_CONFIG)

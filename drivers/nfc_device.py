@@ -3,17 +3,18 @@
 Opening says in words what is wrong: a library that is missing, rights, another program, a reader that is none.
 
 An ACR122U has firmware of its own before its PN532. nfcpy 1.0.4 refuses it before 2.00 (nfc/clf/acr122.py, Chipset),
-and says no more than that there is no such device: so the reader is asked for its age before.
+and says no more than that there is no such device: so the reader is asked for its age before. Before 2.06 it fails to
+answer with 123 bytes of a chip of ISO 14443 (LudovicRousseau/CCID, commit 0fae61d: `Bogus_firmwares` of src/ccid_usb.c,
+from which pcscd refuses it).
 """
 
 import contextlib
 import errno
-import fcntl
 import importlib
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any, Final, TypeVar
 
 import nfc  # type: ignore[import-untyped]
@@ -21,19 +22,23 @@ import nfc.clf.device  # type: ignore[import-untyped]
 import nfc.clf.transport  # type: ignore[import-untyped]
 
 from drivers import nfc_usb
+from drivers.firmware import DOTTED, Least
 from drivers.link import LinkLost
 from drivers.nfc_link import hanging
+from drivers.nfc_serial import Line, slowed
 from drivers.port import About
 from drivers.words import why
 
-SILENT: Final = (errno.EIO, errno.ETIMEDOUT)
-"""What nfcpy makes of a reader that answers nothing, or nothing right."""
-
+_SILENT: Final = (errno.EIO, errno.ETIMEDOUT)  # what nfcpy makes of a reader that answers nothing, or nothing right
+_NO_READER: Final = (*_SILENT, errno.ENODEV)  # and what it makes of that while it opens one
+_PN532: Final = "pn532"
 _SERIAL: Final = re.compile(r"/dev/[A-Za-z0-9/_.+-]+")  # nfcpy hands the name to a shell, to try speeds
 _CHIPSET: Final = re.compile(r"(?P<model>.+?) ?v(?P<firmware>[0-9a-f.]+)")
 _ACR122U: Final = re.compile(rb"ACR122U([0-9])([0-9]{2})")
 _ACR122U_ASKED: Final = bytes.fromhex("6F 05000000 0000000000 FF00480000")  # ACS, ACR122U API V2.04, in a CCID block
-_ACR122U_LEAST: Final = "2.00"
+_ACR122U_LEAST: Final = Least("2.00", DOTTED)
+_ACR122U_WHOLE: Final = Least("2.06", DOTTED)
+_ACR122U_BROKEN: Final = "before 2.06 an ACR122U fails on answers of 123 bytes, as in the record of a signed card"
 _CCID_BYTES: Final = 10  # what stands before the answer
 _ASKED_MS: Final = 200
 _WAIT_MS: Final = 1000
@@ -54,10 +59,17 @@ def opened(port: str) -> Any:
     if port.startswith("udp:"):
         return _opening(port, lambda: nfc.ContactlessFrontend(port))
     if port.startswith("/"):
-        return _opening(port, lambda: _on_serial(os.path.realpath(port), "pn532"))
+        return _opening(port, lambda: _on_serial(port, os.path.realpath(port), _PN532))
     _, line, chip = port.split(":")
     path = f"/dev/tty{line}"
-    return _opening(path, lambda: _on_serial(path, chip))
+    return _opening(path, lambda: _on_serial(path, path, chip))
+
+
+def lost(port: str, error: OSError, silent: Container[int] = _SILENT) -> LinkLost:
+    """What became of a reader by what nfcpy has raised; `silent` are the errors of one that does not answer."""
+    if error.errno is None:  # pyserial's, of a port that is gone
+        return LinkLost(why(port, OSError(errno.EIO, str(error))))
+    return LinkLost(hanging(port) if error.errno in silent else why(port, error))
 
 
 def about(frontend: Any) -> About:
@@ -71,7 +83,8 @@ def about(frontend: Any) -> About:
     if is_acr122u(frontend):
         with contextlib.suppress(OSError):
             firmware = _acr122u(device.chipset.transport)
-    return About(named[:_NAME_MAX] or chipset["model"], firmware or chipset["firmware"])
+    outdated = _ACR122U_BROKEN if firmware and not _ACR122U_WHOLE.met(firmware) else ""
+    return About(named[:_NAME_MAX] or chipset["model"], firmware or chipset["firmware"], outdated=outdated)
 
 
 def is_acr122u(frontend: Any) -> bool:
@@ -94,31 +107,24 @@ def _opening(port: str, work: Callable[[], T]) -> T:
     except LinkLost:
         raise
     except OSError as error:
-        silent = error.errno in SILENT or error.errno == errno.ENODEV  # what nfcpy makes of a wrong answer, too
-        raise LinkLost(hanging(port) if silent else why(port, error)) from error
+        raise lost(port, error, _NO_READER) from error
     except Exception as error:  # nfcpy is not particular about what it raises on bytes that it does not expect
         raise LinkLost(f"{port} answers, but not as such a reader does: is it one, and is that its port?") from error
 
 
-def _on_serial(path: str, chip: str) -> Any:
+def _on_serial(port: str, path: str, chip: str) -> Any:
     if not _SERIAL.fullmatch(path):
         raise LinkLost(f"{path} is no name of a serial port")
-    _check_free(path)
-    line = nfc.clf.transport.TTY(path)
+    line = Line(path)
     with _closed_on_failure(line):
-        line.tty.exclusive = True
-        frontend = _made(path, line, chip)
-        line.tty.exclusive = True  # it has opened the port anew, at another speed
-        return frontend
-
-
-def _check_free(path: str) -> None:
-    """Raises OSError where somebody has the port: nfcpy would open it all the same, and set its speed."""
-    port = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        fcntl.flock(port, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    finally:
-        os.close(port)
+        try:
+            return _made(path, line, chip)
+        except OSError as error:
+            if error.errno not in _NO_READER:
+                raise
+            if line.heard or chip != _PN532 or not slowed(line):
+                raise LinkLost(line.complaint(port)) from error
+        return _made(path, line, chip)
 
 
 def _on_usb(port: str) -> Any:
@@ -134,7 +140,7 @@ def _on_usb(port: str) -> Any:
     def work() -> Any:
         try:
             age = _acr122u(transport) if chip == "acr122" else ""
-            if age and age < _ACR122U_LEAST:
+            if age and not _ACR122U_LEAST.met(age):
                 raise LinkLost(f"{port}: its firmware is {age}, and too old from before {_ACR122U_LEAST}: take another")
             return _made(path, transport, chip)
         except OSError as error:

@@ -28,11 +28,9 @@ import nfc.tag  # type: ignore[import-untyped]
 import nfc.tag.tt2  # type: ignore[import-untyped]
 
 from drivers import nfc_device, nfc_lamp
-from drivers.link import LinkLost
-from drivers.nfc_link import FrontendLink, hanging
+from drivers.nfc_link import FrontendLink
 from drivers.port import Signal
 from drivers.records import Prove
-from drivers.words import why
 from protocol.credential import Credential
 from protocol.sighting import Proved, Sighting
 
@@ -130,8 +128,7 @@ class Field:
             except OSError as error:
                 faults += 1
                 if faults >= FAULTS:
-                    silent = error.errno is None or error.errno in nfc_device.SILENT
-                    raise LinkLost(hanging(self._link.port) if silent else why(self._link.port, error)) from error
+                    raise nfc_device.lost(self._link.port, error) from error
             self._pause(LOOK_S)
 
     def _look(self) -> None:

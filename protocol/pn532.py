@@ -49,6 +49,7 @@ class Cmd(IntEnum):
     DIAGNOSE = 0x00
     FIRMWARE = 0x02
     READ_REGISTER = 0x06
+    SET_BAUD = 0x10
     RF_CONFIGURATION = 0x32
     THRU = 0x42
     LIST_TARGETS = 0x4A

@@ -7,11 +7,13 @@ All can be unplugged and plugged in again. A pty then has another name, so a sym
 import asyncio
 import contextlib
 import os
+import termios
 import tty
 from pathlib import Path
 from typing import Any, Final, Protocol, Self, cast, runtime_checkable
 
 _CHUNK_BYTES: Final = 4096
+_SPEED: Final = 5  # where tcgetattr keeps the output's
 
 
 class Device(Protocol):
@@ -66,6 +68,11 @@ class PtyHost:
 
     async def __aexit__(self, *_: object) -> None:
         self.unplug()
+
+    @property
+    def baud(self) -> int:
+        """The code of the speed that the host has set (`termios.B115200`); 0 while the device is unplugged."""
+        return int(termios.tcgetattr(self._fds[1])[_SPEED]) if self._fds is not None else 0
 
     async def plug(self) -> None:
         """Plug the device in, if it is not."""

@@ -24,6 +24,7 @@ _NAK: Final = b"\x00"
 _NTAG215: Final = bytes.fromhex("0004040201001103")  # NXP NTAG213/215/216, Rev. 3.2, 10.1
 _NTAG215_BYTES: Final = 135 * 4
 _LONG_TLV: Final = 255
+_BAUDS: Final = (9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600, 1_288_000)  # by their codes
 _REGISTERS: Final = {b"\x63\x39": 0x26}  # CIU_FIFOData: what was sent to an empty field is still there
 
 Message = bytes | Callable[[], bytes]
@@ -192,9 +193,10 @@ def chip(text: str) -> Chip:
 
 
 class EmulatedNfc:
-    """The field of one reader."""
+    """The field of one reader. `baud` is what it was told last, the speed of its line until it is told another."""
 
     def __init__(self) -> None:
+        self.baud = 115_200
         self._chips: list[Chip] = []
         self._now: Chip | None = None
         self._codec = Pn532Codec()
@@ -239,6 +241,9 @@ class EmulatedNfc:
                 reply = b"\x32\x01\x06\x07"
             case Cmd.READ_REGISTER:
                 reply = bytes(_REGISTERS.get(rest[at : at + 2], 0) for at in range(0, len(rest), 2))
+            case Cmd.SET_BAUD:
+                self.baud = _BAUDS[rest[0]]
+                reply = b""
             case Cmd.POWER_DOWN:
                 reply = b"\x00"
             case Cmd.LIST_TARGETS:

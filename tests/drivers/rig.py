@@ -310,6 +310,10 @@ class Hostile:
         """See Host."""
         return self._host_line.port
 
+    def take(self, device: Device, way: Way | None = None) -> None:
+        """Have another device at the end, and do this to what it says."""
+        self._device, self._way = device, way
+
     def unplug(self) -> None:
         """See Host."""
         self._host_line.unplug()

@@ -228,6 +228,28 @@ async def test_one_who_does_not_speak_llrp_is_silent() -> None:
         assert "that LLRP is on" in await watch.offline()
 
 
+class Gone(EmulatedLlrp):
+    """A reader that greets, and then leaves nothing but the line, which gives back what it is sent."""
+
+    asked_at = 0.0
+
+    def receive(self, data: bytes) -> bytes:
+        """See Device."""
+        self.asked_at = self.asked_at or time.monotonic()
+        return data
+
+
+async def test_our_own_words_are_no_life() -> None:
+    """Nor when the reader was heard last: it is silent since it said something."""
+    device = Gone()
+    async with TcpHost(device) as host:
+        (lane,) = lanes(host.port, {})
+        async with watching(lane) as watch:
+            assert "the reader is silent" in await watch.offline()
+            assert lane.last_heard is not None
+            assert 0 < lane.last_heard <= device.asked_at
+
+
 @pytest.mark.parametrize("kind", [Kind.GET_READER_CAPABILITIES, Kind.SET_READER_CONFIG, *SETUP[4:]])
 async def test_a_refusal_is_said_in_words(kind: Kind) -> None:
     """With the parameter that it is about, and the reader's own; taken back, all is well."""

@@ -325,17 +325,6 @@ async def test_a_silent_module_is_offline_and_comes_back(tmp_path: Path) -> None
         await watch.online(here)
 
 
-async def test_an_echo_is_no_module(tmp_path: Path) -> None:
-    """A line that gives back what we say is not a reader."""
-
-    class Echo:
-        def receive(self, data: bytes) -> bytes:
-            return data
-
-    async with hosted("pty", Echo(), tmp_path) as host, watching(made(host.port, QUICK)) as watch:
-        assert "silent" in await watch.offline()
-
-
 async def test_tags_that_fail_their_check_are_said_and_not_sighted(tmp_path: Path) -> None:
     """The reader is offline with what to look at, and online again with the next good round; never a sighting."""
     device = EmulatedM100()

@@ -6,6 +6,7 @@ import os
 import random
 import socket
 import sys
+import termios
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -446,6 +447,33 @@ async def test_a_reader_that_answers_no_more(tmp_path: Path) -> None:
         assert [condition.online for condition in watch.conditions] == [True, False, True]
 
 
+class Lasting(EmulatedNfc):
+    """A PN532 with a supply of its own: unplugged it keeps its speed, and what comes at another is noise to it."""
+
+    host: PtyHost
+
+    def receive(self, data: bytes) -> bytes:
+        """See Device."""
+        return super().receive(data) if self.host.baud == getattr(termios, f"B{self.baud}") else b""
+
+
+async def test_a_pn532_that_was_left_at_a_faster_speed(tmp_path: Path) -> None:
+    """Its adapter was pulled out, or the process killed, before it was told to slow down: so it is told then."""
+    device = Lasting()
+    async with PtyHost(device, tmp_path / "by-id") as host:
+        device.host = host
+        async with watching(made(Role.READER, "nfc", host.port)) as watch:
+            await watch.online()
+            assert device.baud > 115_200
+            host.unplug()
+            await watch.offline()
+            here = watch.here
+            await host.plug()
+            await watch.online(here)
+            assert await came(device, watch, Type2(UID)) == PLAIN
+            assert len(watch.conditions) == 3
+
+
 async def test_another_device_on_the_port(tmp_path: Path) -> None:
     """What answers, but not as a PN532 does, is said to be something else."""
     device = EmulatedEm4100()
@@ -483,24 +511,17 @@ async def test_a_pn532_says_what_it_is(device: EmulatedNfc) -> None:
         assert reader.about == About("PN532", "1.6")
 
 
-async def test_two_readers_on_one_port(device: EmulatedNfc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_two_readers_on_one_port(device: EmulatedNfc, tmp_path: Path) -> None:
     """By two names of it: the second says that it is taken, and does not touch it: opening sets the speed."""
-    touched: list[str] = []
-
-    class Touching(nfc.clf.transport.TTY):  # type: ignore[misc]
-        def __init__(self, port: str) -> None:
-            touched.append(port)
-            super().__init__(port)
-
-    monkeypatch.setattr(nfc.clf.transport, "TTY", Touching)
     port = tmp_path / "by-id"
     async with PtyHost(device, port) as host, watching(made(Role.READER, "nfc", host.port)) as first:
         await first.online()
+        speed = host.baud
         async with watching(made(Role.READER, "nfc", str(port.readlink()))) as second:
             assert "in use by another process" in await second.offline()
+            assert host.baud == speed
             assert await came(device, first, Type2(UID), 3) == PLAIN
         assert first.conditions == [Condition(True)]
-    assert len(touched) == 1
 
 
 async def test_a_flood_wakes_the_loop_once() -> None:
@@ -816,6 +837,17 @@ async def test_an_acr122u_that_is_too_old(usb: Usb, acr122u: Acr122u) -> None:
         assert "its firmware is 1.02, and too old from before 2.00" in await watch.offline()
     assert acr122u.closed
     assert usb.opening is None
+
+
+@pytest.mark.usefixtures("usb")
+@pytest.mark.parametrize(("firmware", "old"), [(b"203", True), (b"206", False), (b"210", False)])
+async def test_an_acr122u_of_which_something_is_known(acr122u: Acr122u, firmware: bytes, *, old: bool) -> None:
+    """It is online, and what does not work with it is said."""
+    acr122u.firmware = firmware
+    made_reader: NfcReader = made(Role.READER, "nfc", "usb:072f:2200")
+    async with watching(made_reader) as watch:
+        await watch.online()
+    assert ("answers of 123 bytes" in made_reader.about.outdated) is old
 
 
 @pytest.mark.usefixtures("usb")
