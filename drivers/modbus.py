@@ -62,17 +62,18 @@ _HELD_UP_S: Final = 0.02  # a silence that ends a frame
 _BUSY: Final = frozenset((0x05, 0x06, 0x0A, 0x0B))  # refusals that are as good as no answer
 _SILENT: Final = "does not answer; check its power, its two wires (A and B), its unit and baud"
 _WRONG: Final = "answers something else than it was asked; look for another board with its unit, or another master"
+_LATE: Final = "answers too late; make answer longer"
 
 
 @dataclass(slots=True)
 class Flight:
-    """The request under way, until when an answer is waited for, and whether something else was answered."""
+    """The request under way, until when an answer is waited for, and what to say if none comes."""
 
     subject: Subject
     request: Message
     sent: float
     until: float
-    wrong: bool = False
+    fault: str = _SILENT
 
 
 class Bus:
@@ -98,6 +99,7 @@ class Bus:
         self._echoes = False
         self._free_at = 0.0
         self._silent_since: float | None = None
+        self._given_up: Message | None = None
         self._misses: Counter[int] = Counter()  # of each unit, in a row
         self._transaction = 0
         self._idle = asyncio.Event()
@@ -207,6 +209,7 @@ class Bus:
         codec = (TcpCodec if self._tcp else RtuCodec)(requests=False)
         self._link, self._flight, self._free_at, self._silent_since = link, None, 0.0, None
         self._misses.clear()
+        self._given_up = None
         for subject in self._subjects:
             subject.begin(time.monotonic())
         try:
@@ -225,7 +228,7 @@ class Bus:
         """Give up what was not answered in time, and ask the next. Raises DriverError at the end of the link."""
         if self._flight is not None and now >= self._flight.until:
             flight, self._flight = self._flight, None
-            self._missed(flight, _WRONG if flight.wrong else _SILENT, now)
+            self._missed(flight, flight.fault, now)
         self._ask(link, now)
 
     def _missed(self, flight: Flight, fault: str, now: float) -> None:
@@ -235,11 +238,14 @@ class Bus:
             self._silent_since = flight.sent
         subject.tried += 1
         subject.due = now
-        self._misses[subject.unit] = 0 if flight.wrong else self._misses[subject.unit] + 1
+        self._misses[subject.unit] = self._misses[subject.unit] + 1 if flight.fault == _SILENT else 0
+        self._given_up = flight.request
         if subject.tried >= TRIES or self._misses[subject.unit] >= TRIES:
             self._give_up(subject, fault, now)
         if now - self._silent_since >= SILENCE_S:
-            self._fail([other for other in self._subjects if other.tried < TRIES], _SILENT, now)
+            self._fail(
+                [other for other in self._subjects if other.tried < TRIES], _LATE if fault == _LATE else _SILENT, now
+            )
         if all(other.tried >= TRIES for other in self._subjects):
             raise LinkLost(self._silence)
 
@@ -318,7 +324,10 @@ class Bus:
         if flight is None:
             return
         if not answers(flight.request, reply):
-            flight.wrong = True
+            if self._given_up is None or not answers(self._given_up, reply):
+                flight.fault = _WRONG
+            elif reply.unit == flight.request.unit:
+                flight.fault = _LATE
             return
         self._flight, self._free_at = None, now + self._gap_s
         self._silent_since = None

@@ -411,6 +411,28 @@ async def test_late_and_foreign_answers_are_nothing() -> None:
         assert Condition(True) not in watch.conditions
 
 
+@pytest.mark.parametrize("kind", ["pty", "tcp"])
+async def test_a_board_that_answers_too_late_is_not_taken_for_dead(kind: str, tmp_path: Path) -> None:
+    """What it says to one question comes behind the next one: each of its contacts tells what to change."""
+    board = EmulatedModbus()
+
+    class Slow:
+        """The board, which takes longer than it may."""
+
+        def receive(self, data: bytes) -> bytes:
+            """See Device."""
+            asyncio.get_running_loop().call_later(1.5 * QUICK, host.send, board.receive(data))
+            return b""
+
+    async with hosted(kind, Slow(), tmp_path) as host:
+        ports = Ports(lambda: 0.0)
+        contacts = [relay(host.port, ports, channel=1), relay(host.port, ports, channel=2), sensor(host.port, ports)]
+        async with AsyncExitStack() as stack:
+            for watch in [await stack.enter_async_context(watching(contact)) for contact in contacts]:
+                assert "answers too late; make answer longer" in await watch.offline()
+                assert Condition(True) not in watch.conditions
+
+
 async def test_noise_on_the_line_costs_a_try_at_most(tmp_path: Path) -> None:
     """Garbage before each answer, in pieces: the answers are found."""
     board = EmulatedModbus()
