@@ -23,6 +23,8 @@ from center.records.facts import clean, facts
 from center.records.tables import checkpoint, epoch, event, gap, gate, quarantine
 from protocol.message import Sent
 
+HEARD_S: Final = 10.0
+"""When a gate was heard last is written down this often: a row for each event would cost as much as the event."""
 QUARANTINE_MAX_BATCHES: Final = 1000
 """Of one gate. What comes after is not kept, only counted by its alarm: the gate still has it, in a newer epoch."""
 
@@ -110,6 +112,12 @@ class GateLedger:
         """See Ledger."""
         return self.last
 
+    def hear(self, said: Heard) -> None:
+        """Note whom it has heard now."""
+        last, self.last = self.last, said
+        same = last is not None and (last.epoch, last.board) == (said.epoch, said.board)
+        self.spoke = self.spoke or last is None or not same or abs(said.at - last.at) >= HEARD_S
+
 
 class Ledgers:
     """The gates of one transaction. `write` each outcome, then `flush` once."""
@@ -141,8 +149,7 @@ class Ledgers:
             return
         header = arrival.batch.header
         if outcome.news_of(ledger.last):
-            ledger.last = Heard(header.epoch, clean(header.board), arrival.received)
-            ledger.spoke = True
+            ledger.hear(Heard(header.epoch, clean(header.board), arrival.received))
         known = ledger.epochs.get(header.epoch)
         if known is None:
             known = self._begin(ledger, header.epoch, outcome.head, arrival.received)

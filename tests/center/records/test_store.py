@@ -13,6 +13,7 @@ from sqlalchemy import select, text, update
 
 from center.records import migrations, reading
 from center.records.database import Database, DatabaseVersionError
+from center.records.ledger import HEARD_S
 from center.records.reading import Break, Event, Lost
 from center.records.store import GateError, Store
 from center.records.tables import event, gap, metadata
@@ -39,6 +40,27 @@ def test_a_batch_is_stored_and_answered_with_the_head(desk: Desk, north: FakeGat
     assert (outcome.answer.seq, outcome.answer.hash) == (10, north.hash(10).hex())
     assert desk.lines(north) == north.lines
     assert desk.alarms() == []
+
+
+def test_when_a_gate_was_heard_last_is_known_to_some_seconds(store: Store) -> None:
+    """However much it sends; another epoch of it is known at once."""
+    now = 1_800_000_000.0
+    desk = Desk(store, lambda: now)
+    north = desk.add(FakeGate().passages(5))
+
+    def heard() -> tuple[str, float]:
+        with store.reading() as connection:
+            [row] = reading.gates(connection)
+        return row.heard_epoch, row.heard_at
+
+    for seq in range(1, 6):
+        desk.send(north, north.batch(seq, seq))
+        assert heard()[0] == north.epoch
+        assert now - HEARD_S < heard()[1] <= now
+        now += HEARD_S * 0.7
+    anew = north.fork("E2", after=5).passages(1)
+    desk.send(anew)
+    assert heard() == (anew.epoch, now)
 
 
 def test_whatever_is_sent_again_is_stored_once(desk: Desk, north: FakeGate) -> None:
