@@ -430,7 +430,8 @@ def _found(
     """The units that answered. One that does not tell its relays may have some; one without inputs has none to read."""
     found = []
     for request, answer in zip(asked, heard, strict=False):
-        replies = [reply for reply in codec(requests=False).feed(answer) if answers(request, reply)]
+        line = codec(requests=False)
+        replies = [reply for reply in line.feed(answer) + line.gap() if answers(request, reply)]
         if not replies:
             continue
         refusal = replies[0].refusal

@@ -148,6 +148,8 @@ def test_modbus() -> None:
     on_line, over_tcp, behind_server = driver("modbus", Role.OUTPUT).probes
     rtu = [device.receive(ask) for ask in on_line.asks]
     assert [one.options for one in on_line.recognise(rtu)] == [{"unit": 1}, {"unit": 3}]
+    noisy = [b"\x01\x03\xff" + answer for answer in rtu]
+    assert [one.options for one in on_line.recognise(noisy)] == [{"unit": 1}, {"unit": 3}], "a false head holds up none"
     assert [one.options["framing"] for one in behind_server.recognise(rtu)] == ["rtu", "rtu"]
     assert not over_tcp.recognise(rtu)
     device = EmulatedModbus()
