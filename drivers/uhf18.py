@@ -3,14 +3,19 @@
 `answer` (the default)
 - One command at a time: what is sent while the reader works is lost. A command without an answer is sent again after
   the reader's scan time and `ANSWER_S`.
-- At connect the reader is asked what it is (21): the answer makes it online. Power and scan time are set before that
-  where they are configured and differ (the reader writes them to its own memory, which wears), and it is asked again:
-  what it says then is told, whether it is what was asked for or not. Scan times are kept: a
-  reader set to seconds also answers an empty field only after seconds.
+- At connect the reader is asked what it is (21). Power and scan time are set where they are configured and differ (the
+  reader writes them to its own memory, which wears), and it is asked again: what it says then is told, whether it is
+  what was asked for or not. Scan times are kept: a reader set to seconds also answers an empty field only after
+  seconds.
+- The answer to its first inventory makes it online: one in scan mode says what it is, and answers no inventory.
 - With `tid` chips are read (02) between inventories, at most `READS_MAX` before the next one (`drivers.chips`). An
   answer does not say whose chip it is: after one that did not come an inventory is asked for, so that no late one is
   taken for another tag's.
-- A reader that calls an inventory's parameters wrong, where it had none, is from then on told how (`protocol.uhf18`).
+- A reader that calls an inventory's parameters or length wrong, where it had none, is from then on told how
+  (`protocol.uhf18`). Where one fails otherwise `MANY` times in a row the reader is offline and says so; the link stays,
+  and the next good one puts it online.
+- Beeps, and the lamp with them, are given between inventories (33); a reader that has no answer to that, or a bad one,
+  is not asked for them again. It reads nothing meanwhile, so they are short.
 - Silence for `SILENCE_S` (or a scan time, where that is longer) is the end of the link: closed and opened anew. So a
   half-open connection is noticed as well.
 
@@ -33,7 +38,7 @@ from drivers.firmware import LeastDotted
 from drivers.link import STEP_S, Link, LinkLost, keep
 from drivers.opener import opener
 from drivers.options import PortOptions
-from drivers.port import About, Condition, Quiet
+from drivers.port import About, Condition, Quiet, Signal
 from drivers.probe import Found, Probe
 from drivers.registry import Driver, Ports, Role
 from protocol.gen2 import credential
@@ -47,6 +52,7 @@ from protocol.uhf18 import (
     BROADCAST,
     GAP_S,
     INVENTORY_HOW,
+    POWER_UNKNOWN,
     Cmd,
     Command,
     Heartbeat,
@@ -60,6 +66,7 @@ from protocol.uhf18 import (
     read_beyond,
     read_tid_data,
     scan_time_data,
+    signal_data,
 )
 
 ANSWER_S: Final = 0.5  # beyond the scan time; a serial server adds some
@@ -68,10 +75,16 @@ BUSY_S: Final = 5.0
 """So long after a tag the reader is asked at its full pace; an empty lane wakes the box less often."""
 IDLE_FACTOR: Final = 2.5
 READS_MAX: Final = 4
+MANY: Final = 10
+BEEP_S: Final = 0.1
+"""How long a beep is, and the pause behind it."""
 BEAT_SILENCE_S: Final = 90.0  # three heartbeats of 30 s
 
 _BAUD: Final = 57_600
 _NOBODY: Final = (Status.NO_TAG, Status.DONE)  # where there is no EPC with it
+_WANTS_TO_BE_TOLD: Final = (Status.BAD_PARAMETER, Status.BAD_LENGTH)
+_FAILURES: Final = (Status.BAD_ANTENNA, Status.FAILED, Status.BAD_LENGTH, Status.BAD_COMMAND, Status.BAD_PARAMETER)
+_SILENT: Final = "is silent; check its power, its cable, its address and baud, and that its mode is answer"
 
 
 class Options(PortOptions):
@@ -138,21 +151,49 @@ class Conversation:
         self._chip: Wanted | None = None
         self._reads = 0  # since the last inventory
         self._inventory = Command(options.address, Cmd.INVENTORY)
+        self._bad: int = Status.OK  # how the last inventory failed, and how often in a row
+        self._bad_times = 0
+        self._instead = _SILENT  # what a reader does that is not online
+        self._beeps = 0  # that are still to be given, until it is too late for them
+        self._beeps_until = now
+        self._mute = False
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the inventories, in words for a technician; "" where they are well."""
+        if self._bad_times < MANY:
+            return ""
+        if self._bad == Status.BAD_ANTENNA:
+            return "the reader misses an antenna: look at its cables"
+        return f"the reader answers its inventories with status {self._bad:02X}"
+
+    @property
+    def silence(self) -> str:
+        """What is wrong with a reader that is `silent`."""
+        return f"the reader {_SILENT if self.ready else self._instead}"
+
+    def show(self, signal: Signal, now: float) -> None:
+        """Beep as soon as the reader may be given a command, in place of what was not beeped yet."""
+        self._beeps, self._beeps_until = signal.beeps, now + signal.seconds
 
     def next(self, now: float) -> Command | None:
         """The command to send now, if any."""
-        chip = self._wanted(now)
-        if now < self._due and chip is None:
+        chip, beeps = self._wanted(now), self._wanted_beeps(now)
+        if now < self._due and chip is None and not beeps:
             return None
         if self._chip is not None:  # it was not answered
             self.chips.failed(self._chip, now)
-        self._chip, self._asked = chip, self._command(chip)
-        self._due = now + self._scan_s + self._timing.answer_s
+        self._mute = self._mute or (self._asked is not None and self._asked.command == Cmd.SIGNAL)
+        if beeps:
+            self._chip, self._asked = None, self._beep(beeps)
+        else:
+            self._chip, self._asked = chip, self._command(chip)
+        self._due = now + self._scan_s + self._timing.answer_s + 2 * BEEP_S * beeps
         return self._asked
 
     def wait(self, now: float) -> float:
         """How long there is nothing to do but listen."""
-        if self._wanted(now) is not None:
+        if self._wanted(now) is not None or self._wanted_beeps(now):
             return 0.0
         return max(0.0, min(self._due - now, self._answered_at + self._silence_s - now, self.chips.wait(now)))
 
@@ -162,10 +203,15 @@ class Conversation:
 
     def heard(self, reply: Reply, now: float) -> None:
         """Take a reply. Raises LinkLost where the reader refuses what is configured."""
-        self._answered_at = now
         asked = self._asked
         if asked is None or reply.command not in (asked.command, 0):
+            self._unasked(reply, now)
             return
+        if asked.command == Cmd.INFO and Info.from_reply(reply) is None:
+            self._instead = f"does not say what it is (status {reply.status:02X}); check that it is one of this family"
+            return  # it will be asked again
+        self._answered_at = now
+        self.ready = self.ready or asked.command == Cmd.INVENTORY
         if epcs(reply) or reply.status not in _NOBODY:
             self._busy_until = now + BUSY_S
         if reply.command == Cmd.INVENTORY and reply.status == Status.MORE:
@@ -176,9 +222,9 @@ class Conversation:
         if self._chip is not None:
             self._read(self._chip, reply, now)
         elif asked.command == Cmd.INVENTORY:
-            self._reads = 0
-            if reply.status == Status.BAD_PARAMETER:
-                self._inventory = Command(asked.address, Cmd.INVENTORY, INVENTORY_HOW)
+            self._inventoried(asked, reply)
+        elif asked.command == Cmd.SIGNAL:
+            self._mute = reply.status != Status.OK
         self._asked = self._chip = None
         pause = self._options.pause if now < self._busy_until else self._options.pause * IDLE_FACTOR
         self._due = now + (0 if self._setup else pause)
@@ -187,10 +233,39 @@ class Conversation:
     def _silence_s(self) -> float:
         return max(self._timing.silence_s, self._scan_s + self._timing.answer_s)
 
+    @property
+    def _free(self) -> bool:
+        """Whether a command may be given that is neither for setting up nor an inventory."""
+        return self._asked is None and not self._setup
+
     def _wanted(self, now: float) -> Wanted | None:
         """The chip to read now, where a command may be given."""
-        free = self._asked is None and not self._setup and self._reads < READS_MAX
-        return self.chips.wanted(now) if free else None
+        return self.chips.wanted(now) if self._free and self._reads < READS_MAX else None
+
+    def _wanted_beeps(self, now: float) -> int:
+        """How often to beep now, where a command may be given."""
+        return self._beeps if self.ready and self._free and not self._mute and now < self._beeps_until else 0
+
+    def _beep(self, beeps: int) -> Command:
+        self._beeps = 0
+        return Command(self._options.address, Cmd.SIGNAL, signal_data(BEEP_S, BEEP_S, beeps))
+
+    def _unasked(self, reply: Reply, now: float) -> None:
+        """A report, or an answer to what was asked before: a sign of life of a reader that is online, no other's."""
+        if self.ready:
+            self._answered_at = now
+        elif reply.command == Cmd.REPORT:
+            self._instead = 'reports tags by itself; set it to answer mode, or mode = "active" here'
+
+    def _inventoried(self, asked: Command, reply: Reply) -> None:
+        """How an inventory went."""
+        self._reads = 0
+        if reply.status in _WANTS_TO_BE_TOLD and not asked.data:
+            self._inventory = Command(asked.address, Cmd.INVENTORY, INVENTORY_HOW)
+        elif reply.status in _FAILURES:
+            self._bad, self._bad_times = reply.status, self._bad_times + 1
+        else:
+            self._bad_times = 0
 
     def _command(self, chip: Wanted | None) -> Command:
         if chip is None:
@@ -213,15 +288,13 @@ class Conversation:
             first, self.about = not self.about.model, about(info)
             commands = self._differences(info) if first else []
             self._setup.extend([*commands, asked] if commands else [])
-        elif asked.command == Cmd.INFO:
-            return  # it will be asked again
+            self._instead = "says what it is and answers nothing more; check that its mode is answer"
         elif reply.status != Status.OK:
             what = "antenna_power" if asked.command == Cmd.POWER else "scan_time"
             raise LinkLost(f"{self._options.port}: the reader refuses {what} (status {reply.status:02X})")
         elif asked.command == Cmd.SCAN_TIME:
             self._scan_s = self._options.scan_time or 0.0
         self._setup.popleft()
-        self.ready = not self._setup
 
     def _differences(self, info: Info) -> list[Command]:
         """What has to be set."""
@@ -234,7 +307,7 @@ class Conversation:
 
 
 class Uhf18Reader:
-    """A UHFReader18."""
+    """A UHFReader18: it says what it is (`drivers.port.Telling`), and beeps (`Indicator`), in answer mode."""
 
     def __init__(self, name: str, options: Options, rand: Callable[[], float], timing: Timing | None = None) -> None:
         self.last_heard: float | None = None
@@ -244,6 +317,12 @@ class Uhf18Reader:
         self._timing = timing or Timing()
         self._opener = opener(options.port, options.baud)
         self._rand = rand
+        self._talk: Conversation | None = None
+
+    def show(self, signal: Signal) -> None:
+        """See `drivers.port.Indicator`: its beeps, with which the lamp flashes; nothing where there are none."""
+        if self._talk is not None:
+            self._talk.show(signal, time.monotonic())
 
     def reports(self) -> AsyncGenerator[Sighting | Condition | Quiet, None]:
         """See `drivers.port.Reader`."""
@@ -251,12 +330,11 @@ class Uhf18Reader:
 
     async def _answer(self, link: Link) -> AsyncGenerator[Sighting | Condition | Quiet, None]:
         codec, talk = ReplyCodec(), Conversation(self._options, self._timing, time.monotonic())
+        self._talk = talk  # of a link that is gone it is never asked what to say next
         while True:
             now = time.monotonic()
             if talk.silent(now):
-                raise LinkLost(
-                    self._silence("check its power, its cable, its address and baud, and that its mode is answer")
-                )
+                raise LinkLost(f"{link.port}: {talk.silence}")
             if (command := talk.next(now)) is not None:
                 link.write(command.to_bytes())
             for reply in await self._frames(link, codec, talk.wait(now)):
@@ -264,7 +342,7 @@ class Uhf18Reader:
                     talk.heard(reply, link.read_at)
                     if talk.ready:
                         self.about = talk.about
-                        yield Condition(True)
+                        yield Condition(not talk.trouble, talk.trouble and f"{link.port}: {talk.trouble}")
                         for sighting in self._seen(reply, link.read_at, talk.chips):
                             yield sighting
             for sighting in talk.chips.take(time.monotonic()):
@@ -284,7 +362,7 @@ class Uhf18Reader:
                     for epc in epcs(frame):
                         yield self._sighting(epc, link.read_at)
             if beats and time.monotonic() - heard_at >= self._timing.beat_silence_s:
-                raise LinkLost(self._silence("check its power and the network between"))
+                raise LinkLost(f"{link.port}: the reader is silent; check its power and the network between")
             yield Quiet()
 
     async def _frames(self, link: Link, codec: ReplyCodec, seconds: float) -> list[Reply | Heartbeat]:
@@ -312,9 +390,6 @@ class Uhf18Reader:
     def _sighting(self, epc: bytes, at: float) -> Sighting:
         return Sighting(self._name, credential(epc), at)
 
-    def _silence(self, advice: str) -> str:
-        return f"{self._options.port}: the reader is silent; {advice}"
-
 
 def make(name: str, options: Options, ports: Ports) -> Uhf18Reader:
     """The reader `name`."""
@@ -334,7 +409,8 @@ def about(info: Info) -> About:
     """What a reader's info says, in our words."""
     major, minor = info.firmware
     model = f"UHFReader18, type {info.kind:02X}"
-    return About(model, f"{major}.{minor}", _BANDS.get(info.band, ""), float(info.power_dbm))
+    power = None if info.power_dbm == POWER_UNKNOWN else float(info.power_dbm)
+    return About(model, f"{major}.{minor}", _BANDS.get(info.band, ""), power)
 
 
 def recognise(heard: Sequence[bytes]) -> list[Found]:
@@ -356,7 +432,8 @@ def _found(address: int, info: Info | None, *, active: bool) -> Found:
     if info is None:
         return Found("UHFReader18", options=options)
     told = about(info)
-    remark = f"set to {info.power_dbm} dBm" + (f" in the {told.region} band" if told.region else "")
+    remark = f"set to {'a power it does not tell' if told.power_dbm is None else f'{info.power_dbm} dBm'}"
+    remark += f" in the {told.region} band" if told.region else ""
     return Found(told.model, told.firmware, options, remark)
 
 

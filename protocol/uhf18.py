@@ -31,6 +31,10 @@ Chips
 - Read (02) is `words of the EPC, 1 byte | EPC | bank, 1 | first word, 1 | words, 1 | password, 4`; no mask follows, so
   that the whole EPC says which tag is meant, of up to 14 words. A good answer is what was read and nothing else: whose
   it is shows by what was asked. FC is the tag's own error, whose code follows; 03 is a bank shorter than that.
+
+Lamp and buzzer
+- Command 33 has both go on and off together: `on, 1 byte, 50 ms each | off, 1 byte, 50 ms each | times, 1 byte` (8.4.7
+  of the manual, and of that of the ZK-RFID102; so BASM's UHFreader sends it, tried on a CF-RU5102 and an LJYZN-105).
 """
 
 from collections.abc import Callable
@@ -60,6 +64,8 @@ BAND_KOREA: Final = 3
 BAND_EU: Final = 4
 BAND_CHINA_840: Final = 8
 _SCAN_UNIT_S: Final = 0.1
+_SIGNAL_UNIT_S: Final = 0.05
+POWER_UNKNOWN: Final = 0xFF  # in place of a power (8.4.1)
 _READ_EPC_MAX_BYTES: Final = 28
 _PASSWORD_BYTES: Final = 4
 _BEYOND: Final = b"\x03"
@@ -78,6 +84,7 @@ class Cmd(IntEnum):
     INFO = 0x21
     SCAN_TIME = 0x25
     POWER = 0x2F
+    SIGNAL = 0x33
     REPORT = 0xEE
 
 
@@ -90,6 +97,8 @@ class Status(IntEnum):
     MORE = 0x03
     MEMORY_FULL = 0x04
     UNSUPPORTED = 0x0B
+    BAD_ANTENNA = 0xF8
+    FAILED = 0xF9
     POOR_COMMUNICATION = 0xFA
     NO_TAG = 0xFB
     TAG_ERROR = 0xFC
@@ -187,6 +196,11 @@ def power_data(dbm: int) -> bytes:
 def scan_time_data(seconds: float) -> bytes:
     """The data of command 25: units of 100 ms."""
     return bytes([round(seconds / _SCAN_UNIT_S)])
+
+
+def signal_data(on_s: float, off_s: float, times: int) -> bytes:
+    """The data of command 33: lamp and buzzer on and off so often."""
+    return bytes([round(on_s / _SIGNAL_UNIT_S), round(off_s / _SIGNAL_UNIT_S), times])
 
 
 def can_read_tid(epc: bytes) -> bool:

@@ -19,6 +19,7 @@ from protocol.uhf18 import (
 
 _EPCS_A_FRAME: Final = 4
 _SCAN_UNIT_S: Final = 0.1
+_SIGNAL_BYTES: Final = 3  # on, off, times
 _READ_TAIL_BYTES: Final = 7  # bank, first word, number of words, password
 _INFO: Final = Info((5, 2), 0x86, 0x02, 0x31, 0x80, 26, 0.3)
 
@@ -27,7 +28,9 @@ class EmulatedUhf18:
     """A reader with the tags of `field` (EPCs as hex) before its antenna. While `silent` it says nothing at all.
 
     While `stubborn` it takes another power, and keeps its own. A tag enters as EPC, or as EPC/TID where its chip is
-    another. While `deaf`, chips do not answer.
+    another. While `deaf`, chips do not answer. `failure` is the status of each inventory, where it is not None. `beeps`
+    are those that it was asked for, which it takes without a word while `dumb`. In active mode it says what it is, and
+    answers nothing that concerns tags.
     """
 
     def __init__(self, address: int = 0, mode: Literal["answer", "active"] = "answer") -> None:
@@ -35,6 +38,9 @@ class EmulatedUhf18:
         self.mode = mode
         self.silent = False
         self.deaf = False
+        self.dumb = False
+        self.failure: int | None = None
+        self.beeps: list[int] = []
         self.chips = EmulatedChips()
         self.reads: list[str] = []
         self.info = _INFO
@@ -66,10 +72,11 @@ class EmulatedUhf18:
 
     def _answer(self, command: Command) -> bytes:
         match command.command, command.data:
-            case (Cmd.INVENTORY, b"") if self.mode == "answer":
-                return self._inventory()
-            case (Cmd.READ, data) if self.mode == "answer" and len(data) > data[0] * WORD_BYTES + _READ_TAIL_BYTES:
-                return self._read(data)
+            case (Cmd.INVENTORY | Cmd.READ as code, data):
+                return b"" if self.mode == "active" else self._of_tags(code, data)
+            case (Cmd.SIGNAL, data) if len(data) == _SIGNAL_BYTES:
+                self.beeps.append(data[-1])
+                return b"" if self.dumb else self._reply(Cmd.SIGNAL, Status.OK)
             case (Cmd.INFO, b""):
                 return self._reply(Cmd.INFO, Status.OK, self.info.to_data())
             case (Cmd.POWER, data) if len(data) == 1:
@@ -81,6 +88,13 @@ class EmulatedUhf18:
                 return self._reply(Cmd.SCAN_TIME, Status.OK)
             case _:
                 return self._reply(0, Status.BAD_COMMAND)
+
+    def _of_tags(self, code: int, data: bytes) -> bytes:
+        if code == Cmd.INVENTORY and not data:
+            return self._inventory()
+        if code == Cmd.READ and len(data) > data[0] * WORD_BYTES + _READ_TAIL_BYTES:
+            return self._read(data)
+        return self._reply(code, Status.BAD_LENGTH)
 
     def _read(self, data: bytes) -> bytes:
         epc, (bank, first, words) = data[1 : (end := 1 + data[0] * WORD_BYTES)].hex().upper(), data[end : end + 3]
@@ -94,6 +108,8 @@ class EmulatedUhf18:
 
     def _inventory(self) -> bytes:
         tags = [bytes.fromhex(epc) for epc in sorted(self.field)]
+        if self.failure is not None:
+            return self._reply(Cmd.INVENTORY, self.failure)
         if not tags:
             return self._reply(Cmd.INVENTORY, Status.NO_TAG)
         parts = [tags[at : at + _EPCS_A_FRAME] for at in range(0, len(tags), _EPCS_A_FRAME)]

@@ -1,5 +1,6 @@
 """What uhf18 does beyond every reader's contract: the dialogue, and silence."""
 
+import asyncio
 import socket
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ from pydantic import ValidationError
 
 from drivers import uhf18
 from drivers.emulated.uhf18 import EmulatedUhf18
-from drivers.port import About, Condition
-from drivers.uhf18 import Conversation, Options, Timing, Uhf18Reader
+from drivers.port import About, Colour, Condition, Indicator, Signal
+from drivers.uhf18 import MANY, Conversation, Options, Timing, Uhf18Reader
 from protocol.credential import canonical
 from protocol.sighting import Sighting
 from protocol.uhf18 import Cmd, Command, Info, Reply, Status
@@ -39,22 +40,24 @@ def test_one_command_at_a_time() -> None:
     assert talk.next(0.9) is None
     assert talk.next(1.0) == Command(0, Cmd.INFO), "a lost command is sent again"
     talk.heard(reader_info(), 1.1)
-    assert talk.ready
     assert talk.next(1.1) is None
     assert talk.next(1.6) == Command(0, Cmd.INVENTORY)
+    assert not talk.ready
     talk.heard(Reply(0, Cmd.INVENTORY, Status.MORE), 1.7)
+    assert talk.ready
     assert talk.next(2.8) is None, "more frames follow"
     talk.heard(Reply(0, Cmd.INVENTORY, Status.DONE), 2.8)
     assert talk.next(3.3) == Command(0, Cmd.INVENTORY)
 
 
-def test_a_reader_that_wants_to_be_told_how_is_told() -> None:
+@pytest.mark.parametrize("refusal", [Status.BAD_PARAMETER, Status.BAD_LENGTH])
+def test_a_reader_that_wants_to_be_told_how_is_told(refusal: Status) -> None:
     """One that refuses a bare inventory gets Q and session with each from then on; others never do."""
     talk = Conversation(Options(port="/dev/x", pause=0.5), Timing(answer_s=1, silence_s=9), 0.0)
     talk.next(0.0)
     talk.heard(reader_info(), 0.0)
-    for status in (Status.BAD_PARAMETER, Status.DONE):
-        now = 1.0 if status == Status.BAD_PARAMETER else 2.0
+    for status in (refusal, Status.DONE):
+        now = 1.0 if status == refusal else 2.0
         talk.next(now)
         talk.heard(Reply(0, Cmd.INVENTORY, status), now)
     assert talk.next(9.0) == Command(0, Cmd.INVENTORY, bytes([4, 0]))
@@ -90,15 +93,91 @@ def test_only_what_differs_is_set() -> None:
     talk = Conversation(options, Timing(), 0.0)
     talk.next(0.0)
     talk.heard(reader_info(power=26), 0.1)
-    assert not talk.ready
     assert talk.next(0.1) == Command(0, Cmd.POWER, b"\x1e")
     talk.heard(Reply(0, Cmd.POWER, Status.OK), 0.2)
-    assert not talk.ready
     assert talk.next(0.2) == Command(0, Cmd.INFO), "what it says then is told"
     talk.heard(reader_info(power=27), 0.3)
-    assert talk.ready
     assert talk.about.power_dbm == 27.0
     assert talk.next(0.4) == Command(0, Cmd.INVENTORY), "it is not written to again"
+
+
+def asked(**options: Any) -> Conversation:
+    """A conversation that is online at 0, and free."""
+    talk = Conversation(Options(port="/dev/x", pause=1, **options), Timing(answer_s=1, silence_s=9), -2.0)
+    talk.next(-2.0)
+    talk.heard(reader_info(), -2.0)
+    talk.next(-1.0)
+    talk.heard(Reply(0, Cmd.INVENTORY, Status.DONE), 0.0)
+    return talk
+
+
+@pytest.mark.parametrize(("status", "words"), [(Status.BAD_ANTENNA, "misses an antenna"), (0xF9, "status F9")])
+def test_failures_are_states(status: int, words: str) -> None:
+    """Many times in a row, until something good comes; no tag, and one that hardly answers, are well."""
+    talk, now = asked(), 0.0
+    well = [Status.NO_TAG, Status.POOR_COMMUNICATION] * MANY
+    for answer in (*well, *[status] * (MANY - 1), Status.NO_TAG, *[status] * MANY):
+        assert not talk.trouble
+        now += 10
+        talk.next(now)
+        talk.heard(Reply(0, Cmd.INVENTORY, answer), now)
+    assert words in talk.trouble
+    talk.next(now + 10)
+    talk.heard(Reply(0, Cmd.INVENTORY, Status.DONE), now + 10)
+    assert not talk.trouble
+
+
+def test_a_reader_that_does_not_say_what_it_is_is_not_pressed() -> None:
+    """It is asked again when its time is up, not at once, and given up as a silent one is."""
+    talk = Conversation(Options(port="/dev/x"), Timing(answer_s=1, silence_s=3), 0.0)
+    for second in range(3):
+        assert talk.next(second)
+        talk.heard(Reply(0, 0, Status.BAD_COMMAND), second + 0.1)
+        assert talk.next(second + 0.9) is None
+    assert talk.silent(3.0)
+    assert "does not say what it is (status FE)" in talk.silence
+
+
+def test_beeps_are_given_between_inventories() -> None:
+    """As many as the newest signal has, and not when it is too late for them; the reader has time for them."""
+    talk = asked()
+    talk.show(Signal(Colour.RED, beeps=2, seconds=4), 0.1)
+    talk.show(Signal(Colour.GREEN, beeps=3, seconds=2), 0.1)
+    assert talk.wait(0.1) == 0
+    assert talk.next(0.1) == Command(0, Cmd.SIGNAL, bytes([2, 2, 3]))
+    assert talk.next(1.9) is None, "0.3 s of scan time, 1 s for the answer, 0.6 s of beeps"
+    talk.heard(Reply(0, Cmd.SIGNAL, Status.OK), 1.9)
+    assert talk.next(2.9) == Command(0, Cmd.INVENTORY)
+    talk.show(Signal(Colour.RED, beeps=2, seconds=4), 3.0)
+    assert talk.next(3.0) is None, "what is sent while the reader works is lost"
+    talk.heard(Reply(0, Cmd.INVENTORY, Status.DONE), 7.0)
+    assert talk.next(9.5) == Command(0, Cmd.INVENTORY)
+    talk.heard(Reply(0, Cmd.INVENTORY, Status.DONE), 9.5)
+    talk.show(Signal(Colour.AMBER), 9.5)
+    assert talk.next(9.5) is None, "it has no lamp without its beeper"
+
+
+@pytest.mark.parametrize("answer", [Reply(0, 0, Status.BAD_COMMAND), Reply(0, Cmd.SIGNAL, 0xFF), None])
+def test_a_reader_without_a_beeper_is_asked_once(answer: Reply | None) -> None:
+    """One that refuses it, or says nothing, reads on."""
+    talk = asked()
+    talk.show(Signal(Colour.GREEN, beeps=1), 0.0)
+    talk.next(0.0)
+    if answer is not None:
+        talk.heard(answer, 0.1)
+    assert talk.next(2.0) == Command(0, Cmd.INVENTORY)
+    talk.heard(Reply(0, Cmd.INVENTORY, Status.DONE), 2.0)
+    talk.show(Signal(Colour.GREEN, beeps=1), 2.0)
+    assert talk.next(2.0) is None
+
+
+def test_a_power_that_a_reader_does_not_know_is_not_told() -> None:
+    """The manual's FF in its place; a configured one is set then."""
+    talk = Conversation(Options(port="/dev/x", antenna_power=20), Timing(), 0.0)
+    talk.next(0.0)
+    talk.heard(reader_info(power=0xFF), 0.1)
+    assert talk.about.power_dbm is None
+    assert talk.next(0.1) == Command(0, Cmd.POWER, b"\x14")
 
 
 def test_a_slow_reader_has_its_scan_time() -> None:
@@ -146,6 +225,52 @@ async def test_a_server_with_nothing_behind_it_is_never_online() -> None:
         async with watching(made(f"socket://127.0.0.1:{server.getsockname()[1]}", QUICK)) as watch:
             assert "silent" in await watch.offline()
             assert Condition(True) not in watch.reports
+
+
+async def test_a_reader_in_another_mode_is_never_online(tmp_path: Path) -> None:
+    """It says what it is and answers no inventory: no coming and going, but what to do, and more if it reports tags."""
+    device = EmulatedUhf18(mode="active")
+    async with hosted("pty", device, tmp_path) as host, watching(made(host.port, QUICK)) as watch:
+        assert "answers nothing more; check that its mode is answer" in await watch.offline()
+
+        async def report() -> None:
+            while True:
+                host.send(device.push(EPC))
+                await asyncio.sleep(0.01)
+
+        reports = asyncio.create_task(report())
+        await eventually(lambda: "reports tags by itself" in watch.conditions[-1].why)
+        reports.cancel()
+        assert Condition(True) not in watch.reports
+        assert not watch.of(Sighting)
+
+
+async def test_a_reader_that_fails_says_so_and_comes_back(tmp_path: Path) -> None:
+    """The link stays."""
+    device = EmulatedUhf18()
+    device.failure = Status.BAD_ANTENNA
+    async with hosted("pty", device, tmp_path) as host, watching(made(host.port, pause=0)) as watch:
+        assert "misses an antenna" in await watch.offline(watch.here)
+        here = watch.here
+        device.failure = None
+        await watch.online(here)
+
+
+async def test_what_is_shown_is_beeped(tmp_path: Path) -> None:
+    """By a reader that is there; one that is not, or is not asked, shows nothing, then or later."""
+    device = EmulatedUhf18()
+    async with hosted("pty", device, tmp_path) as host:
+        reader = made(host.port, pause=0)
+        assert isinstance(reader, Indicator)
+        reader.show(Signal(Colour.GREEN, beeps=4))
+        async with watching(reader) as watch:
+            await watch.online()
+            reader.show(Signal(Colour.RED, blink=True, beeps=2))
+            await eventually(lambda: device.beeps == [2])
+            device.enter(EPC)
+            await watch.until(lambda report: isinstance(report, Sighting))
+    silent = made("/dev/x", mode="active")
+    silent.show(Signal(Colour.GREEN, beeps=1))
 
 
 async def test_many_tags_and_all_of_them(tmp_path: Path) -> None:
