@@ -25,7 +25,7 @@ from drivers.options import PortOptions
 from drivers.port import About, Condition, Quiet
 from drivers.probe import Found, Probe
 from drivers.registry import Driver, Ports, Role
-from protocol.rsu import GAP_S, Cmd, Frame, Framing, Identity, RsuCodec
+from protocol.rsu import GAP_S, OURS, Cmd, Frame, Framing, Identity, RsuCodec
 from protocol.rsu_dialogue import UNREAD_MAX, VEHICLES_MAX, Counts, Dialogue, Seen, Setup, Timing, Wall
 from protocol.rsu_file import FILE_MAX_BYTES, TablesError, tables
 from protocol.rsu_tables import AUTO, BUILT_IN, Reading, Tables
@@ -158,7 +158,7 @@ class RsuReader:
     async def _frames(self, link: Link, codec: RsuCodec, seconds: float) -> list[Frame]:
         """What the unit says within this time; a silence that ends a frame is looked at."""
         data = await link.read_within(GAP_S if codec.pending else min(seconds, STEP_S))
-        frames = codec.feed(data) if data else codec.gap()
+        frames = [frame for frame in (codec.feed(data) if data else codec.gap()) if frame.command not in OURS]
         if frames:
             self.last_heard = link.read_at
         for who in filter(None, map(Identity.from_frame, frames)):

@@ -67,6 +67,10 @@ class Cmd(IntEnum):
     CARD = 0xB4
 
 
+OURS: Final = frozenset((Cmd.SETUP, Cmd.CONTINUE, Cmd.STOP, Cmd.SWITCH, Cmd.SWITCH_OLD))
+"""What no unit says: where one of these comes, the line gives back what it is sent."""
+
+
 class Framing(Enum):
     """How a frame is wrapped; see the module's table."""
 

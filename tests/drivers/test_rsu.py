@@ -174,6 +174,25 @@ async def test_a_half_open_connection_is_offline(tmp_path: Path) -> None:
         await watch.online(here)
 
 
+async def test_a_silent_unit_behind_an_echo_is_offline(tmp_path: Path) -> None:
+    """What an adapter gives back of our own frames is no sign of life."""
+    device = EmulatedRsu(BEIJING)
+
+    class Echo:
+        """The adapter."""
+
+        def receive(self, data: bytes) -> bytes:
+            """See Device."""
+            return data + device.receive(data)
+
+    async with hosted("pty", Echo(), tmp_path) as host:
+        reader = made(host.port, QUICK, profile="beijing")
+        async with watching(reader) as watch:
+            await watch.online()
+            device.silent = True
+            assert "silent" in await watch.offline()
+
+
 async def test_a_server_with_nothing_behind_it_is_never_online() -> None:
     """A connection alone proves nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
