@@ -313,10 +313,11 @@ class Bus:
         if len(came) < len(self._own) and self._own.startswith(came):
             self._back = came
             return b""
-        self._echoes = came.startswith(self._own)
-        others = came[len(self._own) :] if self._echoes else came
+        noise, echo, answer = came.partition(self._own)
+        if echo or (self._flight is not None and self._flight.request.function in READS):
+            self._echoes = bool(echo)
         self._own = self._back = b""
-        return others
+        return noise + answer
 
     def _heard(self, reply: Message, now: float) -> None:
         """Take an answer; what nobody has asked for, or comes too late, is nothing."""

@@ -433,6 +433,26 @@ async def test_a_board_that_answers_too_late_is_not_taken_for_dead(kind: str, tm
                 assert Condition(True) not in watch.conditions
 
 
+@pytest.mark.usefixtures("quick")
+async def test_noise_in_front_of_an_echo_makes_no_board_of_it(tmp_path: Path) -> None:
+    """The adapter is found out all the same: nobody behind it comes and goes."""
+    asked: list[bytes] = []
+
+    class Adapter:
+        """With nobody at its line."""
+
+        def receive(self, data: bytes) -> bytes:
+            """See Device."""
+            asked.append(data)
+            return b"\0" + data
+
+    async with hosted("pty", Adapter(), tmp_path) as host, watching(relay(host.port)) as watch:
+        await watch.offline()
+        already = len(asked)
+        await eventually(lambda: len(asked) > already + 2 * TRIES)
+        assert watch.conditions.count(Condition(True)) <= 1
+
+
 async def test_noise_on_the_line_costs_a_try_at_most(tmp_path: Path) -> None:
     """Garbage before each answer, in pieces: the answers are found."""
     board = EmulatedModbus()
