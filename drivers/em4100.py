@@ -3,8 +3,12 @@
 Such readers see tags that are not there, with a valid check. So a tag counts only when `confirm` equal frames have come
 within `CONFIRM_S`, others between them or not; each further one within it is a sighting too. A reader that sends a tag
 once (id20) cannot be asked for two.
+
+Nothing is heard of a reader while no tag is near. Where bytes come and no frames, of another framing, speed or reader,
+it is offline and says so, until a frame comes or the line has been quiet for `QUIETED_S`.
 """
 
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final, Literal
@@ -20,10 +24,13 @@ from drivers.registry import Driver, Ports, Role
 from protocol.em4100 import Em4100Codec, Frame, Framing, credential
 from protocol.sighting import Sighting
 
+QUIETED_S: Final = 30.0
+GARBAGE_BYTES: Final = 64  # as four frames have; noise now and then is less
 CONFIRM_S: Final = 0.3  # after 300 ms of silence a tag has left the field (arduino12/rdm6300)
 
 _BAUD: Final = 9600
 _PARALLAX_BAUD: Final = 2400  # as all of them have, for ever
+_GARBAGE: Final = "bytes come that are no tags of such a reader: check framing, baud, and that no other reader is there"
 _TIMES_MAX: Final = 256  # frames remembered; a serial line brings 20 in CONFIRM_S
 
 
@@ -58,8 +65,25 @@ class Confirm:
         return sum(tag == frame.tag for _, tag in self._recent) >= wanted
 
 
+class Garbage:
+    """Tells noise from a line on which all that comes is no frame; see the module's rule."""
+
+    def __init__(self) -> None:
+        self._dropped = self._bytes = 0
+        self._at = 0.0
+
+    def see(self, dropped: int, now: float, *, frames: bool) -> bool:
+        """Whether all is garbage. `dropped`: so many bytes so far; `frames`: whether some have come since last time."""
+        if frames or now - self._at > QUIETED_S:
+            self._bytes = 0
+        if dropped > self._dropped:
+            self._bytes += 0 if frames else dropped - self._dropped
+            self._dropped, self._at = dropped, now
+        return self._bytes >= GARBAGE_BYTES
+
+
 class Em4100Reader:
-    """A reader of EM4100 tags. It shows no sign of life while no tag is near: online means that its port is open."""
+    """A reader of EM4100 tags. Online means that its port is open, and that what comes over it is well."""
 
     def __init__(self, name: str, options: Options, rand: Callable[[], float]) -> None:
         self.last_heard: float | None = None
@@ -75,10 +99,13 @@ class Em4100Reader:
         return keep(self._opener, self._serve, self._rand)
 
     async def _serve(self, link: Link) -> AsyncGenerator[Sighting | Condition | Quiet, None]:
-        codec, confirm = Em4100Codec(self._framing), Confirm(self._confirm)
+        codec, confirm, garbage = Em4100Codec(self._framing), Confirm(self._confirm), Garbage()
         yield Condition(True)
         while True:
-            for frame in codec.feed(await link.read_within(STEP_S)):
+            frames = codec.feed(await link.read_within(STEP_S))
+            bad = garbage.see(codec.dropped.data, time.monotonic(), frames=bool(frames))
+            yield Condition(not bad, f"{link.port}: {_GARBAGE}" if bad else "")
+            for frame in frames:
                 self.last_heard = link.read_at
                 if confirm.see(frame, link.read_at):
                     yield Sighting(self._name, credential(frame.tag), link.read_at)

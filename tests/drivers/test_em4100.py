@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from drivers.em4100 import Confirm, Em4100Reader, Options
+from drivers.em4100 import GARBAGE_BYTES, QUIETED_S, Confirm, Em4100Reader, Garbage, Options
 from drivers.emulated.em4100 import EmulatedEm4100
 from protocol.em4100 import Frame, Framing
 from protocol.sighting import Sighting
@@ -67,3 +67,33 @@ def test_the_speed_follows_the_framing(options: dict[str, Any], baud: int, monke
     monkeypatch.setattr("drivers.em4100.opener", lambda _, speed: opened.append(speed))
     Em4100Reader("r", Options(port="/dev/x", **options), lambda: 0.0)
     assert opened == [baud]
+
+
+def test_garbage_is_told_from_noise() -> None:
+    """Many bytes and no frame are a state, until a frame comes or the line is quiet; a few now and then are none."""
+    garbage = Garbage()
+    assert not garbage.see(GARBAGE_BYTES - 1, 1.0, frames=False)
+    assert garbage.see(GARBAGE_BYTES, 2.0, frames=False)
+    assert garbage.see(GARBAGE_BYTES, 2.0 + QUIETED_S, frames=False)
+    assert not garbage.see(GARBAGE_BYTES, 2.1 + QUIETED_S, frames=False)
+    assert not garbage.see(2 * GARBAGE_BYTES - 1, 90.0, frames=False)
+    assert garbage.see(2 * GARBAGE_BYTES, 91.0, frames=False)
+    assert not garbage.see(3 * GARBAGE_BYTES, 92.0, frames=True)
+    noise = Garbage()
+    assert not any(noise.see(10 * hour, 3600.0 * hour, frames=False) for hour in range(1, 100))
+
+
+async def test_a_reader_of_another_framing_is_said(tmp_path: Path) -> None:
+    """Its port is there, and what comes is no tag: a technician sees what to look at; the next tag puts it online."""
+    device = EmulatedEm4100()
+    async with (
+        hosted("pty", device, tmp_path) as host,
+        watching(Em4100Reader("r", Options(port=host.port), lambda: 0.0)) as watch,
+    ):
+        await watch.online()
+        host.send(b"0012345678\r\n" * 8)
+        assert "check framing" in await watch.offline()
+        here = watch.here
+        host.send(device.frame("62E3086CED") * 2)
+        await watch.online(here)
+        assert (await watch.until(lambda report: isinstance(report, Sighting))).credential == "em:62E3086CED"
