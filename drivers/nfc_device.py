@@ -122,7 +122,7 @@ def _on_serial(port: str, path: str, chip: str) -> Any:
         except OSError as error:
             if error.errno not in _NO_READER:
                 raise
-            if line.heard or chip != _PN532 or not slowed(line):
+            if line.gone or line.heard or chip != _PN532 or not slowed(line):
                 raise LinkLost(line.complaint(port)) from error
         return _made(path, line, chip)
 

@@ -20,6 +20,7 @@ import nfc.clf.transport  # type: ignore[import-untyped]
 import serial
 
 from drivers.nfc_link import hanging
+from drivers.words import why
 from protocol.pn532 import Cmd, Frame, Kind
 
 _BAUD: Final = 115_200
@@ -33,21 +34,25 @@ _WRITE_S: Final = 1.0
 
 
 class Line(nfc.clf.transport.TTY):  # type: ignore[misc]
-    """A serial line for nfcpy. `echoes` says whether it gives back what it is sent, None while that is not known.
+    """A serial line for nfcpy. Its methods raise OSError for all that goes wrong.
 
-    `heard`: something came that was no echo. Its methods raise OSError for all that goes wrong.
+    `echoes` says whether it gives back what it is sent, None while that is not known; `heard`, that something came that
+    was no echo; `met`, that this was a PN532's word of having taken a command; `gone`, that the port was pulled out.
     """
 
     def __init__(self, path: str) -> None:
+        self.path = path
         self.echoes: bool | None = None
-        self.heard = False
+        self.heard = self.met = self.gone = False
         super().__init__(path)
 
     def complaint(self, port: str) -> str:
         """What is wrong with the port of this name where no reader is found on it, and what to do."""
-        if self.heard:
+        if self.gone:
+            return why(port, OSError(errno.EIO, os.strerror(errno.EIO)))
+        if self.heard and not self.met:
             return f"{port} answers, but not as such a reader does: is it one, and is that its port?"
-        if self.echoes:
+        if self.echoes and not self.met:
             return (
                 f"{port} gives back what it is sent, and nothing else: its adapter echoes and no reader answers, "
                 "or TX and RX touch; check the reader's power and its wires"
@@ -56,19 +61,34 @@ class Line(nfc.clf.transport.TTY):  # type: ignore[misc]
 
     def open(self, port: str, baudrate: int = _BAUD) -> None:
         """See nfcpy."""
-        with _as_oserror():
+        with self._as_oserror():
             self.close()
             self.tty = _Port(port, baudrate, self)
 
     def read(self, timeout: int) -> Any:
         """See nfcpy."""
-        with _as_oserror():
-            return super().read(timeout)
+        with self._as_oserror():
+            frame = super().read(timeout)
+        self.met = self.met or frame == _ACK
+        return frame
 
     def write(self, frame: bytes) -> None:
         """See nfcpy."""
-        with _as_oserror():
+        with self._as_oserror():
             super().write(frame)
+
+    @contextlib.contextmanager
+    def _as_oserror(self) -> Iterator[None]:
+        try:
+            yield
+        except serial.SerialException as error:
+            self.gone = self.gone or error.errno is None  # pyserial's own, of a port that it has had
+            raise
+        except termios.error as error:
+            self.gone = True
+            raise OSError(errno.EIO, str(error)) from error
+        except IndexError as error:  # nfcpy's, of a frame that broke off
+            raise OSError(errno.EIO, str(error)) from error
 
 
 class _Port(serial.Serial):
@@ -121,7 +141,7 @@ def slowed(line: Line) -> bool:
     """Tell a PN532 that was left at one of nfcpy's faster speeds to go back to the first; whether there was one."""
     for baud in _FASTER:
         with contextlib.suppress(OSError, ValueError):  # a speed that the port cannot do, or the PN532 is not at
-            line.open(line.port, baud)
+            line.open(line.path, baud)
             line.write(_WAKE + Frame(Kind.COMMAND, bytes([Cmd.SET_BAUD, _TO_BAUD])).to_bytes())
             answer = Frame(Kind.REPLY, bytes([Cmd.SET_BAUD + 1])).to_bytes()
             if line.read(_ANSWER_MS) == _ACK and line.read(_ANSWER_MS) == answer:
@@ -129,11 +149,3 @@ def slowed(line: Line) -> bool:
                 line.tty.flush()
                 return True
     return False
-
-
-@contextlib.contextmanager
-def _as_oserror() -> Iterator[None]:
-    try:
-        yield
-    except (termios.error, IndexError) as error:  # the latter is nfcpy's of a frame that broke off
-        raise OSError(errno.EIO, str(error)) from error

@@ -474,6 +474,35 @@ async def test_a_pn532_that_was_left_at_a_faster_speed(tmp_path: Path) -> None:
             assert len(watch.conditions) == 3
 
 
+class Pulled(Lasting):
+    """A PN532 whose adapter is pulled out, once, when it is told this."""
+
+    def __init__(self, command: bytes) -> None:
+        super().__init__()
+        self._command = command
+
+    def receive(self, data: bytes) -> bytes:
+        """See Device."""
+        if self._command not in data:
+            return EmulatedNfc.receive(self, data)
+        self._command = b"never"
+        self.host.unplug()
+        return b""
+
+
+@pytest.mark.parametrize("command", [b"\xd4\x02", b"\xd4\x14", bytes([0xD4, Cmd.DIAGNOSE]), b"\xd4\x32\x0d"])
+async def test_a_port_that_is_pulled_out_while_it_is_opened(tmp_path: Path, command: bytes) -> None:
+    """It is said to be gone: not to be another device, nor one without power."""
+    device = Pulled(command)
+    async with PtyHost(device, tmp_path / "by-id") as host:
+        device.host = host
+        async with watching(made(Role.READER, "nfc", host.port)) as watch:
+            assert "went away" in await watch.offline()
+            here = watch.here
+            await host.plug()
+            await watch.online(here)
+
+
 async def test_another_device_on_the_port(tmp_path: Path) -> None:
     """What answers, but not as a PN532 does, is said to be something else."""
     device = EmulatedEm4100()

@@ -1,6 +1,7 @@
 """What every reader does, on every kind of line."""
 
 import asyncio
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarn
 EPC = "E284361100001000094944AA"
 TAG = "62E3086CED"
 SHOWN_AGAIN_S = 0.05
+SEED = 2
 
 
 @dataclass(frozen=True)
@@ -344,6 +346,37 @@ async def test_a_line_torn_at_any_byte_begins_afresh(
         case.show(device, line)
         await watch.until(lambda report: isinstance(report, Sighting), here)
     assert {sighting.credential for sighting in watch.of(Sighting)} == {case.credential}
+
+
+@pytest.mark.parametrize(
+    ("case", "cuts"),
+    [pytest.param(LLRP, 40, id="llrp"), pytest.param(NFC, 4, id="nfc")],
+)
+async def test_pulled_out_at_any_byte_of_a_first_connect(
+    case: Case, cuts: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time it is online again, and reads, once the plug is back. More `cuts`, another `SEED`: more bytes tried."""
+    monkeypatch.setattr("drivers.link.BACKOFF_MIN_S", 0.001)
+    monkeypatch.setattr("drivers.link.BACKOFF_MAX_S", 0.001)
+    monkeypatch.setattr("drivers.nfc_frontend.LOOK_S", 0.01)
+    device = case.device()
+    async with Hostile(case.kind, device, tmp_path) as line, watching(case.make(line.port)) as watch:
+        await watch.online()
+        whole, dice = line.passed, random.Random(SEED)
+        for _ in range(cuts):
+            cut = 1 + int(dice.random() * (whole - 1))
+            line.unplug()
+            await watch.offline(watch.here)
+            line.tear_after(cut)
+            await line.plug()
+            await line.torn.wait()
+            line.unplug()
+            line.tear_after(None)
+            here = watch.here
+            await line.plug()
+            await watch.online(here)
+            case.show(device, line)
+            await watch.until(lambda report: isinstance(report, Sighting), here)
 
 
 async def test_a_link_torn_within_a_frame_begins_afresh(tmp_path: Path) -> None:
