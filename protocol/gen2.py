@@ -48,9 +48,14 @@ def credential(epc: bytes) -> Credential:
     return Credential(f"epc:{epc.hex().upper()}")
 
 
+def epc_bytes(pc: bytes) -> int:
+    """How long the EPC is that the PC word tells of."""
+    return (pc[0] >> _WORDS_SHIFT) * WORD_BYTES
+
+
 def fits(pc: bytes, epc: bytes) -> bool:
     """Whether the PC word tells the length that the EPC has."""
-    return (pc[0] >> _WORDS_SHIFT) * WORD_BYTES == len(epc)
+    return epc_bytes(pc) == len(epc)
 
 
 def pc_of(epc: bytes) -> bytes:

@@ -15,9 +15,10 @@ Frames (`protocol.framer` finds them)
   asked again.
 
 Tags
-- A notice 22 is `RSSI, 1 byte, signed dBm | PC, 2 | EPC | StoredCRC, 2`. The length in the PC and the tag's own CRC
-  must both be right. One that fails is whole as a frame and says nothing of a tag: it is dropped, counted in
-  `dropped.frames` and in `failed_tags`, and nothing is looked for within it.
+- A notice 22 is `RSSI, 1 byte, signed dBm | PC, 2 | EPC | StoredCRC, 2`, and from modules with several antennas
+  `antenna, 1` behind it (a notice as an STM32 driver of MagicRF's received it). The PC tells how long the EPC is; that
+  and the tag's own CRC must both be right. One that fails is whole as a frame and says nothing of a tag: it is dropped,
+  counted in `dropped.frames` and in `failed_tags`, and nothing is looked for within it.
 - A tag that nobody has written may have an EPC of no length at all. It is a tag, and has no credential.
 - A poll that finds no tag is answered by an error reply, code 15. Errors are replies like others.
 
@@ -35,7 +36,7 @@ from typing import Final
 
 from protocol.checksum import sum8
 from protocol.framer import Framer
-from protocol.gen2 import CRC_BYTES, PC_BYTES, TID_BANK, fits, is_epc, pc_of, stored_crc
+from protocol.gen2 import CRC_BYTES, PC_BYTES, TID_BANK, epc_bytes, fits, is_epc, pc_of, stored_crc
 
 PARAMETERS_MAX_BYTES: Final = 255  # a notice has at most 67; longer replies are to commands that nobody here gives
 FRAME_MAX_BYTES: Final = PARAMETERS_MAX_BYTES + 7
@@ -48,6 +49,7 @@ _END: Final = 0x7E
 _HEAD_BYTES: Final = 5
 _AROUND_BYTES: Final = 7
 _RSSI_BYTES: Final = 1
+_ANTENNA_BYTES: Final = 1
 _IN_EPC_BANK: Final = 0x01
 _EPC_AT_BIT: Final = 0x20  # behind the tag's CRC and PC
 _MASK_MAX_BYTES: Final = 12
@@ -130,11 +132,12 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """One tag that was read, and how strong its answer was, in dBm."""
+    """One tag that was read, how strong its answer was, in dBm, and by which antenna, where the module says so."""
 
     pc: bytes
     epc: bytes
     rssi: int
+    antenna: int | None = None
 
     @classmethod
     def from_frame(cls, frame: Frame) -> "Tag | None":
@@ -143,8 +146,11 @@ class Tag:
         if not is_tag(frame) or len(data) < _RSSI_BYTES + PC_BYTES + CRC_BYTES:
             return None
         rssi, pc = int.from_bytes(data[:_RSSI_BYTES], "big", signed=True), data[_RSSI_BYTES : _RSSI_BYTES + PC_BYTES]
-        epc, crc = data[_RSSI_BYTES + PC_BYTES : -CRC_BYTES], data[-CRC_BYTES:]
-        return cls(pc, epc, rssi) if fits(pc, epc) and crc == stored_crc(pc, epc) else None
+        end = _RSSI_BYTES + PC_BYTES + epc_bytes(pc)
+        epc, crc, behind = data[_RSSI_BYTES + PC_BYTES : end], data[end : end + CRC_BYTES], data[end + CRC_BYTES :]
+        if len(behind) > _ANTENNA_BYTES or crc != stored_crc(pc, epc):
+            return None
+        return cls(pc, epc, rssi, behind[0] if behind else None)
 
     @classmethod
     def of(cls, epc: bytes, rssi: int) -> "Tag":
@@ -154,7 +160,8 @@ class Tag:
     def to_frame(self) -> Frame:
         """The notice that tells of it."""
         rssi = self.rssi.to_bytes(_RSSI_BYTES, "big", signed=True)
-        return Frame(Kind.NOTICE, Cmd.POLL, rssi + self.pc + self.epc + stored_crc(self.pc, self.epc))
+        antenna = b"" if self.antenna is None else bytes([self.antenna])
+        return Frame(Kind.NOTICE, Cmd.POLL, rssi + self.pc + self.epc + stored_crc(self.pc, self.epc) + antenna)
 
 
 class M100Codec(Framer[Frame]):

@@ -19,6 +19,8 @@ EPCs
 - Readers with ports for several antennas (UHFReader288, UHFReader86, E710) have the antenna in front of that number,
   and one byte of strength behind each EPC. What adds up in one way with EPCs of whole words does not in the other,
   but for several antennas' bits at once: where it does in both, nothing counts.
+- Some with one antenna have the strength behind each EPC as well (an RD903M). Without strengths goes before that: a
+  strength that could be a length is none that a reader measures.
 - Cmd EE carries one EPC where its status is 00 (28 is a heartbeat): alone, 12 bytes in the frames known, or from those
   readers as `antenna, 1 | length, 1 | EPC | strength, 1`. One alone has whole words, and the other form never has.
 - An EPC alone is taken exactly as it is. One capture begins with 20 00 and ends in zeros, and whether these are a flag,
@@ -228,7 +230,7 @@ def epcs(reply: Reply) -> tuple[bytes, ...]:
     plain, wide = _listed(data, 0), _listed(data[1:], _STRENGTH_BYTES)
     if plain and wide:
         plain, wide = (found if all(map(is_epc, found)) else [] for found in (plain, wide))
-    return () if plain and wide else _told(plain or wide)
+    return () if plain and wide else _told(plain or wide or _listed(data, _STRENGTH_BYTES))
 
 
 def _listed(data: bytes, behind: int) -> list[bytes]:

@@ -35,7 +35,9 @@ from protocol.m100 import (
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "m100.json").read_text())
 byte = st.integers(0, 255)
 epcs = st.integers(0, 31).flatmap(lambda words: st.binary(min_size=2 * words, max_size=2 * words))
-tags = st.builds(Tag.of, epcs, st.integers(-128, 127))
+rssis = st.integers(-128, 127)
+told = st.builds(lambda epc, rssi, antenna: Tag(pc_of(epc), epc, rssi, antenna), epcs, rssis, byte)
+tags = st.one_of(st.builds(Tag.of, epcs, rssis), told)
 others = st.builds(Frame, st.sampled_from(Kind), byte, st.binary(max_size=PARAMETERS_MAX_BYTES)).filter(
     lambda frame: not is_tag(frame)
 )
@@ -146,7 +148,8 @@ def test_a_tag_reads_as_it_was_written(tag: Tag) -> None:
 def test_a_tag_that_fails_its_own_check_is_dropped_and_counted(tag: Tag, data: st.DataObject) -> None:
     """One flipped bit in PC, EPC or CRC, under a frame whose sum is right, is no tag, and nothing within it is one."""
     whole_tag = tag.to_frame().parameters
-    at, bit = data.draw(st.integers(1, len(whole_tag) - 1)), data.draw(st.integers(0, 7))
+    checked = len(whole_tag) - (tag.antenna is not None)
+    at, bit = data.draw(st.integers(1, checked - 1)), data.draw(st.integers(0, 7))
     torn = bytearray(whole_tag)
     torn[at] ^= 1 << bit
     frame, codec = Frame(Kind.NOTICE, Cmd.POLL, bytes(torn)), M100Codec()
@@ -161,6 +164,9 @@ def test_the_length_in_the_pc_must_fit() -> None:
     epc = bytes.fromhex("E200001D7315016521408FC6")
     assert Tag.from_frame(Tag(pc_of(epc[:10]), epc, -60).to_frame()) is None
     assert Tag.from_frame(Tag(b"\x08\0", b"", -60).to_frame()) is None
+    assert Tag.from_frame(Tag(pc_of(epc), epc + b"\0\0", -60).to_frame()) is None
+    sound = Tag(pc_of(epc), epc, -60, 1).to_frame()
+    assert Tag.from_frame(Frame(sound.kind, sound.command, sound.parameters + b"\0")) is None
     assert Tag.from_frame(Tag.of(b"", -60).to_frame()) == Tag(b"\0\0", b"", -60)
     for size in range(6):
         assert Tag.from_frame(Frame(Kind.NOTICE, Cmd.POLL, bytes(size))) is None

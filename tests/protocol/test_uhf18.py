@@ -102,7 +102,7 @@ def test_an_inventory_reads_as_it_was_written(tags: list[bytes]) -> None:
     assert all(canonical(credential(epc)) for epc in found)
 
 
-@pytest.mark.parametrize("data", ["", "01", "0102", "010c00", "02020001", "01020001ff", "ff", "0104000102"])
+@pytest.mark.parametrize("data", ["", "01", "0102", "010c00", "02020001", "01020001ffff", "ff", "0104000102"])
 def test_an_inventory_that_does_not_add_up_counts_for_nothing(data: str) -> None:
     """Num and lengths beyond the frame, or bytes left over, are refused whole."""
     assert epcs(Reply(0, Cmd.INVENTORY, 1, bytes.fromhex(data))) == ()
@@ -113,6 +113,14 @@ def test_an_inventory_of_several_antennas_reads_as_it_was_written(tags: list[byt
     """The antenna in front and the strength behind each EPC are no part of any, however long the EPCs are."""
     data = bytes([antenna, len(tags)]) + b"".join(bytes([len(tag)]) + tag + bytes([rssi]) for tag in tags)
     assert list(epcs(Reply(0, Cmd.INVENTORY, Status.MORE, data))) == tags
+
+
+@given(st.lists(words, min_size=1, max_size=4), st.integers(0x20, 0xFF))
+def test_an_inventory_with_strengths_reads_as_it_was_written(tags: list[bytes], rssi: int) -> None:
+    """From a reader of one antenna."""
+    data = bytes([len(tags)]) + b"".join(bytes([len(tag)]) + tag + bytes([rssi]) for tag in tags)
+    found = epcs(Reply(0, Cmd.INVENTORY, Status.DONE, data))
+    assert list(found) == tags or any(len(tag) >= rssi - 2 for tag in tags)
 
 
 def test_an_inventory_that_adds_up_in_two_ways_counts_for_nothing() -> None:
