@@ -1,17 +1,20 @@
 """A barrier's OPEN contact: closed for the length of a pulse.
 
-A pulse asked for during a pulse extends it; a turnstile, which turns once a pulse, gets one after the other.
+A pulse asked for during a pulse extends it; a turnstile, which turns once a pulse, gets one after the other. Whoever
+asks for one that must wait for its turn hears why, if it is not given after all (`lost`).
 
 A barrier may be held open, by several at a time (`COMMAND`, `FIRE`): the contact stays closed until the last of them
-lets go, so that no release by hand ends what fire holds. While it is held, an opening is given already. A turnstile may
-count pulses all the same, and nobody may be shut in because it is held: there, an opening opens the contact for
-`TURNSTILE_PAUSE_S` and closes it again, which is a new pulse. Under fire the contact never opens.
+lets go, so that no release by hand ends what fire holds. While it is held, an opening is given already, if the
+contact is there. A turnstile may count pulses all the same, and nobody may be shut in because it is held: there, an
+opening opens the contact for `TURNSTILE_PAUSE_S` and closes it again, which is a new pulse. Under fire the contact
+never opens.
 
 What fire holds need not be there: its contact closes as soon as it is. And where there is a fire input, a contact is
 left as the last life has left it until that has said fire or clear: a restart in the middle of a fire shuts nobody in.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -22,36 +25,41 @@ TURNSTILE_PAUSE_S: Final = 0.3  # long enough for a turnstile's relay input to s
 COMMAND: Final = "command"
 FIRE: Final = "fire"
 
+Lost = Callable[[DriverError], None]
+
+
+def _unheard(_: DriverError) -> None:
+    """Nobody has asked to hear."""
+
 
 class Barrier:
-    """Pulses one output; `pulsing` while the contact is closed for a pulse, `holders` who else keeps it closed.
-
-    `on_lost` hears why pulses that waited for their turn will not be given.
-    """
+    """Pulses one output; `pulsing` while the contact is closed for a pulse, `holders` who else keeps it closed."""
 
     def __init__(self, output: Output, pulse: float, *, turnstile: bool = False) -> None:
         self._output = output
         self._pulse = pulse
         self._turnstile = turnstile
-        self._queued = 0
+        self._queued: deque[Lost] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._left = False
         self.pulsing = False
         self.holders: set[str] = set()
-        self.on_lost: Callable[[DriverError], None] = _unheard
 
     def leave(self) -> None:
         """Leave the contact as it is, but for openings, until fire holds it or lets go; said before the output runs."""
         self._left = True
         self._output.leave()
 
-    def open(self) -> None:
-        """Give one pulse, now if the contact is there. Raises DriverError where it is not."""
+    def open(self, lost: Lost = _unheard) -> None:
+        """Give one pulse, now if the contact is there. Raises DriverError where it is not.
+
+        One that must wait, at a turnstile, may still be lost when its turn comes: `lost` hears it.
+        """
         if self.holders:
-            self._open_held()
+            self._open_held(lost)
             return
         if self._turnstile and self._timer is not None:
-            self._queued += 1
+            self._queued.append(lost)
             return
         self._output.set(on=True)
         self.pulsing = True
@@ -89,7 +97,7 @@ class Barrier:
             return
         self.holders.discard(holder)
         if not self.holders:
-            self._queued = 0
+            self._queued.clear()
             self._cancel()
             self._release()
 
@@ -100,7 +108,7 @@ class Barrier:
             return
         for holder in tuple(self.holders):
             self.let_go(holder)
-        self._queued = 0
+        self._queued.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._release()
@@ -110,16 +118,17 @@ class Barrier:
 
     def _held_by(self, holder: str) -> None:
         self.holders.add(holder)
-        self._queued = 0
+        self._queued.clear()
         self.pulsing = False
         self._cancel()
 
-    def _open_held(self) -> None:
+    def _open_held(self, lost: Lost) -> None:
         """Held, it is open; a turnstile is given a new pulse all the same, unless fire holds it."""
         if not self._turnstile or FIRE in self.holders:
+            self._close()
             return
         if self._timer is not None:
-            self._queued += 1
+            self._queued.append(lost)
             return
         self._output.set(on=False)
         self._timer = asyncio.get_running_loop().call_later(TURNSTILE_PAUSE_S, self._close_held)
@@ -131,13 +140,7 @@ class Barrier:
             self._timer = asyncio.get_running_loop().call_later(self._pulse, self._next_held)
 
     def _next_held(self) -> None:
-        self._timer = None
-        self._queued -= 1
-        try:
-            self._open_held()
-        except DriverError as error:
-            self._queued += 1
-            self._lose(error)
+        self._give_next(self._open_held)
 
     def _cancel(self) -> None:
         if self._timer is not None:
@@ -157,19 +160,19 @@ class Barrier:
             self._timer = asyncio.get_running_loop().call_later(TURNSTILE_PAUSE_S, self._next)
 
     def _next(self) -> None:
+        self._give_next(self.open)
+
+    def _give_next(self, give: Callable[[Lost], None]) -> None:
+        """Give the pulse that has waited longest. Where that fails, all that wait are lost."""
         self._timer = None
-        self._queued -= 1
+        lost = self._queued.popleft()
         try:
-            self.open()
+            give(lost)
         except DriverError as error:
-            self._queued += 1
+            self._queued.appendleft(lost)
             self._lose(error)
 
     def _lose(self, error: DriverError) -> None:
-        lost, self._queued = self._queued, 0
-        if lost:
-            self.on_lost(error)
-
-
-def _unheard(_: DriverError) -> None:
-    """Nobody has asked to hear."""
+        waited, self._queued = self._queued, deque()
+        for lost in waited:
+            lost(error)

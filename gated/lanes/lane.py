@@ -21,6 +21,8 @@ Rules:
 - An entrance opens for nobody who has been flagged since, nor for whom it has not seen for `LATE_S` (or `gone`): while
   the disk took its time they have gone, and somebody else may stand there.
   What waits and is no longer seen lapses after `timeout`, and is recorded as `stale`.
+- An exit whose relay fails at an opening owes it to whom it was for as long as it sees them: they are judged again and
+  let through when the relay is back (`opened` by `owed`), a vehicle while it still has its turn, which it keeps.
 - With a `passed` sensor (`gated.lanes.sensor`), a vehicle or person that has gone through and comes back the same way
   is a `repeat`; one that has turned back has passed nowhere, and is let through again, here or elsewhere. Whoever goes
   through though nothing has let them is a tailgater.
@@ -32,7 +34,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gated.lanes.act import Act
+from gated.lanes.act import Act, fields, opening, passage
 from gated.lanes.decide import Decision, Direction, LaneKind, LaneRule, Last, Now
 from gated.lanes.presence import Presence, Presences, Standing
 from gated.lanes.sensor import STUCK_S, Sensor
@@ -109,8 +111,8 @@ class Lane:
         acts = list(self._turned_back(now))
         presence = self._sensor.gone_through(self._turn)
         if presence is None:
-            return [*acts, Act(Kind.PASSED, self._fields(result="through")), *self._tailgater(now)]
-        acts.append(Act(Kind.PASSED, self._fields(result="through", of=presence.seq)))
+            return [*acts, Act(Kind.PASSED, fields(self.rule, result="through")), *self._tailgater(now)]
+        acts.append(Act(Kind.PASSED, fields(self.rule, result="through", of=presence.seq)))
         if self._turn is presence:
             self._turn = None
         return [*acts, *self._next_turn(now)]
@@ -128,10 +130,36 @@ class Lane:
         if of is None:
             self._sensor.opened(now.mono)
             return
-        of.asked, of.let = False, of.let or of.standing is Standing.ADMITTED
+        if of.owed and of.standing is Standing.ADMITTED:
+            self._presences.admitted(of)
+        of.asked, of.owed, of.let = False, False, of.let or of.standing is Standing.ADMITTED
         self._expect(of)
         if self._turn is of:
             self._turn_ends = now.mono + self.rule.timeout
+
+    def failed(self, act: Act) -> None:
+        """Learn that the relay has failed at this opening: nobody was let through by it, and an exit owes it."""
+        if act.of is not None:
+            act.of.owed = act.exempt
+            if act.kind is Kind.PASSAGE:
+                self._presences.withdraw(act.of)
+
+    def owes(self, act: Act, now: Now) -> bool:
+        """Whether an opening at which the relay has failed is still due."""
+        presence = act.of
+        if presence is None or presence.asked or not self._waits_for_relay(presence, now):
+            return False
+        return self.rule.kind is LaneKind.PERSON or self._turn is presence
+
+    def make_up(self, act: Act, now: Now) -> list[Act]:
+        """Open anew for whom the relay has failed, if that is still what is decided of them."""
+        presence = act.of
+        if presence is None:
+            return []
+        if presence.standing is not Standing.SHADOWED:
+            return self._judged(presence, now, waited=now.mono - presence.arrived)
+        presence.asked = True
+        return [opening(self.rule, "owed", presence, of=act.fields["of"])]
 
     def stays_open(self, now: Now) -> None:
         """Learn, again and again, that the barrier is held open: any number may go through."""
@@ -139,17 +167,16 @@ class Lane:
 
     def button(self) -> list[Act]:
         """Take a press of the lane's button, which always opens."""
-        return [Act(Kind.OPENED, self._fields(by="button"), opens=True, exempt=self.rule.direction is Direction.OUT)]
+        return [opening(self.rule, "button")]
 
-    def ordered(self, by: str, fields: Mapping[str, object]) -> Act:
-        """The opening that somebody with the right to has ordered; `by` and `fields` say who and why."""
-        exempt = self.rule.direction is Direction.OUT
-        return Act(Kind.OPENED, self._fields(by=by, **fields), opens=True, exempt=exempt)
+    def ordered(self, by: str, who: Mapping[str, object]) -> Act:
+        """The opening that somebody with the right to has ordered; `by` says how, `who` says who and why."""
+        return opening(self.rule, by, **who)
 
     def tick(self, now: Now) -> list[Act]:
         """Let time pass: turns end, waiting lapses."""
         acts = list(self._lapse(now))
-        if self._turn is not None and now.mono >= self._turn_ends and not self._sensor.occupied(now.mono):
+        if self._turn is not None and now.mono >= self._turn_ends and not self._stays(self._turn, now):
             self._turn = None
         acts += self._turned_back(now)
         if self._sensor.stuck(now.mono):
@@ -212,6 +239,7 @@ class Lane:
     def _appear(self, sighting: Sighting, known: Presence | None, now: Now) -> list[Act]:
         other = self._presences.elsewhere(sighting.credential, self.rule.name, sighting.at)
         if known is not None and other is None and self._same_passage(known, sighting):
+            known.owed = False
             known.refresh(sighting, now.mono)
             if known.standing is Standing.FLAGGED and not self.opens_by_itself:
                 return []
@@ -259,7 +287,7 @@ class Lane:
         if was is Standing.FLAGGED and presence.reason is decision.reason:
             return []
         presence.standing, presence.reason = Standing.FLAGGED, decision.reason
-        return [self._passage(presence, decision, by)]
+        return [passage(self.rule, presence, decision, by)]
 
     def _admit(self, presence: Presence, decision: Decision, by: Mapping[str, object], *, again: bool) -> list[Act]:
         presence.standing, presence.reason = Standing.ADMITTED, decision.reason
@@ -271,9 +299,9 @@ class Lane:
             return []  # what is on its way opens for it
         presence.asked = True
         if again:
-            return [self._opened(presence, "again", of=presence.seq)]
+            return [opening(self.rule, "owed" if presence.owed else "again", presence, of=presence.seq)]
         presence.seq = None
-        return [self._passage(presence, decision, by, opens=True)]
+        return [passage(self.rule, presence, decision, by, opens=True)]
 
     def _rejudge(self, presence: Presence, now: Now) -> list[Act]:
         sighting = presence.sighting
@@ -291,7 +319,7 @@ class Lane:
             return []
         presence.standing, presence.reason, presence.judged = Standing.FLAGGED, decision.reason, now.mono
         self._presences.withdraw(presence)
-        return [self._passage(presence, decision, by)]
+        return [passage(self.rule, presence, decision, by)]
 
     def _shadow(self, presence: Presence, now: Now) -> list[Act]:
         sighting = presence.sighting
@@ -311,13 +339,13 @@ class Lane:
         if decision.admits:
             self._presences.admitted(presence)
             self._expect(presence)
-        return [self._passage(presence, decision, {**by, "instead": other.seq})]
+        return [passage(self.rule, presence, decision, {**by, "instead": other.seq})]
 
     def _exit_beside(self, presence: Presence, other: Presence) -> list[Act]:
         if self.rule.kind is not LaneKind.PERSON or self.rule.direction is not Direction.OUT:
             return []
         self._expect(presence)
-        return [self._opened(presence, "exit", of=other.seq)]
+        return [opening(self.rule, "exit", presence, of=other.seq)]
 
     def _expect(self, presence: Presence) -> None:
         # An exit opens for whom another lane has, so that they may have gone before the passage is this lane's.
@@ -327,7 +355,7 @@ class Lane:
     def _turned_back(self, now: Now) -> Iterator[Act]:
         for presence in self._sensor.turned_back(self._turn, now.mono):
             self._presences.withdraw(presence)
-            yield Act(Kind.PASSED, self._fields(result="turned-back", of=presence.seq))
+            yield Act(Kind.PASSED, fields(self.rule, result="turned-back", of=presence.seq))
 
     def _tailgater(self, now: Now) -> list[Act]:
         """The alarm for one who went through; none where an opening explains it."""
@@ -335,12 +363,20 @@ class Lane:
             return []
         flagged = max(self._flagged(now), key=lambda presence: presence.seen, default=None)
         who = {} if flagged is None else {"credential": flagged.sighting.credential, "of": flagged.seq}
-        return [Act(Kind.ALARM, {"what": "tailgater", **self._fields(**who)})]
+        return [Act(Kind.ALARM, {"what": "tailgater", **fields(self.rule, **who)})]
 
     def _flagged(self, now: Now) -> Iterator[Presence]:
         for presence in self._presences.at_lane(self.rule.name):
             if presence.standing is Standing.FLAGGED and now.mono - presence.seen <= self.rule.hold:
                 yield presence
+
+    def _waits_for_relay(self, presence: Presence, now: Now) -> bool:
+        flagged_or_gone = presence.standing is Standing.FLAGGED or presence.through or not presence.here(now.mono)
+        return presence.owed and not flagged_or_gone
+
+    def _stays(self, presence: Presence, now: Now) -> bool:
+        """Whether a vehicle keeps its turn beyond its time: it may be on the sensor, or could not go."""
+        return self._sensor.occupied(now.mono) or self._waits_for_relay(presence, now)
 
     def _next_turn(self, now: Now) -> list[Act]:
         acts: list[Act] = []
@@ -357,29 +393,7 @@ class Lane:
             self._queue.remove(presence)
             if presence.standing is Standing.WAITING:
                 presence.standing, presence.reason = Standing.FLAGGED, Reason.STALE
-                yield self._passage(presence, Decision(Verdict.FLAG, Reason.STALE), {})
-
-    def _passage(self, presence: Presence, decision: Decision, by: Mapping[str, object], *, opens: bool = False) -> Act:
-        sighting = presence.sighting
-        fields = self._fields(
-            credential=sighting.credential,
-            also=list(sighting.also) or None,
-            colour=sighting.colour,
-            verdict=decision.verdict,
-            reason=decision.reason,
-            would=decision.would,
-            **by,
-            reader=sighting.reader,
-            signal=sighting.signal,
-        )
-        return Act(Kind.PASSAGE, fields, opens, opens and self.rule.direction is Direction.OUT, presence)
-
-    def _opened(self, presence: Presence, by: str, *, of: int | None) -> Act:
-        fields = self._fields(by=by, of=of, credential=presence.sighting.credential)
-        return Act(Kind.OPENED, fields, opens=True, exempt=self.rule.direction is Direction.OUT, of=presence)
-
-    def _fields(self, **fields: object) -> dict[str, object]:
-        return {"lane": self.rule.name, "direction": self.rule.direction, **fields}
+                yield passage(self.rule, presence, Decision(Verdict.FLAG, Reason.STALE), {})
 
 
 def _stronger(sighting: Sighting, other: Presence) -> bool:

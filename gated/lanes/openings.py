@@ -3,6 +3,10 @@
 The exceptions are the exits (`Act.exempt`): they open while nothing can be written, or when the disk has not answered
 within `OVERDUE_S`; what opened without a record is kept in memory, and written later as `unwritten`. Any other lane is
 guard-only for that time: what it would have admitted is flagged, marked `guard_only`, and opens nothing.
+
+An opening at which the relay fails is written down as such (`not-opened`). An exit owes it: when the relay is there
+again it opens for whom the lane still sees, once, by a further event (`opened` by `owed`). What is still on its way to
+the disk then needs none, since nothing has been said of it yet.
 """
 
 import asyncio
@@ -15,7 +19,7 @@ from drivers.port import DriverError
 from gated.clock import Timekeeper
 from gated.lanes import signals
 from gated.lanes.act import Act
-from gated.lanes.barrier import Barrier
+from gated.lanes.barrier import Barrier, Lost
 from gated.lanes.decide import Now
 from gated.lanes.figures import Figures
 from gated.lanes.lane import LATE_S
@@ -27,6 +31,8 @@ from protocol.event import Kind, Stamp, Verdict
 
 OVERDUE_S: Final = 1.0
 """An exit waits no longer than this for the disk."""
+RETRY_S: Final = 5.0
+"""How often a relay that is there and has failed all the same is tried again for those whom an exit owes an opening."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +49,15 @@ class Order:
     """An opening that was ordered: how, and who hears what became of it, once."""
 
     told: Callable[[Outcome], None]
-    how: Callable[[Barrier], None] = Barrier.open
+    how: Callable[[Barrier, Lost], None] = Barrier.open
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Pending:
     """An act on its way to the disk and the barrier.
 
-    `told` once the barrier has been told to open, or could not be; `why` it did not open. `seq` once it is on disk.
+    `told` once the barrier has been told to open, or could not be; `why` it did not open. `settled` once the journal
+    has said what became of it, with its `seq` where it is on disk. `retry_at` (monotonic s) is of one that is owed.
     """
 
     station: Station
@@ -61,7 +68,9 @@ class Pending:
     overdue: asyncio.TimerHandle | None = None
     told: bool = False
     why: str = ""
+    settled: bool = False
     seq: int | None = None
+    retry_at: float = 0.0
 
 
 class Openings:
@@ -74,6 +83,7 @@ class Openings:
         self._keeper = keeper
         self._devices = devices
         self._figures = figures
+        self._owed: list[Pending] = []
         self._log = log
 
     def carry_out(self, station: Station, acts: Iterable[Act], seen_at: float) -> None:
@@ -87,6 +97,18 @@ class Openings:
     def ordered(self, station: Station, act: Act, order: Order) -> None:
         """Do what somebody with the right to has ordered."""
         self._write(Pending(station, act, self._keeper.stamp(), self._keeper.now().mono, order))
+
+    def make_up(self, station: Station, *, back: bool = False) -> None:
+        """Open an exit for whom it owes that, now that its relay is there, or has just come `back`."""
+        now = self._keeper.now()
+        there = back or self._is_there(station)
+        for pending in [one for one in self._owed if one.station is station]:
+            owes = not station.stopped and station.lane.owes(pending.act, now)
+            due = there and (back or now.mono >= pending.retry_at)
+            if not owes or due:
+                self._owed.remove(pending)
+            if owes and due:
+                self._open_anew(pending, now)
 
     def barrier_failed(self, station: Station, error: DriverError, of: int | None = None) -> None:
         """A barrier could not be told what it should have been: said once, until an opening succeeds."""
@@ -138,23 +160,53 @@ class Openings:
             return
         if _late(pending, now) or not station.lane.wants(act, now):
             pending.why = f"the disk took longer than {LATE_S:.0f} s"
-            fields = {"what": "not-opened", "lane": station.lane.rule.name, "of": pending.seq}
-            self._journal.note(Kind.SYSTEM, self._keeper.stamp(), fields)
+            self._not_opened(pending)
             return
-        pending.told = True
+        pending.told, pending.why = True, ""
         station.lane.opened(now, act.of)
         try:
             if station.barrier is not None:
-                (pending.order.how if pending.order is not None else Barrier.open)(station.barrier)
+                how = pending.order.how if pending.order is not None else Barrier.open
+                how(station.barrier, partial(self._failed, pending))
                 station.failing = False
         except DriverError as error:
-            pending.why = str(error)
-            self.barrier_failed(station, error, pending.seq)
+            self._failed(pending, error)
         shown = signals.Outcome.FLAG if pending.why else signals.Outcome.ADMIT
         station.show(shown, now.mono, silent=act.fields.get("by") == "again")
 
+    def _failed(self, pending: Pending, error: DriverError) -> None:
+        """The relay has failed at an opening: at once, or when its pulse's turn came."""
+        station, act = pending.station, pending.act
+        pending.why = str(error)
+        station.lane.failed(act)
+        self.barrier_failed(station, error, pending.seq)
+        if pending.settled:
+            self._not_opened(pending, str(error))
+        if act.exempt and act.of is not None:
+            self._owed = [one for one in self._owed if one.act.of is not act.of]
+            self._owed.append(pending)
+            pending.retry_at = self._keeper.now().mono + RETRY_S
+
+    def _not_opened(self, pending: Pending, why: str | None = None) -> None:
+        fields = pending.act.fields
+        told = {"lane": fields["lane"], "of": pending.seq, "credential": fields.get("credential"), "why": why}
+        self._journal.note(Kind.SYSTEM, self._keeper.stamp(), {"what": "not-opened", **told})
+
+    def _open_anew(self, pending: Pending, now: Now) -> None:
+        if pending.settled:
+            self.carry_out(pending.station, pending.station.lane.make_up(pending.act, now), now.mono)
+        else:
+            self._open(pending)
+
+    def _is_there(self, station: Station) -> bool:
+        relay = self._devices.get(f"{station.lane.rule.name}/barrier")
+        return relay is None or relay.online
+
     def _settle(self, pending: Pending) -> None:
         station, act, now = pending.station, pending.act, self._keeper.now()
+        pending.settled = True
+        if pending.told and pending.why:
+            self._not_opened(pending, pending.why)
         if act.kind is Kind.PASSAGE:
             self._count(pending, now.mono)
         station.lane.settled(act, pending.seq, opened=pending.told, now=now)

@@ -7,7 +7,6 @@ What readers, inputs and the clock say goes to a lane; what the lane wants done 
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from drivers.port import Condition
@@ -56,10 +55,7 @@ class Post:
 
     def add(self, rule: LaneRule, barrier: Barrier | None, display: Display | None = None) -> None:
         """Put a lane into the post."""
-        station = Station(Lane(rule, self._presences, self._judge), barrier, display)
-        if barrier is not None:
-            barrier.on_lost = partial(self.openings.barrier_failed, station)
-        self.stations[rule.name] = station
+        self.stations[rule.name] = Station(Lane(rule, self._presences, self._judge), barrier, display)
 
     def stop(self) -> None:
         """Let go of all contacts and open nothing any more: who still waits, the next life sees anew."""
@@ -94,7 +90,7 @@ class Post:
             presence.through = event["result"] == "through"
             if not presence.through:
                 self._presences.withdraw(presence)
-        elif event.get("by") == "again":
+        elif event.get("by") in {"again", "owed"} and event["lane"] == presence.lane.name:
             presence.seen = event["mono"]
             self._presences.admitted(presence)
         elif event.get("what") == "not-opened":
@@ -146,6 +142,9 @@ class Post:
         said("device." + ("online" if condition.online else "offline"), device=name, what=what, why=condition.why)
         fields = {"what": what, "device": name, "online": condition.online, "why": condition.why or None}
         self.note(Kind.SYSTEM, fields)
+        lane, _, part = name.rpartition("/")
+        if condition.online and part == "barrier" and lane in self.stations:
+            self.openings.make_up(self.stations[lane], back=True)
 
     def tick(self) -> None:
         """Let time pass: at the lanes, in the list, for the lamps."""
@@ -156,6 +155,7 @@ class Post:
         for station in self.stations.values():
             self._stays_open(station, now)
             self._do(station, station.lane.tick(now), now.mono)
+            self.openings.make_up(station)
         self._presences.forget(now.mono)
         self.holds.tick(now.mono)
         self.proving.tick(now.mono)

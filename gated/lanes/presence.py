@@ -27,8 +27,8 @@ class Standing(Enum):
 class Presence:
     """One credential at one lane. Times are monotonic seconds; `seq` is the passage's, once it is on disk.
 
-    `asked` while an opening for it is on its way to the disk; `let` if this lane was opened for it and has its record,
-    `through` if the sensor saw it go.
+    `asked` while an opening for it is on its way to the disk, `owed` when the relay has failed at one at an exit; `let`
+    if this lane was opened for it and has its record, `through` if the sensor saw it go.
     """
 
     lane: LaneRule
@@ -43,6 +43,7 @@ class Presence:
     reason: Reason | None = None
     judged: float = 0.0
     asked: bool = False
+    owed: bool = False
     let: bool = False
     through: bool = False
     away: bool = False

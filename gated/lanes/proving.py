@@ -232,13 +232,16 @@ class Proving:
             self._end("relay", "the lane is held open meanwhile, which proves nothing")
             return
         try:
-            barrier.open()
+            barrier.open(partial(self._relay_failed, trial))
         except DriverError as error:
-            self._end("relay", str(error))
+            self._relay_failed(trial, error)
         else:
             # Who goes through by it after the test is no tailgater.
             self._stations[trial.terms.rule.name].lane.opened(self._keeper.now())
             self._carry_out(trial, trial.opened(self._mono()))
+
+    def _relay_failed(self, trial: Trial, error: DriverError) -> None:
+        self._carry_out(trial, trial.failed("relay", str(error), self._mono()))
 
     def _end(self, why: str, detail: str) -> None:
         if self._trial is not None:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Final
 
 from gated.clock import Timekeeper
-from gated.lanes.barrier import COMMAND, FIRE, Barrier
+from gated.lanes.barrier import COMMAND, FIRE, Barrier, Lost
 from gated.lanes.holds import Hold
 from gated.lanes.openings import Order, Outcome
 from gated.lanes.post import Post
@@ -141,10 +141,10 @@ class Commands:
 
     def _hold(self, order: Accepted) -> None:
         until = self._hands.keeper.now().mono + (order.command.seconds or 0.0)
-        self._at_barrier(order, "held", partial(Barrier.hold, holder=COMMAND), partial(self._held, order, until))
+        self._at_barrier(order, "held", lambda barrier, _: barrier.hold(COMMAND), partial(self._held, order, until))
 
     def _at_barrier(
-        self, order: Accepted, by: str, how: Callable[[Barrier], None], then: Callable[[Outcome], None]
+        self, order: Accepted, by: str, how: Callable[[Barrier, Lost], None], then: Callable[[Outcome], None]
     ) -> None:
         command, lane = order.command, order.command.lane or ""
         if self._hands.post.stations[lane].barrier is None:

@@ -119,10 +119,9 @@ async def test_a_contact_that_goes_during_the_pulse(turnstile: bool, monkeypatch
     contact = Contact()
     opened = Barrier(contact, PULSE_S, turnstile=turnstile)
     lost: list[str] = []
-    opened.on_lost = lambda error: lost.append(str(error))
     opened.open()
     if turnstile:
-        opened.open()
+        opened.open(lambda error: lost.append(str(error)))
     contact.there = False
     async with asyncio.timeout(10):
         while opened.pulsing:  # noqa: ASYNC110 - a contact that is away has no event
@@ -136,20 +135,19 @@ async def test_a_contact_that_goes_during_the_pulse(turnstile: bool, monkeypatch
 
 
 async def test_a_contact_that_goes_between_two_pulses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At a turnstile what still waits is dropped, once said, and it is not stuck."""
+    """At a turnstile what still waits is dropped, each who waits hears it, and it is not stuck."""
     monkeypatch.setattr(barrier, "TURNSTILE_PAUSE_S", 0.01)
     contact = Contact()
     turnstile = Barrier(contact, PULSE_S, turnstile=True)
     lost: list[str] = []
-    turnstile.on_lost = lambda error: lost.append(str(error))
-    for _ in range(3):
-        turnstile.open()
+    for number in range(3):
+        turnstile.open(lambda error, number=number: lost.append(f"{number} {error}"))  # type: ignore[misc]
     await contact.until(2)
     contact.there = False
     async with asyncio.timeout(10):
         while turnstile._timer is not None:  # noqa: ASYNC110 - a contact that is away has no event
             await asyncio.sleep(0)
-    assert lost == ["unplugged"]
+    assert lost == ["1 unplugged", "2 unplugged"]
     contact.there = True
     turnstile.open()
     await contact.until(4)
@@ -192,7 +190,7 @@ async def test_stopped_it_lets_go_at_once() -> None:
 
 
 async def test_fire_holds_a_contact_that_is_away() -> None:
-    """It cannot be told, which is said; it is owed, and an opening meanwhile is given already."""
+    """It cannot be told, which is said, of an opening too; it is owed, and then an opening is given already."""
     contact = Contact()
     contact.there = False
     held = Barrier(contact, PULSE_S)
@@ -200,17 +198,20 @@ async def test_fire_holds_a_contact_that_is_away() -> None:
         held.hold(FIRE)
     assert held.holders == {FIRE}
     assert contact.owed
-    held.open()
+    with pytest.raises(DriverError):
+        held.open()
+    assert contact.owed
     with pytest.raises(DriverError):
         held.hold(COMMAND)
     assert contact.owed
     contact.there = True
     held.keep()
-    assert (contact.moves, contact.owed) == ([True], True)
+    held.open()
+    assert (contact.moves, contact.owed) == ([True, True], True)
     held.stop()
-    assert contact.moves == [True]
+    assert all(contact.moves)
     held.let_go(FIRE)
-    assert contact.moves == [True, False]
+    assert contact.moves == [True, True, False]
 
 
 async def test_what_a_command_holds_outlives_the_fire() -> None:

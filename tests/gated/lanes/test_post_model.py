@@ -12,7 +12,7 @@ from gated.lanes.presence import Presences
 from protocol.credential import Credential
 from protocol.sighting import Sighting
 from protocol.whitelist import Entry
-from tests.gated.lanes.postmodel import RULES, TURNSTILE, Rig
+from tests.gated.lanes.postmodel import RULES, TURNSTILES, Rig
 
 LISTED, SECOND, GONE, CHIP, STRANGER = (Credential(f"epc:E2801170000002{n:010X}") for n in range(5))
 EVERYBODY = (LISTED, SECOND, GONE, CHIP, STRANGER)
@@ -29,7 +29,8 @@ SCENES = (
     ("car-in", "car-out"),
     ("walk-in", "walk-out"),
     ("car-in", "walk-out"),
-    (TURNSTILE, "walk-out"),
+    TURNSTILES,
+    ("walk-out",),
     ("car-out",),
     tuple(RULES),
 )
@@ -127,6 +128,11 @@ class Gate(RuleBasedStateMachine):
         """The fire input."""
         self.run(self.rig.fire, said)
 
+    @rule(lane=LANES, there=st.booleans())
+    def relay(self, lane: int, there: bool) -> None:  # noqa: FBT001 - a state
+        """The barrier's relay is lost, or back."""
+        self._device(lane, "barrier", there)
+
     @rule(what=WHAT_ELSE)
     def else_(self, what: tuple[str, *tuple[Any, ...]]) -> None:
         """Something that happens less often."""
@@ -182,12 +188,18 @@ class Gate(RuleBasedStateMachine):
         assert post._presences == Presences()
         assert not post.holds._holds
         assert post.proving._trial is None
+        assert not post.openings._owed
         for name, station in post.stations.items():
             lane, barrier = station.lane, station.barrier
             assert (lane.turn, lane.waiting, lane.busy) == (None, 0, False), name
             assert lane._sensor._openings.maxlen is not None
             assert barrier is not None
-            assert (barrier.pulsing, barrier.holders, barrier._queued, barrier._timer) == (False, set(), 0, None), name
+            assert (barrier.pulsing, barrier.holders, len(barrier._queued), barrier._timer) == (
+                False,
+                set(),
+                0,
+                None,
+            ), name
             assert not self.rig.contacts[name].closed, name
             assert not any(lamp.closed for lamp in self.rig.lamps[name].values()), name
 
