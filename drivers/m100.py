@@ -60,6 +60,7 @@ RESTART_S: Final = 0.5
 SILENCE_S: Final = 2.8
 MANY: Final = 10
 READS_MAX: Final = 4
+GARBAGE_BYTES: Final = 16  # as two answers have; a line that is plugged in may bring some
 
 _BAUD: Final = 115_200
 _OF_CHIPS: Final = frozenset((Cmd.SELECT, Cmd.READ))
@@ -73,6 +74,8 @@ _REGIONS: Final = {
     "korea": Region.KOREA,
 }
 _NAMES: Final = {int(code): name for name, code in _REGIONS.items()}
+_SILENT: Final = "is silent; check its power, its baud, its cable, and that TX and RX cross"
+_GARBLED: Final = "cannot be understood; check its baud, and that it is one of this family"
 _FAILED_TAGS: Final = (
     "tags are near, but what is read of them fails its check: look for interference, and at the antenna"
 )
@@ -311,9 +314,7 @@ class M100Reader:
         while True:
             now = time.monotonic()
             if talk.silent(now):
-                raise LinkLost(
-                    f"{link.port}: the module is silent; check its power, its baud, its cable, and that TX and RX cross"
-                )
+                raise LinkLost(f"{link.port}: the module {_SILENT if codec.dropped.data < GARBAGE_BYTES else _GARBLED}")
             if (asked := talk.next(now)) is not None:
                 link.write(asked.to_bytes())
             for frame in await self._frames(link, codec, talk):

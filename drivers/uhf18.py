@@ -76,6 +76,7 @@ BUSY_S: Final = 5.0
 IDLE_FACTOR: Final = 2.5
 READS_MAX: Final = 4
 MANY: Final = 10
+GARBAGE_BYTES: Final = 16  # as two answers have; a line that is plugged in may bring some
 BEEP_S: Final = 0.1
 """How long a beep is, and the pause behind it."""
 BEAT_SILENCE_S: Final = 90.0  # three heartbeats of 30 s
@@ -84,6 +85,7 @@ _BAUD: Final = 57_600
 _NOBODY: Final = (Status.NO_TAG, Status.DONE)  # where there is no EPC with it
 _WANTS_TO_BE_TOLD: Final = (Status.BAD_PARAMETER, Status.BAD_LENGTH)
 _FAILURES: Final = (Status.BAD_ANTENNA, Status.FAILED, Status.BAD_LENGTH, Status.BAD_COMMAND, Status.BAD_PARAMETER)
+_GARBLED: Final = "cannot be understood; check its baud, and that it is one of this family"
 _SILENT: Final = "is silent; check its power, its cable, its address and baud, and that its mode is answer"
 
 
@@ -170,7 +172,7 @@ class Conversation:
     @property
     def silence(self) -> str:
         """What is wrong with a reader that is `silent`."""
-        return f"the reader {_SILENT if self.ready else self._instead}"
+        return _SILENT if self.ready else self._instead
 
     def show(self, signal: Signal, now: float) -> None:
         """Beep as soon as the reader may be given a command, in place of what was not beeped yet."""
@@ -334,7 +336,8 @@ class Uhf18Reader:
         while True:
             now = time.monotonic()
             if talk.silent(now):
-                raise LinkLost(f"{link.port}: {talk.silence}")
+                garbled = codec.dropped.data >= GARBAGE_BYTES
+                raise LinkLost(f"{link.port}: the reader {_GARBLED if garbled else talk.silence}")
             if (command := talk.next(now)) is not None:
                 link.write(command.to_bytes())
             for reply in await self._frames(link, codec, talk.wait(now)):

@@ -325,6 +325,26 @@ async def test_a_silent_module_is_offline_and_comes_back(tmp_path: Path) -> None
         await watch.online(here)
 
 
+async def test_a_line_that_never_stops_talking_is_said(tmp_path: Path) -> None:
+    """Another speed, or another device: what comes is heard, and is no sign of life; it comes back by itself."""
+    device = EmulatedM100()
+    async with hosted("pty", device, tmp_path) as host, watching(made(host.port, QUICK)) as watch:
+        await watch.online()
+        device.silent = True
+
+        async def chatter() -> None:
+            while True:
+                host.send(b"\xfe\x00\xf8garbage\xe0")
+                await asyncio.sleep(0.005)
+
+        noise = asyncio.create_task(chatter())
+        assert "cannot be understood; check its baud" in await watch.offline()
+        here = watch.here
+        noise.cancel()
+        device.silent = False
+        await watch.online(here)
+
+
 async def test_tags_that_fail_their_check_are_said_and_not_sighted(tmp_path: Path) -> None:
     """The reader is offline with what to look at, and online again with the next good round; never a sighting."""
     device = EmulatedM100()

@@ -219,6 +219,26 @@ async def test_a_half_open_connection_is_offline(tmp_path: Path) -> None:
         await watch.until(lambda report: isinstance(report, Sighting))
 
 
+async def test_a_line_that_never_stops_talking_is_said(tmp_path: Path) -> None:
+    """Another speed, or another device: what comes is heard, and is no sign of life; it comes back by itself."""
+    device = EmulatedUhf18()
+    async with hosted("pty", device, tmp_path) as host, watching(made(host.port, QUICK)) as watch:
+        await watch.online()
+        device.silent = True
+
+        async def chatter() -> None:
+            while True:
+                host.send(b"\xfe\x00\xf8garbage\xe0")
+                await asyncio.sleep(0.005)
+
+        noise = asyncio.create_task(chatter())
+        assert "cannot be understood; check its baud" in await watch.offline()
+        here = watch.here
+        noise.cancel()
+        device.silent = False
+        await watch.online(here)
+
+
 async def test_a_server_with_nothing_behind_it_is_never_online() -> None:
     """A connection alone proves nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
