@@ -8,6 +8,8 @@
   there is, a length that this type can have, and parameters that fill it to its end. `protocol.framer` says how it is
   found. The first parameters are looked at as they come, so that garbage which by chance is a head seldom holds up
   anything: only what by chance goes on like a message waits for its end, and only then is a good one lost to it.
+- What a message begins with is laid down for most: a response with its status, a report with a tag's data. A maker's
+  own parameter may stand there as well.
 - A maker's own message says nothing of what is in it. It has a maker that there can be, and at most `MAKERS_MAX_BYTES`.
 - Parameters that nobody here knows are skipped. A TV of an unknown type tells no length: what stands behind it in the
   same parameter is skipped with it.
@@ -32,6 +34,8 @@ _VERSION: Final = 1
 _TV: Final = 0x80
 _TLV_HEADER_BYTES: Final = 4
 _TLV_MIN: Final = 128
+_TYPE_BYTES: Final = 2
+_UINT_BYTES: Final = 4
 _TYPE_MASK: Final = 0x03FF
 
 
@@ -106,11 +110,12 @@ _BARE: Final = frozenset(  # what has no parameters: fixed fields, and nothing e
     )
 )
 _MAKERS_BYTES: Final = 5  # of a CUSTOM_MESSAGE: maker and subtype; what follows is the maker's affair
+_MAKERS: Final = 1 << 17  # makers' numbers are IANA's enterprise numbers, of which there were 65,000 in 2025
 _LOOKED_AT: Final = 8  # parameters of a message that has not come to its end
 
 
 class Param(IntEnum):
-    """The types of parameters that we read or write."""
+    """The types of parameters that we read or write, and those that a message may begin with."""
 
     ANTENNA_ID = 1
     FIRST_SEEN_UTC = 2
@@ -133,6 +138,7 @@ class Param(IntEnum):
     ACCESSSPEC = 207
     ACCESSSPEC_STOP_TRIGGER = 208
     ACCESS_COMMAND = 209
+    CLIENT_REQUEST_RESPONSE = 211
     KEEPALIVE_SPEC = 220
     ANTENNA_PROPERTIES = 221
     ANTENNA_CONFIGURATION = 222
@@ -143,6 +149,7 @@ class Param(IntEnum):
     ACCESS_REPORT_SPEC = 239
     TAG_REPORT_DATA = 240
     EPC_DATA = 241
+    RF_SURVEY_REPORT_DATA = 242
     READER_EVENT_NOTIFICATION_SPEC = 244
     EVENT_NOTIFICATION_STATE = 245
     READER_EVENT_NOTIFICATION_DATA = 246
@@ -160,8 +167,23 @@ class Param(IntEnum):
     C1G2_TARGET_TAG = 339
     C1G2_READ = 341
     C1G2_READ_RESULT = 349
+    CUSTOM = 1023
 
 
+_FIRST: Final[dict[int, tuple[int, ...]]] = {  # what a message of 1.0.1 and 1.1 may begin with, where that is laid down
+    **{kind: (Param.LLRP_STATUS, Param.CUSTOM) for kind in Kind if kind.name.endswith("_RESPONSE")},
+    Kind.CLIENT_REQUEST_OP_RESPONSE: (Param.CLIENT_REQUEST_RESPONSE, Param.CUSTOM),
+    Kind.CLIENT_REQUEST_OP: (Param.TAG_REPORT_DATA, Param.CUSTOM),
+    Kind.RO_ACCESS_REPORT: (Param.TAG_REPORT_DATA, Param.RF_SURVEY_REPORT_DATA, Param.CUSTOM),
+    Kind.READER_EVENT_NOTIFICATION: (Param.READER_EVENT_NOTIFICATION_DATA, Param.CUSTOM),
+    Kind.ADD_ROSPEC: (Param.ROSPEC, Param.CUSTOM),
+    Kind.ADD_ACCESSSPEC: (Param.ACCESSSPEC, Param.CUSTOM),
+    Kind.ERROR_MESSAGE: (Param.LLRP_STATUS, Param.CUSTOM),
+    Kind.SET_READER_CONFIG: (219, 220, 221, 222, 225, 226, 237, 239, 244, Param.CUSTOM),
+    Kind.GET_READER_CAPABILITIES: (Param.CUSTOM,),
+    Kind.GET_READER_CONFIG: (Param.CUSTOM,),
+}
+_LAID_DOWN: Final = (1, 2)
 _TV_BYTES: Final = {  # of the values: LLRP 1.0.1, 16.2; 19 and 20 came with 1.1
     **dict.fromkeys((1, 7, 8, 10, 11, 12, 14, 15, 17, 19, 20), 2),
     **dict.fromkeys((2, 3, 4, 5), 8),
@@ -266,10 +288,12 @@ class LlrpCodec(Framer[Message]):
 
     def _goes_on(self, start: int, kind: int, length: int) -> bool:
         """Whether what has come behind a head can be what it tells of."""
-        if kind == Kind.CUSTOM_MESSAGE:  # the numbers of makers are far below three bytes
-            first = self._buffer[start + _HEADER_BYTES : start + _HEADER_BYTES + 1]
-            return length >= _HEADER_BYTES + _MAKERS_BYTES and not any(first)
+        if kind == Kind.CUSTOM_MESSAGE:
+            maker = self._buffer[start + _HEADER_BYTES : start + _HEADER_BYTES + _UINT_BYTES]
+            return length >= _HEADER_BYTES + _MAKERS_BYTES and uint(maker.ljust(_UINT_BYTES, b"\0")) < _MAKERS
         at = _HEADER_BYTES + FIXED_BYTES.get(kind, 0)
+        if not self._begins(start, kind, self._buffer[start + at : start + min(at + _TYPE_BYTES, length)]):
+            return False
         for _ in range(_LOOKED_AT):
             head = self._buffer[start + at : start + min(at + _TLV_HEADER_BYTES, length)]
             if not head:
@@ -280,6 +304,11 @@ class LlrpCodec(Framer[Message]):
                 return False
             at += size
         return True
+
+    def _begins(self, start: int, kind: int, first: bytearray) -> bool:
+        """Whether the type of the first parameter is one that may stand there, as far as it has come."""
+        allowed = _FIRST.get(kind) if self._buffer[start] >> 2 in _LAID_DOWN else None
+        return allowed is None or len(first) < _TYPE_BYTES or uint(first) in allowed
 
     def _at(self, start: int, length: int) -> Message | None:
         message = Message.from_bytes(bytes(self._buffer[start : start + length]))

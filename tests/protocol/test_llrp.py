@@ -1,6 +1,7 @@
 """LLRP messages: the real ones, both directions, what they mean, and what a stream makes of them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from protocol.credential import canonical
 from protocol.gen2 import credential
 from protocol.llrp import (
+    FIXED_BYTES,
     MAKERS_MAX_BYTES,
     MESSAGE_MAX_BYTES,
     OPERATION_ID,
@@ -208,9 +210,9 @@ def test_a_message_beyond_the_bound_holds_nothing_up() -> None:
     """It is given up at its head; one that just fits is read."""
     good = Message(Kind.KEEPALIVE, 5)
     for claimed, found in ((MESSAGE_MAX_BYTES + 1, [good]), (MESSAGE_MAX_BYTES, [])):
-        head = b"\x04\x3d" + claimed.to_bytes(4, "big") + bytes(4) + tlv(0x3FE, bytes(1000))[:4]
+        head = b"\x04\x3d" + claimed.to_bytes(4, "big") + bytes(4) + tlv(Param.CUSTOM, bytes(1000))[:4]
         assert LlrpCodec().feed(head + good.to_bytes()) == found
-    longest = Message(Kind.RO_ACCESS_REPORT, 1, tlv(0x3FE, bytes(MESSAGE_MAX_BYTES - 14)))
+    longest = Message(Kind.RO_ACCESS_REPORT, 1, tlv(Param.CUSTOM, bytes(MESSAGE_MAX_BYTES - 14)))
     assert LlrpCodec().feed(longest.to_bytes()) == [longest]
 
 
@@ -219,6 +221,13 @@ def test_a_message_beyond_the_bound_holds_nothing_up() -> None:
     [
         "07ff0000ffff00000000",  # a maker's message of 64 KiB
         "07ff0000100000000000" + "81",  # one of 4 KiB, of a maker whose number nobody can have
+        "07ff0000100000000000" + "0002",  # nor yet
+        "043d0000ffff00000000" + "011f",  # a report that begins with a response's status
+        "040d0000ffff00000000" + "00f0",  # a response that begins without
+        "043f0000ffff00000000" + "00f1",  # an event without its data
+        "04640000ffff00000000" + "00f6",  # an error without its status
+        "04370000ffff00000000" + "00f0",  # an answer to a reader's question
+        "04140000ffff00000000" + "00cf",  # an inventory that is another thing
         "043d0000ffff00000000" + "8d",  # a report that begins with a parameter that stands in none
         "043d0000ffff00000000" + "fc",  # one with bits that are never set
         "043d0000ffff00000000" + "0001",  # a type that is never written so long
@@ -239,9 +248,23 @@ def test_garbage_that_looks_like_a_head_holds_up_nothing(head: str) -> None:
     assert LlrpCodec().feed(bytes.fromhex(head) + good.to_bytes()) == [good]
 
 
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind != Kind.CUSTOM_MESSAGE])
+def test_what_a_message_may_begin_with(kind: Kind) -> None:
+    """A response with its status, anything that has content with a maker's parameter; of version 2.0, anything."""
+    codec, fixed, good = LlrpCodec(), bytes(FIXED_BYTES.get(kind, 0)), Message(Kind.KEEPALIVE, 5)
+    makers = Message(kind, 1, fixed + tlv(Param.CUSTOM, bytes(8)))
+    assert codec.feed(makers.to_bytes() + good.to_bytes())[-1] == good
+    if not codec.dropped.data:
+        other = replace(makers, version=3, body=fixed + tlv(0x3FE, bytes(8)))
+        assert LlrpCodec().feed(other.to_bytes()) == [other]
+    if kind == Kind.ERROR_MESSAGE or (kind.name.endswith("RESPONSE") and kind != Kind.CLIENT_REQUEST_OP_RESPONSE):
+        status_first = Message(kind, 1, fixed + tlv(Param.LLRP_STATUS, bytes(4)))
+        assert LlrpCodec().feed(status_first.to_bytes()) == [status_first]
+
+
 def test_a_makers_own_message_is_read() -> None:
     """Of any content, up to a length that is far above what there is."""
-    maker = (25882).to_bytes(4, "big") + b"\x15"
+    maker = (65_600).to_bytes(4, "big") + b"\x15"
     for size in (0, 1, MAKERS_MAX_BYTES - 15):
         own = Message(Kind.CUSTOM_MESSAGE, 1, maker + b"\xff" * size)
         assert LlrpCodec().feed(own.to_bytes()) == [own]
