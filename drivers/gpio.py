@@ -35,7 +35,7 @@ CONSUMER: Final = "gated"
 
 _PLACE: Final = re.compile(r"(gpiochip[0-9]+)/([0-9]{1,5})")
 _LABEL: Final = re.compile(r"(?!(?:gpiochip)?[0-9]+$)[!-.0-~]{1,63}")  # printable, no "/", no mere number, no chip
-_MISSING: Final = 'the library for GPIO lines is not installed: in its environment, pip install "gated[gpio]"'
+_MISSING: Final = 'the library for GPIO lines is not installed: pip install "gated[gpio]" (docs/hardware/gpio.md)'
 _SEE: Final = "; gpioinfo (of the package gpiod) shows what there is"
 
 T = TypeVar("T")

@@ -21,7 +21,7 @@ from drivers.records import Prove, Records
 from drivers.registry import Driver, Ports, Role
 from protocol.sighting import Sighting
 
-_MISSING: Final = 'the library for NFC readers is not installed: in its environment, pip install "gated[nfc]"'
+_MISSING: Final = 'the library for NFC readers is not installed: pip install "gated[nfc]" (docs/hardware/nfc.md)'
 _PORT: Final = re.compile(
     rf"tty:[A-Za-z0-9-]+:(?:pn532|arygon)|{nfc_usb.PATTERN}|udp:[A-Za-z0-9.-]+:[0-9]{{1,5}}|/[A-Za-z0-9/_.:+-]+"
 )

@@ -53,8 +53,8 @@ _TENTHS_MAX: Final = 255  # one byte of the binding
 _TENTH_S: Final = 0.1
 _BLINK_TENTHS: Final = 2
 _MISSING: Final = (
-    'the library for OSDP is not installed: in its environment, pip install "gated[osdp]"; the package "osdp" must not '
-    "be there beside it"
+    'the library for OSDP is not installed: pip install "gated[osdp]" (docs/hardware/osdp.md); the package "osdp" must '
+    "not be there beside it"
 )
 _KEY: Final = "does not accept the secure channel's key; the key in the reader and the gate's must be the same"
 _SET_UP: Final[dict[int, str]] = {

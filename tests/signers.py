@@ -12,7 +12,6 @@ from center.publish.bundle import Bundle
 from center.publish.metadata import Keyring, first_root
 from center.publish.proposal import Changes
 from center.publish.repository import Online, Repository
-from protocol import topics
 from protocol.signature import public_bytes
 
 SITE = "shenhang"
@@ -115,8 +114,3 @@ class Center:
 def line(number: int, holder: str = "h", **more: object) -> str:
     """A line of a list."""
     return json.dumps({"c": f"em:{number:010X}", "h": holder, **more}, separators=(",", ":"))
-
-
-def repo_topic() -> str:
-    """Where the repository's message is."""
-    return topics.repository(SITE)

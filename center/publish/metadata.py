@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner, SSlibKey
@@ -25,7 +25,6 @@ from protocol import repository as names
 from protocol.roles import THRESHOLDS
 from protocol.signature import public_key
 
-TOP: Final = (Root.type, Targets.type, Snapshot.type, Timestamp.type)
 _Signed = TypeVar("_Signed", Root, Targets, Snapshot, Timestamp)
 
 

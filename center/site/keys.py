@@ -38,7 +38,6 @@ from protocol.signature import public_bytes
 ONLINE: Final = ("center", "repository", "suspensions")
 REGISTRARS: Final = 3
 REGISTRY: Final = "registry.pem"
-PASSPHRASE_MIN: Final = 8
 
 Keys = Annotated[tuple[Key, ...], Field(min_length=1)]
 
