@@ -95,12 +95,15 @@ def _llrp() -> Target:
 
     def of(content: bytes) -> llrp.Message:
         which, value = cut(content)
-        parameter = llrp.Parameter((llrp.Param.TAG_REPORT_DATA, llrp.Param.LLRP_STATUS, 128 + which)[which % 3], value)
-        kinds = (llrp.Kind.RO_ACCESS_REPORT, llrp.Kind.ADD_ROSPEC_RESPONSE, llrp.Kind.READER_EVENT_NOTIFICATION)
-        return llrp.Message(kinds[which % len(kinds)], which, parameter.to_bytes())
+        kind, first = (
+            (llrp.Kind.RO_ACCESS_REPORT, llrp.Param.TAG_REPORT_DATA),
+            (llrp.Kind.ADD_ROSPEC_RESPONSE, llrp.Param.LLRP_STATUS),
+            (llrp.Kind.READER_EVENT_NOTIFICATION, llrp.Param.READER_EVENT_NOTIFICATION_DATA),
+        )[which % 3]
+        return llrp.Message(kind, which, llrp.Parameter(first, value).to_bytes())
 
-    unknown = llrp.Parameter(1000, bytes(8000)).to_bytes()
-    long = llrp.Message(llrp.Kind.GET_READER_CONFIG_RESPONSE, body=unknown).to_bytes()
+    makers = llrp.Parameter(llrp.Param.CUSTOM, bytes(8000)).to_bytes()
+    long = llrp.Message(llrp.Kind.GET_READER_CONFIG_RESPONSE, body=makers).to_bytes()
     bound = llrp.MESSAGE_MAX_BYTES - 1
     side = Side(llrp.LlrpCodec, llrp.Message.to_bytes, bound, of, _read_llrp, long=long)
     return target([side], lambda: [*streams("llrp"), *ours()], 2048)
