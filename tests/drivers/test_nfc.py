@@ -474,6 +474,26 @@ async def test_a_pn532_that_was_left_at_a_faster_speed(tmp_path: Path) -> None:
             assert len(watch.conditions) == 3
 
 
+class Fainting(EmulatedNfc):
+    """A PN532 that answers at first, and nothing more once it is to prove that the line is good."""
+
+    faint = True
+
+    def receive(self, data: bytes) -> bytes:
+        """See Device."""
+        return b"" if self.faint and bytes([0xD4, Cmd.DIAGNOSE]) in data else super().receive(data)
+
+
+async def test_a_reader_that_answers_no_more_while_it_is_opened(tmp_path: Path) -> None:
+    """It is not said to be another device: what it had answered was right."""
+    device = Fainting()
+    async with PtyHost(device, tmp_path / "by-id") as host, watching(made(Role.READER, "nfc", host.port)) as watch:
+        assert "the reader does not answer" in await watch.offline()
+        here = watch.here
+        device.faint = False
+        await watch.online(here)
+
+
 class Pulled(Lasting):
     """A PN532 whose adapter is pulled out, once, when it is told this."""
 
