@@ -16,7 +16,7 @@ from gated import __main__ as gated
 from tests.docs.test_docs import ROOT, rows, section, text
 
 PARSERS = {parser.prog: parser for parser in (gated.parser(), gatectl.parser(), gated_center.parser())}
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 WORKED = ("operations", "install", "center-commands", "commands", "flash")
 _ENDS = {"&&", "||", "|", ">", ">>", ";", "&"}
 
@@ -24,13 +24,14 @@ _ENDS = {"&&", "||", "|", ">", ">>", ";", "&"}
 def quoted(page: str) -> Iterator[list[str]]:
     """Every command of ours that a page quotes, whether in a block or in a line."""
     yield from in_blocks(page)
-    for inline in re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", page, flags=re.MULTILINE | re.DOTALL)):
-        yield from _ours(inline)
+    prose = re.sub(r"^ *```.*?^ *```", "", page, flags=re.MULTILINE | re.DOTALL)
+    for inline in re.findall(r"`((?:[^`\n]|\n(?!\n))+)`", prose):
+        yield from _ours(inline.replace("\n", " "))
 
 
 def in_blocks(page: str) -> Iterator[list[str]]:
     """Those in blocks: to be typed as they stand."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^ *```sh\n(.*?)^ *```", page, re.MULTILINE | re.DOTALL)
     blocks += re.findall(r"(?:^    .*\n)+", page, re.MULTILINE)
     for block in blocks:
         lines = [line.strip() for line in block.replace("\\\n", " ").splitlines()]
@@ -104,7 +105,7 @@ def test_commands_in_blocks(name: str, capsys: pytest.CaptureFixture[str]) -> No
 
 def test_it_bites() -> None:
     """A command that is not, an option that is not, and one behind sudo are all found."""
-    page = "`gatectl gate ad north` `sudo -u gated gated list load --all x`\n\n    cd x && sudo gated-center servr\n"
+    page = "`gatectl gate ad north` `sudo -u gated gated list load\n--all x`\n\n    cd x && sudo gated-center servr\n"
     assert [unknown(words) for words in quoted(page)] == [
         "gated-center has no servr",
         "gatectl gate has no ad",
