@@ -146,10 +146,7 @@ class Lane:
 
     def owes(self, act: Act, now: Now) -> bool:
         """Whether an opening at which the relay has failed is still due."""
-        presence = act.of
-        if presence is None or presence.asked or not self._waits_for_relay(presence, now):
-            return False
-        return self.rule.kind is LaneKind.PERSON or self._turn is presence
+        return act.of is not None and not act.of.asked and _waits_for_relay(act.of, now)
 
     def make_up(self, act: Act, now: Now) -> list[Act]:
         """Open anew for whom the relay has failed, if that is still what is decided of them."""
@@ -370,13 +367,9 @@ class Lane:
             if presence.standing is Standing.FLAGGED and now.mono - presence.seen <= self.rule.hold:
                 yield presence
 
-    def _waits_for_relay(self, presence: Presence, now: Now) -> bool:
-        flagged_or_gone = presence.standing is Standing.FLAGGED or presence.through or not presence.here(now.mono)
-        return presence.owed and not flagged_or_gone
-
     def _stays(self, presence: Presence, now: Now) -> bool:
         """Whether a vehicle keeps its turn beyond its time: it may be on the sensor, or could not go."""
-        return self._sensor.occupied(now.mono) or self._waits_for_relay(presence, now)
+        return self._sensor.occupied(now.mono) or _waits_for_relay(presence, now)
 
     def _next_turn(self, now: Now) -> list[Act]:
         acts: list[Act] = []
@@ -394,6 +387,11 @@ class Lane:
             if presence.standing is Standing.WAITING:
                 presence.standing, presence.reason = Standing.FLAGGED, Reason.STALE
                 yield passage(self.rule, presence, Decision(Verdict.FLAG, Reason.STALE), {})
+
+
+def _waits_for_relay(presence: Presence, now: Now) -> bool:
+    flagged_or_gone = presence.standing is Standing.FLAGGED or presence.through or not presence.here(now.mono)
+    return presence.owed and not flagged_or_gone
 
 
 def _stronger(sighting: Sighting, other: Presence) -> bool:

@@ -182,8 +182,7 @@ class Openings:
         self.barrier_failed(station, error, pending.seq)
         if pending.settled:
             self._not_opened(pending, str(error))
-        if act.exempt and act.of is not None:
-            self._owed = [one for one in self._owed if one.act.of is not act.of]
+        if act.of is not None and act.of.owed:
             self._owed.append(pending)
             pending.retry_at = self._keeper.now().mono + RETRY_S
 

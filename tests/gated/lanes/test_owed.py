@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -12,6 +13,7 @@ from drivers.port import Condition, DriverError
 from gated.lanes import barrier as barriers
 from gated.lanes import openings
 from gated.lanes.barrier import COMMAND, FIRE, Barrier
+from gated.lanes.lane import Lane
 from gated.lanes.openings import RETRY_S
 from gated.lists import listload
 from gated.lists.whitelist import Whitelist
@@ -169,7 +171,7 @@ async def test_all_who_stand_there(whitelist: Whitelist) -> None:
 
 
 async def test_vehicles_keep_their_order(whitelist: Whitelist) -> None:
-    """Who stands first at the arm keeps their turn while they are there, and the next has theirs after."""
+    """Who stands first at the arm keeps their turn until it opens; from then on it lasts as long as any."""
     gate = Gate(whitelist)
     await gate.relay("car-out", there=False)
     for _ in range(15):
@@ -180,10 +182,33 @@ async def test_vehicles_keep_their_order(whitelist: Whitelist) -> None:
     await gate.relay("car-out", there=True)
     assert gate.told[1:] == [("opened", "owed", 1, TAG)]
     for _ in range(11):
-        await gate.see("car-out", OTHER)
+        for tag in (TAG, OTHER):
+            await gate.see("car-out", tag)
         await gate.wait(1)
     assert gate.told[2:] == [("passage", None, None, OTHER)]
     assert gate.pulses("car-out") == 2
+
+
+async def test_a_read_that_is_a_moment_old(whitelist: Whitelist) -> None:
+    """It is as old as when it came: the time that the relay was away is no part of it."""
+    gate = Gate(whitelist)
+    await gate.relay("car-out", there=False)
+    await gate.see("car-out")
+    await gate.wait(2.5)
+    await gate.relay("car-out", there=True)
+    assert gate.pulses("car-out") == 1
+
+
+async def test_gone_through(whitelist: Whitelist) -> None:
+    """The guard has opened by hand, and the sensor has seen them go: nothing is owed."""
+    gate = Gate(whitelist)
+    station = gate.post.stations["walk-out"]
+    station.lane = Lane(replace(station.lane.rule, senses=True), gate.post._presences, gate.post._judge)
+    await gate.relay("walk-out", there=False)
+    await gate.see("walk-out")
+    gate.post.passed("walk-out")
+    await gate.relay("walk-out", there=True)
+    assert gate.pulses("walk-out") == 0
 
 
 async def test_a_vehicle_that_gave_up_is_waited_for_no_longer(whitelist: Whitelist) -> None:
@@ -246,10 +271,31 @@ async def test_while_the_disk_has_not_answered(
         relay.there = True
         gate.post.condition("walk-out/barrier", "output", Condition(True))
         assert gate.pulses("walk-out") == 1
+        assert gate.post._presences.last(TAG) is not None
     await gate.done()
     assert gate.told == [("passage", None, None, TAG)]
     assert gate.not_opened == ([] if back else [(1, TAG, "unplugged")])
     await gate.relay("walk-out", there=True)
+    assert gate.pulses("walk-out") == 1
+
+
+async def test_who_gets_a_passage_of_their_own_meanwhile(whitelist: Whitelist, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whom another lane had, and then this one: what is on its way lets them out, and nothing beside it."""
+    monkeypatch.setattr(openings, "OVERDUE_S", 0.0)
+    gate = Gate(whitelist)
+    relay = cast("Relay", gate.contacts["walk-out"])
+    relay.there = False
+    for lane in ("walk-in", "walk-out"):
+        gate.post.see(lane, Sighting(f"{lane}/0", TAG, gate.clocks.seconds))
+    while not gate.post.stations["walk-out"].failing:
+        await all_done()
+    for _ in range(2):
+        gate.clocks.seconds += 2
+        gate.post.see("walk-out", Sighting("walk-out/0", TAG, gate.clocks.seconds))
+    relay.there = True
+    gate.post.condition("walk-out/barrier", "output", Condition(True))
+    await gate.done()
+    assert [kind for kind, *_ in gate.told] == ["passage", "opened", "passage"]
     assert gate.pulses("walk-out") == 1
 
 
@@ -306,6 +352,22 @@ async def test_a_restart_knows(whitelist: Whitelist, *, let_out: bool) -> None:
     after = Gate(whitelist)
     after.post.restore([line(seq, body) for seq, body in enumerate(events, 1)])
     assert (after.post._presences.last(TAG) is not None) is let_out
+
+
+async def test_a_restart_knows_where(whitelist: Whitelist) -> None:
+    """Whom an exit let out for another lane's passage was at that exit, and not at the other lane once more."""
+    before = Gate(whitelist)
+    await before.relay("walk-out", there=False)
+    for lane in ("walk-in", "walk-out"):
+        await before.see(lane)
+    await before.wait(1)
+    await before.relay("walk-out", there=True)
+    assert before.told[2:] == [("opened", "owed", 1, TAG)]
+    after = Gate(whitelist)
+    after.post.restore([line(seq, body) for seq, body in enumerate(before.journal.appended, 1)])
+    last = after.post._presences.last(TAG)
+    assert last is not None
+    assert last.at == before.clocks.seconds - 1
 
 
 async def test_a_relay_that_fails_though_it_is_there(whitelist: Whitelist) -> None:
