@@ -5,16 +5,17 @@
 - An epoch's chain is walked and proved before anything of it goes. What goes leaves a checkpoint
   (`center.records.checkpoint`) in the same transaction. A chain that is broken keeps all from the break on:
   somebody has to look at it.
-- Events are stored once, though several epochs may share them: they are deleted when the epoch that they are stored
-  under goes past them, and that not before every other one that shares them.
-- One transaction takes at most `STEP_EVENTS`, under the lock on its gate; ingest has its turn between two of them.
+- Events are stored once, though several epochs may share them, each the other's: so all epochs of a gate go past the
+  same place in one transaction. One that still needs what is to go of another holds that one up.
+- One transaction takes at most `STEP_EVENTS` of each epoch, under the lock on its gate; then ingest has its turn.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Final
+from itertools import groupby
+from typing import Final, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Column, Connection, Select, and_, delete, or_, select
@@ -27,7 +28,7 @@ from center.records.database import AnyRow
 from center.records.facts import facts
 from center.records.store import Store
 from center.records.tables import alarm, checkpoint, epoch, event, gate, quarantine
-from center.records.walk import Break, Event, Lost
+from center.records.walk import Break, Event, Lost, unpruned
 from protocol.event import ClockQuality
 
 ARRIVED_S: Final = 7 * 86400.0
@@ -38,17 +39,19 @@ _DAY_S: Final = 86400.0
 
 @dataclass(slots=True, eq=False)
 class Chain:
-    """What is to go from the front of one epoch: how many events, in steps of which each ends at a seq and a hash."""
+    """What is to go from the front of one epoch: how many events, and the last of each step by seq and hash."""
 
     head: AnyRow
     step_events: int
     events: int = 0
     last: tuple[int, bytes] | None = None
-    steps: list[tuple[int, bytes]] = field(default_factory=list)
+    steps: dict[int, tuple[int, bytes]] = field(default_factory=dict)
     under: set[int] = field(default_factory=set)
     """Under which other epochs some of what goes is stored."""
-    goes_on_shared: bool = False
-    """Whether what comes next may be stored under another epoch."""
+    goes_on: bool = False
+    """Whether something stays."""
+    shares: bool = False
+    """Whether some of that may be stored under another epoch."""
     broken: int | None = None
     """The first event of a break, behind which all stays."""
 
@@ -58,26 +61,21 @@ class Chain:
         self.last = one.seq, one.hash
         if not one.own:
             self.under.add(one.under)
-        if self.events % self.step_events == 0:
-            self.steps.append(self.last)
+        self.steps[(one.seq - 1) // self.step_events] = self.last
 
     def stop(self, *, shared: bool) -> None:
-        """Nothing behind the last one goes."""
-        self.goes_on_shared = shared
-        if self.last is not None and self.steps[-1:] != [self.last]:
-            self.steps.append(self.last)
+        """What comes next stays."""
+        self.goes_on, self.shares = True, shared
 
     @property
     def up_to(self) -> int:
         """The seq of the last one that is gone when all of it is done."""
-        gone: int = self.head.first - 1 if self.head.gone is None else self.head.gone
-        return gone if self.last is None else self.last[0]
+        return unpruned(self.head)[0] - 1 if self.last is None else self.last[0]
 
-    def needs(self, other: "Chain", *, done: bool) -> bool:
-        """Whether this epoch may need what is to go of the other; `done`: what is to go of this one goes before."""
-        if self.goes_on_shared and self.up_to < other.up_to:
-            return True
-        return not done and other.head.id in self.under
+    def meets(self, other: "Chain") -> bool:
+        """Whether what stays of this one lies, by its seqs, where something of the other is to go."""
+        apart = other is self or other.events == 0 or self.head.seq < unpruned(other.head)[0]
+        return self.goes_on and self.up_to < other.up_to and not apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,12 @@ class Plan:
 def planned(store: Store, keep: Keep, now: float) -> Plan:
     """What is to go now (POSIX s). Only reads, and keeps nobody waiting."""
     with store.reading() as connection:
-        chains = [_planned(connection, head, keep, now) for head in reading.heads(connection)]
+        chains: list[Chain] = []
+        for _, heads in groupby(reading.heads(connection), key=lambda head: head.gate_id):
+            of_gate = [_planned(connection, head, keep, now) for head in heads]
+            for one in unsure(of_gate):
+                one.shares = reading.shares(connection, one.head, one.up_to)
+            chains += of_gate
         apart = len(connection.execute(_old_quarantine(keep, now)).all())
         alarms = len(connection.execute(_old_alarms(keep, now)).all())
     return Plan(chains, apart, alarms)
@@ -122,25 +125,48 @@ def _steps(store: Store, plan: Plan, keep: Keep, now: float, key: Ed25519Private
     yield lambda: _some(store, alarm.c.id, _old_alarms(keep, now))
 
 
+class Step(NamedTuple):
+    """All events of an epoch up to `seq` go; `hash` is that of the last of them."""
+
+    of: AnyRow
+    seq: int
+    hash: bytes
+
+
 class Turns:
-    """One gate's steps, in the order in which they are done: `todo` has for each its chain, its last seq and hash."""
+    """What is to go of one gate, in the order in which it goes.
 
-    def __init__(self, chains: Iterable[Chain]) -> None:
-        chains = list(chains)
+    All its epochs go up to the same place together: each may share events that are stored under another.
+    """
+
+    def __init__(self, chains: Sequence[Chain]) -> None:
         self._heads = {chain.head.id: chain.head.seq for chain in chains}
-        self.todo = [(chain, *step) for chain in _in_turn(chains) for step in chain.steps]
+        by_block: dict[int, list[Step]] = {}
+        for chain in _to_go(chains):
+            for block, last in chain.steps.items():
+                by_block.setdefault(block, []).append(Step(chain.head, *last))
+        self._todo = [by_block[block] for block in sorted(by_block, reverse=True)]
 
-    def holds(self, of: AnyRow, seq: int, heads: Iterable[AnyRow]) -> bool:
-        """Whether a step is still right by the gate's epochs of now (`id`, `seq`).
+    def __bool__(self) -> bool:
+        """Whether there is more to do."""
+        return bool(self._todo)
 
-        Else another may have come to share what was to go, since that was planned.
+    def take(self, heads: Iterable[AnyRow]) -> list[Step]:
+        """What is to go now, in one transaction, by the gate's epochs of now (`id`, `seq`, and `gone` or None).
+
+        Nothing more where another epoch may have come to share some of it since it was planned: the next run sees more.
         """
-        return not any(row.id != of.id and self._moved_into(row, seq) for row in heads)
+        now = {row.id: row for row in heads}
+        steps = [step for step in self._todo.pop() if (now[step.of.id].gone or 0) < step.seq]  # two may prune at once
+        if any(self._may_share(row, step) for step in steps for row in now.values()):
+            self._todo.clear()
+            return []
+        return steps
 
-    def _moved_into(self, head: AnyRow, seq: int) -> bool:
-        """Whether this epoch has begun, or gone on below `seq`, since all was planned."""
+    def _may_share(self, head: AnyRow, step: Step) -> bool:
+        """Whether this epoch, another one, has begun, or gone on below the step's end, since all was planned."""
         before = self._heads.get(head.id)
-        return before is None or (before < seq and head.seq != before)
+        return head.id != step.of.id and (before is None or (before < step.seq and head.seq != before))
 
 
 class _OfGate:
@@ -155,40 +181,31 @@ class _OfGate:
 
     def __call__(self) -> bool:
         """Do a step; whether there is more."""
-        todo = self._turns.todo
-        if todo and not self._step(*todo.pop(0)):
-            todo.clear()  # the next run sees more
-        return bool(todo)
+        if self._turns:
+            with self._store.database.transaction() as connection:
+                connection.execute(select(gate.c.id).where(gate.c.id == self._gate_id).with_for_update())
+                both = epoch.outerjoin(checkpoint, checkpoint.c.epoch_id == epoch.c.id)
+                heads = select(epoch.c.id, epoch.c.seq, checkpoint.c.seq.label("gone")).select_from(both)
+                now = connection.execute(heads.where(epoch.c.gate_id == self._gate_id)).all()
+                for step in self._turns.take(now):
+                    self._let_go(connection, *step)
+        return bool(self._turns)
 
-    def _step(self, chain: Chain, seq: int, last: bytes) -> bool:
-        """False where it is no longer right."""
-        of = chain.head
-        with self._store.database.transaction() as connection:
-            connection.execute(select(gate.c.id).where(gate.c.id == self._gate_id).with_for_update())
-            heads = connection.execute(select(epoch.c.id, epoch.c.seq).where(epoch.c.gate_id == self._gate_id)).all()
-            if not self._turns.holds(of, seq, heads):
-                return False
-            mine = checkpoint.c.epoch_id == of.id
-            before = connection.execute(select(checkpoint.c.seq).where(mine)).scalar_one_or_none()
-            if before is not None and before >= seq:  # somebody else prunes, too
-                return True
-            message = Checkpoint(of.name, of.epoch, seq, last, self._now).signed(self._store.site, self._key)
-            connection.execute(delete(checkpoint).where(mine))
-            row = {"epoch_id": of.id, "seq": seq, "hash": last, "at": self._now, "message": message}
-            connection.execute(checkpoint.insert(), row)
-            old = and_(event.c.gate_id == self._gate_id, event.c.seq.between(of.first, seq), event.c.epoch_id == of.id)
-            connection.execute(delete(event).where(old))
-        return True
+    def _let_go(self, connection: Connection, of: AnyRow, seq: int, last: bytes) -> None:
+        message = Checkpoint(of.name, of.epoch, seq, last, self._now).signed(self._store.site, self._key)
+        connection.execute(delete(checkpoint).where(checkpoint.c.epoch_id == of.id))
+        row = {"epoch_id": of.id, "seq": seq, "hash": last, "at": self._now, "message": message}
+        connection.execute(checkpoint.insert(), row)
+        old = and_(event.c.gate_id == self._gate_id, event.c.seq.between(of.first, seq), event.c.epoch_id == of.id)
+        connection.execute(delete(event).where(old))
 
 
-def _in_turn(chains: list[Chain]) -> list[Chain]:
-    """The order in which they may go; one that another may still need waits for the next run."""
-    turns: list[Chain] = []
-    # An epoch shares what was stored under one that began before it.
-    for chain in sorted(chains, key=lambda chain: -chain.head.id):
-        if not any(other.needs(chain, done=other in turns) for other in chains if other is not chain):
-            turns.append(chain)
-    return turns
+def _to_go(chains: Sequence[Chain]) -> list[Chain]:
+    """Those that may go. One whose events another may still need waits, and so do those whose events it needs."""
+    waiting = {one.head.id for one in chains if any(other.shares and other.meets(one) for other in chains)}
+    while more := {owner for one in chains if one.head.id in waiting for owner in one.under} - waiting:
+        waiting |= more
+    return [one for one in chains if one.head.id not in waiting]
 
 
 def _planned(connection: Connection, head: AnyRow, keep: Keep, now: float) -> Chain:
@@ -196,23 +213,27 @@ def _planned(connection: Connection, head: AnyRow, keep: Keep, now: float) -> Ch
         return front(head, items, keep, now, STEP_EVENTS)
 
 
+def unsure(chains: Sequence[Chain]) -> list[Chain]:
+    """Those of a gate's epochs of which has to be known whether what stays of them is all stored under them."""
+    return [one for one in chains if not one.shares and any(map(one.meets, chains))]
+
+
 def front(head: AnyRow, items: Iterable[Event | Lost | Break], keep: Keep, now: float, step_events: int) -> Chain:
     """What is to go of the epoch whose chain these are, in steps of so many events."""
     chain = Chain(head, step_events)
-    shared = False
     for item in items:
         match item:
             case Event() if _is_old(item, keep, now):
                 chain.take(item)
             case Event():
-                shared = not item.own
+                chain.stop(shared=not item.own)
                 break
             case Break(first=first):
-                shared, chain.broken = True, first
+                chain.stop(shared=True)
+                chain.broken = first
                 break
             case Lost():
                 pass  # what was lost is not here to go
-    chain.stop(shared=shared)
     return chain
 
 

@@ -97,6 +97,13 @@ def own_events(connection: Connection, of: AnyRow) -> int:
     return connection.execute(select(func.count()).where(event.c.epoch_id == of.id)).scalar_one()
 
 
+def shares(connection: Connection, of: AnyRow, after: int) -> bool:
+    """Whether some event of an epoch after that seq is not stored under it: under another one, or lost."""
+    mine = select(func.count()).where(event.c.gate_id == of.gate_id, event.c.epoch_id == of.id)
+    count = connection.execute(mine.where(event.c.seq.between(after + 1, of.seq))).scalar_one()
+    return bool(count < of.seq - after)
+
+
 def _gaps(connection: Connection, epoch_id: int) -> list[Lost]:
     wanted = select(gap).where(gap.c.epoch_id == epoch_id)
     return [Lost(row.first, row.last, row.hash) for row in connection.execute(wanted)]

@@ -1,12 +1,18 @@
 """Planted bugs: each a world that is wrong in one way. The simulation must find every one."""
 
-from typing import Any, Final
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final, cast
 
+from center.config import Keep
 from center.intake.batches import Answer, Arrival
-from center.intake.ingest import NewEvent, Outcome
+from center.intake.ingest import NewEvent, Outcome, ingest
+from center.records.prune import Chain, Turns
+from gated.clock import Timekeeper
 from gated.talking.uplink import Act, Uplink
 from tests.simulation.disk import Disk
-from tests.simulation.world import Center, Gate, Records, World
+from tests.simulation.records import Records
+from tests.simulation.world import KEEP_S, PRUNE_EVENTS, Center, Gate, World
 
 
 class AckFirst(World):
@@ -46,9 +52,9 @@ class _Believes(Gate):
 class SeqIdentity(World):
     """An event is known by its epoch and seq: after a fork the same ones are stored again."""
 
-    def make_records(self) -> Records:
+    def make_records(self, gate: str) -> Records:
         """See World."""
-        return _ByPlace()
+        return _ByPlace(gate)
 
 
 class _ByPlace(Records):
@@ -118,4 +124,81 @@ class FromMemory(World):
         return uplink
 
 
-ALL: Final = (AckFirst, TrustAck, SeqIdentity, ForgetWant, NoAssert, TrustRoot, FromMemory)
+class PruneUnsaid(World):
+    """The gate lets go of what the center has not acknowledged."""
+
+    def make_gate(self, name: str, board: str, disk: Disk) -> Gate:
+        """See World."""
+        return _PrunesAll(self, name, board, disk)
+
+
+class _PrunesAll(Gate):
+    def prune(self, before: datetime) -> list[tuple[int, bytes]]:
+        """Whatever is old."""
+        gone = self.disk.let_go(self.disk.seq, before, PRUNE_EVENTS)
+        self.disk.acked = self.disk.acked_on_disk = max(self.disk.acked, self.disk.pruned)
+        return gone
+
+
+class PruneUnsettled(World):
+    """The gate believes a wall clock that has just been set ahead."""
+
+    def make_gate(self, name: str, board: str, disk: Disk) -> Gate:
+        """See World."""
+        return _PrunesByTheWall(self, name, board, disk)
+
+
+class _PrunesByTheWall(Gate):
+    def prune_before(self, keeper: Timekeeper) -> datetime | None:
+        """By what it says now."""
+        del keeper
+        return datetime.fromtimestamp(self.clocks.wall() - KEEP_S, UTC) if self.clocks.synced() else None
+
+
+class WantPruned(World):
+    """The center asks for what the gate no longer has, and for nothing else: after a backup was put back it waits."""
+
+    def judge(self, arrival: Arrival, records: Records) -> Outcome:
+        """As if the gate had everything."""
+        batch = arrival.batch
+        header = batch.header.model_copy(update={"oldest": min(batch.header.oldest, 1)})
+        return ingest(replace(batch, header=header), records, arrival.received)
+
+
+class PruneShared(World):
+    """The center lets go of an epoch's events though another one still needs them."""
+
+    def make_records(self, gate: str) -> Records:
+        """See World."""
+        return _PrunesShared(gate)
+
+
+class _PrunesShared(Records):
+    def fronts(self, keep: Keep, now: float) -> list[Chain]:
+        """As if none had anything of another's."""
+        chains = super().fronts(keep, now)
+        for one in chains:
+            one.shares = False
+        return chains
+
+
+class PruneBlindly(World):
+    """The center lets go of what it has planned to, whatever has come since."""
+
+    def make_records(self, gate: str) -> Records:
+        """See World."""
+        return _PrunesBlindly(gate)
+
+
+class _PrunesBlindly(Records):
+    def planned(self, keep: Keep, now: float) -> Turns:
+        """As planned."""
+        turns: Any = super().planned(keep, now)
+        turns._may_share = lambda _head, _step: False
+        return cast("Turns", turns)
+
+
+ALL: Final = (
+    *(AckFirst, TrustAck, SeqIdentity, ForgetWant, NoAssert, TrustRoot, FromMemory),
+    *(PruneUnsaid, PruneUnsettled, WantPruned, PruneShared, PruneBlindly),
+)

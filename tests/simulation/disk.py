@@ -5,8 +5,10 @@
 
 from copy import deepcopy
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Self
 
+from gated.recording.store import prunable
 from protocol.event import GENESIS, line, link
 
 
@@ -87,14 +89,22 @@ class Disk:
         self.epochs.append(Epoch(epoch, before + 1, self.hash_at(before) or b"", board))
         self.acked = self.acked_on_disk = before
 
-    def prune(self, most: int) -> None:
-        """Let go of that many acknowledged events from the front."""
-        count = min(most, self.acked - self.pruned)
-        if count > 0:
-            self.pruned_hash = self.hashes[count - 1]
-            self.pruned += count
-            del self.lines[:count], self.hashes[:count]
-            self.acked_on_disk = self.acked
+    def prune(self, before: datetime, limit: int) -> list[tuple[int, bytes]]:
+        """See Store; what has gone, by seq and hash."""
+        return self.let_go(self.acked, before, limit)
+
+    def let_go(self, up_to: int, before: datetime, limit: int) -> list[tuple[int, bytes]]:
+        """The same, of what is not beyond that seq."""
+        places = range(self.oldest, up_to + 1)
+        bound = prunable(zip(places, self.lines, self.hashes, strict=False), before, limit)
+        if bound is None:
+            return []
+        count = bound[0] - self.pruned
+        gone = list(zip(places, self.hashes[:count], strict=False))
+        self.pruned, self.pruned_hash = bound
+        del self.lines[:count], self.hashes[:count]
+        self.acked_on_disk = self.acked
+        return gone
 
     def damage(self, at: int) -> list[bytes]:
         """Break the event at that seq: what verifies stays, what is behind it is given back to be recorded anew."""

@@ -24,7 +24,7 @@ class Kind:
 
 
 KINDS: Final = {
-    "sync": Kind(world.World, bugs.ALL, 2000),
+    "sync": Kind(world.World, bugs.ALL, 1500),
     "flash": Kind(flashing.World, flash_bugs.ALL, 1200),
 }
 

@@ -65,7 +65,7 @@ def _step(step: str, value: int, flag: bool, number: int, store: Store, disk: Di
             disk.append(alarm)
         case "prune":
             store.prune(LATER, value)
-            disk.prune(value)
+            disk.prune(LATER, value)
         case _:
             store._drop()
             disk.crash()

@@ -2,27 +2,38 @@
 
 One seed is one run. Faults come from the seed until `FAULTS_S`; then they stop, and everything must arrive. What must
 never be is checked at each step (`Broken`): what the center holds of an epoch is a prefix of what was ever durable in
-it, hash for hash; nothing is there twice; nothing is acknowledged that is not stored.
+it, hash for hash; nothing is there twice; nothing is acknowledged that is not stored. What a gate
+prunes the center holds, what either prunes is old, and what the center keeps still proves itself; what it has pruned
+counts as held.
+
+Now and then days pass at once: all clocks but the order of things move on, as if nothing had happened in between.
 """
 
 import hashlib
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from math import inf
-from typing import Any, Final, Self
+from types import MappingProxyType
+from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
 
+from center.config import Keep
 from center.intake.batches import Answer, Arrival, Intake
-from center.intake.ingest import Head as Held
-from center.intake.ingest import Heard, NewEvent, Outcome, ingest
+from center.intake.ingest import Outcome, ingest
+from center.records.prune import Turns
+from gated.clock import Remembered, Timekeeper
+from gated.config import JournalConfig
 from gated.talking.uplink import Acknowledge, Act, BeginEpoch, Head, Publish, Read, Rewind, Uplink, Us
 from protocol import topics
-from protocol.event import ClockQuality, Stamp
+from protocol.event import ClockQuality, Kind, body
 from protocol.signature import signed, verified
+from tests.simulation.clocks import Clocks
 from tests.simulation.disk import Disk
+from tests.simulation.records import Records
 from tests.simulation.timeline import Broken, Timeline
 
 SITE: Final = "shenhang"
@@ -32,7 +43,12 @@ BATCH_EVENTS: Final = 3
 AWAY_S: Final = 2.0
 AGAIN_S: Final = 0.15
 """A worker looks again at what came early: less often than a real one, since each look costs what a message costs."""
-_WALL: Final = 1_790_000_000.0
+DAY_S: Final = 86400.0
+KEEP_S: Final = JournalConfig().keep_days * DAY_S
+PRUNE_EVENTS: Final = 3
+OFF_S: Final = 2 * DAY_S
+"""How far the center's clock is ever off, to and fro."""
+_EPOCH_S: Final = 1_790_000_000.0
 
 
 class Key:
@@ -64,7 +80,12 @@ class Rates:
     disk_s: float
     restore_s: float
     broker_s: float
+    days_s: float
+    clock_s: float
+    prune_s: float
     trouble: float
+    leaps: tuple[float, ...] = (0.5, 1, 2, 3, 8, 40, 100)
+    """How many days may pass at once."""
 
 
 def rates(rand: random.Random) -> Rates:
@@ -73,7 +94,7 @@ def rates(rand: random.Random) -> Rates:
     def some(value: float) -> float:
         return value * rand.uniform(0.3, 1.5) if rand.random() < 0.5 else 0.0
 
-    return Rates(
+    found = Rates(
         lost=some(0.15),
         doubled=some(0.15),
         slow=some(0.3),
@@ -83,58 +104,22 @@ def rates(rand: random.Random) -> Rates:
         disk_s=some(25),
         restore_s=some(30),
         broker_s=some(30),
+        days_s=some(6),
+        clock_s=some(20),
+        prune_s=some(5),
         trouble=some(0.05),
     )
+    # What befalls what has gone in part: rare, unless days pass one by one and disks are put back often.
+    return replace(found, days_s=3.0, prune_s=3.0, disk_s=6.0, leaps=(1, 2, 3)) if rand.random() < 0.2 else found
 
 
-@dataclass
-class Records:
-    """What the center's database holds of one gate."""
+@dataclass(frozen=True, slots=True)
+class Born:
+    """An event as it became durable: its seq, the hash before it, and when, if the gate's clock was set and right."""
 
-    epochs: dict[str, Held] = field(default_factory=dict)
-    rows: dict[object, bytes] = field(default_factory=dict)
-    hashes: set[bytes] = field(default_factory=set)
-    gaps: set[int] = field(default_factory=set)
-    last: Heard | None = None
-
-    def head(self, epoch: str) -> Held | None:
-        """See Ledger."""
-        return self.epochs.get(epoch)
-
-    def holds(self, event_hash: bytes) -> bool:
-        """See Ledger."""
-        return event_hash in self.hashes
-
-    def heard(self) -> Heard | None:
-        """See Ledger."""
-        return self.last
-
-    def write(self, arrival: Arrival, outcome: Outcome) -> None:
-        """What a transaction writes."""
-        header = arrival.batch.header
-        if outcome.head is not None:
-            self.epochs[header.epoch] = outcome.head
-            if outcome.news_of(self.last):
-                self.last = Heard(header.epoch, header.board, arrival.received)
-        if outcome.gap is not None:
-            self.gaps.update(range(outcome.gap.first, outcome.gap.last + 1))
-        for event in outcome.events:
-            identity = self.identity(header.epoch, event)
-            if identity in self.rows:
-                continue
-            if event.hash in self.hashes:
-                raise Broken(f"{arrival.gate}: event {event.seq} is there twice")
-            self.rows[identity] = event.hash
-            self.hashes.add(event.hash)
-
-    def identity(self, epoch: str, event: NewEvent) -> object:
-        """What makes an event the same as another; tests override this to plant a bug."""
-        del epoch
-        return event.hash
-
-    def copy(self) -> Self:
-        """A backup."""
-        return type(self)(dict(self.epochs), dict(self.rows), set(self.hashes), set(self.gaps), self.last)
+    seq: int
+    before: bytes
+    at: float | None
 
 
 class World(Timeline):
@@ -146,7 +131,9 @@ class World(Timeline):
         self.messages = 0
         self._bound = 0
         self.wall_step = 0.0
-        self.ever: dict[bytes, tuple[int, bytes]] = {}
+        self._days_s = 0.0
+        self.keep = Keep(events=self.rand.choice((7, 7, 30, 180)))
+        self.ever: dict[bytes, Born] = {}
         self.broker = Broker(self)
         self.center = self.make_center(workers)
         self.gates: list[Gate] = []
@@ -169,9 +156,14 @@ class World(Timeline):
         """The center."""
         return Center(self, workers)
 
-    def make_records(self) -> Records:
+    def make_records(self, gate: str) -> Records:
         """What the center's database holds of one gate, at first nothing."""
-        return Records()
+        return Records(gate)
+
+    @property
+    def calendar(self) -> float:
+        """What time it truly is (POSIX s)."""
+        return _EPOCH_S + self._days_s + self.now
 
     def make_uplink(self, uplink: Uplink) -> Uplink:
         """A gate's uplink for one life."""
@@ -193,6 +185,8 @@ class World(Timeline):
             if self.now > FAULTS_S + SETTLE_S:
                 raise Broken(f"never arrives: {self.missing()}")
             self.until(self.now + 5)
+        self._days_s += 1000 * DAY_S
+        self.center.prune_all()
 
     def message(self) -> None:
         """Count a message; once the faults have stopped there is a bound on them."""
@@ -209,8 +203,14 @@ class World(Timeline):
             f"{gate.name} on {gate.board}: event {seq}"
             for gate in self.gates
             for seq, event_hash in enumerate(gate.disk.hashes, gate.disk.oldest)
-            if event_hash not in (held := self.center.records(gate.name)).hashes and seq not in held.gaps
+            if not self.center.records(gate.name).accounts_for(seq, event_hash)
         ]
+
+    def check_age(self, who: str, event_hash: bytes, least_s: float) -> None:
+        """Whether that event, which has gone, was as old as that."""
+        born = self.ever[event_hash]
+        if born.at is not None and self.calendar - born.at < least_s:
+            raise Broken(f"{who}: event {born.seq} went when it was {(self.calendar - born.at) / DAY_S:.1f} days old")
 
     def _traffic(self, gate: "Gate") -> None:
         if self.faults:
@@ -225,6 +225,9 @@ class World(Timeline):
             (self.rates.center_crash_s, self.center.crash),
             (self.rates.restore_s, self.center.backup_or_restore),
             (self.rates.broker_s, self.broker.fault),
+            (self.rates.days_s, self._days_pass),
+            (self.rates.clock_s, lambda: self._any_gate().clocks.fault(self.rand)),
+            (self.rates.prune_s, self.center.prune),
         ]
         for every_s, do in kinds:
             self.again(every_s, do)
@@ -233,8 +236,21 @@ class World(Timeline):
         return self.rand.choice(self.gates)
 
     def _disk_fault(self) -> None:
-        self.wall_step += self.rand.choice((0.0, -3600.0, 86400.0))
+        self.wall_step = self.rand.choice((0.0, -3600.0, OFF_S / 2))
         self._any_gate().disk_fault()
+
+    def _days_pass(self) -> None:
+        """At once, or while a gate is cut off."""
+        if self.rand.random() < 0.5:
+            self._any_gate().unlink()
+            self.after(self.rand.uniform(0, 8), self._now_days_pass)
+        else:
+            self._now_days_pass()
+
+    def _now_days_pass(self) -> None:
+        for gate in self.gates:
+            gate.clocks.days_pass()
+        self._days_s += self.rand.choice(self.rates.leaps) * DAY_S
 
 
 class Broker:
@@ -306,7 +322,7 @@ class Center:
     def records(self, gate: str) -> Records:
         """What the database holds of that gate."""
         if gate not in self._database:
-            self._database[gate] = self.world.make_records()
+            self._database[gate] = self.world.make_records(gate)
         return self._database[gate]
 
     def take(self, topic: str, payload: bytes) -> None:
@@ -326,11 +342,36 @@ class Center:
         if self._backup is None or self.world.rand.random() < 0.5:
             self._backup = {name: records.copy() for name, records in self._database.items()}
             return
-        before = {event for records in self._database.values() for event in records.hashes}
+        before = {event for records in self._database.values() for event in records.hashes | records.gone}
         self._database = {name: records.copy() for name, records in self._backup.items()}
-        after = {event for records in self._database.values() for event in records.hashes}
+        after = {event for records in self._database.values() for event in records.hashes | records.gone}
         self.lost |= before - after
         self.crash()
+
+    def prune(self) -> None:
+        """What runs each night: it plans, and lets go of a little at a time, while all else goes on."""
+        for records in self._database.values():
+            self._let_go(records, records.planned(self.world.keep, self._wall()), self._wall())
+
+    def _let_go(self, records: Records, turns: Turns, began: float) -> None:
+        if not turns:
+            return
+        for row in records.let_go(turns, began):
+            self.world.check_age(f"center, {records.gate}", row.hash, self.world.keep.events * DAY_S - OFF_S)
+        if broken := records.broken():
+            raise Broken(broken)
+        delay = self.world.rand.expovariate(1)
+        self.world.after(delay, self.alive(lambda: self._let_go(records, turns, began)))
+
+    def prune_all(self) -> None:
+        """All is old, and nothing else happens: everything goes."""
+        for records in self._database.values():
+            while records.rows:
+                turns = records.planned(self.world.keep, self._wall())
+                if not turns:
+                    raise Broken(f"{records.gate}: {len(records.rows)} events never go")
+                while turns:
+                    records.let_go(turns, self._wall())
 
     def say(self, answer: Answer) -> None:
         """Publish an answer, as signed as the real one."""
@@ -381,7 +422,7 @@ class Center:
         return lambda: do() if life == self._life else None
 
     def _wall(self) -> float:
-        return _WALL + self.world.now + self.world.wall_step
+        return self.world.calendar + self.world.wall_step
 
     def _check(self, arrival: Arrival, outcome: Outcome) -> None:
         held = self.records(arrival.gate)
@@ -391,7 +432,8 @@ class Center:
         if outcome.gap and outcome.gap.last >= header.begins:
             before = bytes.fromhex(header.prev)
         for event in outcome.events:
-            if self.world.ever.get(event.hash) != (event.seq, before):
+            born = self.world.ever.get(event.hash)
+            if born is None or (born.seq, born.before) != (event.seq, before):
                 raise Broken(f"{arrival.gate}: event {event.seq} of {header.epoch} was never durable there")
             before = event.hash
 
@@ -408,6 +450,13 @@ class Gate:
         self._image: Disk | None = None
         self._link = 0
         self._uplink: Uplink | None = None
+        self.clocks = Clocks(lambda: world.calendar)
+        self._remembered = Remembered()
+        self._keeper = self._make_keeper()
+
+    def _make_keeper(self) -> Timekeeper:
+        self.clocks.power_on(f"boot-{self._world.next_id()}")
+        return Timekeeper(self.clocks, UTC, self._remembered)
 
     def _make_uplink(self) -> Uplink:
         mine: Any = Key(self.name.encode())
@@ -422,10 +471,11 @@ class Gate:
     def start(self) -> None:
         """Power on."""
         self._life += 1
+        self._keeper = self._make_keeper()
         if not self.disk.epochs or self.disk.epoch.board != self.board:
             self._begin_epoch()
         uplink = self._uplink = self._make_uplink()
-        self._do(uplink.journal(self._head(), self._world.now))
+        self._do(uplink.journal(self._head(), self._now))
         self._tick()
         self._world.after(self._world.rand.uniform(0.05, 2), self._alive(self._connect))
 
@@ -435,7 +485,8 @@ class Gate:
         self._world.after(self._world.rand.uniform(0.1, 5), self._alive(self.start))
 
     def mend(self) -> None:
-        """No more faults: it is on and linked."""
+        """No more faults: it is on and linked, and knows what time it is."""
+        self.clocks.mend()
         if self._uplink is None:
             self.start()
         elif not self._link:
@@ -454,29 +505,27 @@ class Gate:
         if self._uplink is None:
             return
         for _ in range(number):
-            self._write("passage")
-        self._do(self._uplink.journal(self._head(), self._world.now))
+            self._write(Kind.PASSAGE)
+        self._do(self._uplink.journal(self._head(), self._now))
 
     def answered(self, payload: bytes) -> None:
         """A message from the ack topic."""
         if self._uplink is not None and self._link:
-            self._do(self._uplink.answered(payload, self._world.now))
+            self._do(self._uplink.answered(payload, self._now))
 
     def disk_fault(self) -> None:
         """Something befalls the disk while the power is off."""
         self._off()
         rand = self._world.rand
-        kind = rand.choice(("new", "image", "image", "damage", "prune", "clone", "board"))
+        kind = rand.choice(("new", "image", "image", "damage", "clone", "board"))
         if kind == "new":
-            self.disk = Disk()
+            self.disk, self._remembered = Disk(), Remembered()
         elif kind == "image" and self._image is not None:
             self.disk = self._image.image()
         elif kind == "image":
             self._image = self.disk.image()
         elif kind == "damage" and self.disk.lines:
             self._damage()
-        elif kind == "prune":
-            self.disk.prune(rand.randrange(1, 10))
         elif kind == "clone" and len(self._world.gates) < 4:
             self._world.add_gate(self.name, f"clone-{self._world.next_id()}", self.disk.image())
         elif kind == "board":
@@ -487,7 +536,7 @@ class Gate:
         behind = self.disk.damage(self._world.rand.randrange(self.disk.oldest, self.disk.seq + 1))
         self._begin_epoch()
         for _ in behind:
-            self._write("salvaged")
+            self._write(Kind.SALVAGED)
 
     def _off(self) -> None:
         self._life += 1
@@ -499,15 +548,50 @@ class Gate:
         if self._uplink is None or self._link:
             return
         self._link = self._world.next_id()
-        self._do(self._uplink.connected(self._world.now))
+        self._do(self._uplink.connected(self._now))
         retained = self._world.broker.retained.get(topics.ack(SITE, self.name))
         if retained is not None:
             self._world.soon(self._linked(lambda: self.answered(retained)))
 
     def _tick(self) -> None:
-        if self._uplink is not None:
-            self._do(self._uplink.tick(self._world.now))
-            self._world.after(1.0, self._alive(self._tick))
+        if self._uplink is None:
+            return
+        facts = self._keeper.observe()
+        for fact in facts:
+            self._write(fact.kind, fact.fields)
+        if facts:
+            self._do(self._uplink.journal(self._head(), self._now))
+        self._remembered = self._keeper.remember()
+        self._do(self._uplink.tick(self._now))
+        self._maybe_prune(self._uplink)
+        self._world.after(1.0, self._alive(self._tick))
+
+    def _maybe_prune(self, uplink: Uplink) -> None:
+        """What the daemon tries each day: that may fall anywhere."""
+        if self._world.rand.random() > 0.3:
+            return
+        before = self.prune_before(self._keeper)
+        if before is None or not uplink.confirmed(self._now):
+            return
+        center = self._world.center
+        for seq, event_hash in self.prune(before):
+            if not center.records(self.name).accounts_for(seq, event_hash) and event_hash not in center.lost:
+                raise Broken(f"{self.name}: event {seq} was pruned, and the center has never had it")
+            self._world.check_age(self.name, event_hash, KEEP_S - 1)
+        if self._world.rand.random() < 0.5:
+            self._do(uplink.journal(self._head(), self._now))
+
+    def prune_before(self, keeper: Timekeeper) -> datetime | None:
+        """What is older may go; None: nothing may. Tests override this to plant a bug."""
+        return keeper.prune_before(KEEP_S)
+
+    def prune(self, before: datetime) -> list[tuple[int, bytes]]:
+        """Let go of what is older; what has gone. Tests override this to plant a bug."""
+        return self.disk.prune(before, PRUNE_EVENTS)
+
+    @property
+    def _now(self) -> float:
+        return self.clocks.mono()
 
     def _do(self, acts: list[Act]) -> None:
         for act in acts:
@@ -523,9 +607,8 @@ class Gate:
                     world.broker.publish(topics.events(SITE, self.name), payload)
             case Read(after):
                 found = None if world.chance(world.rates.trouble) else self.disk.read(after, BATCH_EVENTS)
-                stamp = Stamp("2026-11-25T08:00:00.000+08:00", ClockQuality.SYNCED, "boot", world.now)
-                acts = uplink.unread(world.now) if found is None else uplink.read(after, *found, stamp, world.now)
-                self._do(acts)
+                now, stamp = self._now, self._keeper.stamp()
+                self._do(uplink.unread(now) if found is None else uplink.read(after, *found, stamp, now))
             case _:
                 self._change(uplink, act)
 
@@ -537,7 +620,8 @@ class Gate:
             case Acknowledge(seq, event_hash, keep):
                 fits = self.acknowledge(seq, event_hash, keep=keep)
                 self._check_acked()
-                self._do(uplink.checked(seq, self._world.now, fits=fits))
+                self._do(uplink.checked(seq, self._now, fits=fits))
+                self._maybe_prune(uplink)
             case Rewind(seq, anew):
                 self.disk.rewind(seq)
                 if anew:
@@ -545,7 +629,7 @@ class Gate:
             case BeginEpoch():
                 self._begin_epoch()
         told = uplink.journal if isinstance(act, Acknowledge) else uplink.changed
-        self._do(told(self._head(), self._world.now))
+        self._do(told(self._head(), self._now))
 
     def acknowledge(self, seq: int, event_hash: bytes, *, keep: bool) -> bool:
         """The journal's word; tests override this to plant a bug."""
@@ -554,18 +638,22 @@ class Gate:
     def _check_acked(self) -> None:
         acked = self.disk.hash_at(self.disk.acked)
         center = self._world.center
-        held = center.records(self.name).hashes
-        if self.disk.acked > self.disk.pruned and acked not in held and acked not in center.lost:
+        held = center.records(self.name)
+        known = acked is None or acked in held.hashes or acked in held.gone or acked in center.lost
+        if self.disk.acked > self.disk.pruned and not known:
             raise Broken(f"{self.name}: event {self.disk.acked} is acknowledged and not stored")
 
     def _begin_epoch(self) -> None:
         self.disk.begin_epoch(f"E{self._world.next_id()}", self.board)
-        self._write("alarm")
+        self._write(Kind.ALARM)
 
-    def _write(self, kind: str) -> None:
+    def _write(self, kind: Kind, fields: Mapping[str, object] = MappingProxyType({})) -> None:
         before = self.disk.hash_at(self.disk.seq) or b""
-        _, event_hash = self.disk.append(b'{"kind":"%s","id":%d}' % (kind.encode(), self._world.next_id()))
-        self._world.ever[event_hash] = (self.disk.seq, before)
+        rest = body(kind, self._keeper.stamp(), {**fields, "id": self._world.next_id()})
+        _, event_hash = self.disk.append(rest)
+        known = self.clocks.right and self._keeper.quality is not ClockQuality.UNSET
+        at = self._world.calendar if known else None
+        self._world.ever[event_hash] = Born(self.disk.seq, before, at)
 
     def _head(self) -> Head:
         disk, epoch = self.disk, self.disk.epoch

@@ -286,6 +286,57 @@ def test_an_older_epoch_may_share_what_a_newer_one_stored(
     assert (verify(desk), desk.count()) == (0, 0)
 
 
+def test_each_may_share_what_the_other_stored(desk: Desk, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two epochs of which either has events that are stored under the other: both go."""
+    monkeypatch.setattr(prune, "STEP_EVENTS", 2)
+    first = desk.add(FakeGate())
+    record(first, 7, clock.at)
+    desk.send(first, first.batch(1, 5))
+    second = first.fork("E2", after=3)
+    copied(first, second, 4)
+    desk.send(second)
+    desk.send(first)
+    clock.at = NOW
+    pruned(desk, lambda _: pytest.fail("a chain is broken") if verify(desk) else None)
+    assert (verify(desk), desk.count()) == (0, 0)
+
+
+def test_what_came_again_after_it_was_pruned_keeps_what_it_shares(desk: Desk, clock: Clock) -> None:
+    """An epoch begins anew before what is gone: what came again is young, and what follows is still the other's."""
+    first = desk.add(FakeGate())
+    for days, count in ((60, 4), (32, 2)):
+        clock.at = NOW - days * DAY
+        record(first, count, clock.at)
+        desk.send(first)
+    clock.at = NOW - 4 * DAY
+    pruned(desk)
+    assert seqs(desk, first) == [5, 6]
+    second = first.fork("E2", after=0)
+    copied(first, second, 1)
+    desk.send(second)
+    clock.at = NOW
+    pruned(desk)
+    assert verify(desk) == 0
+    assert seqs(desk, second) == [1, 2, 3, 4, 5, 6]
+    clock.at = NOW + 4 * DAY
+    pruned(desk)
+    assert (verify(desk), desk.count()) == (0, 0)
+
+
+def test_a_disk_that_began_anew_holds_up_nothing(desk: Desk, clock: Clock) -> None:
+    """Where two epochs share nothing, what is young in one keeps nothing of the other."""
+    first = desk.add(FakeGate())
+    record(first, 6, NOW - 60 * DAY)
+    clock.at = NOW - 20 * DAY
+    desk.send(first)
+    second = first.fork("E2", after=0)
+    record(second, 9, clock.at)
+    desk.send(second)
+    clock.at = NOW
+    pruned(desk)
+    assert (seqs(desk, first), seqs(desk, second)) == ([], list(range(1, 10)))
+
+
 def test_what_is_broken_stays(desk: Desk, north: FakeGate) -> None:
     """From a break on nothing goes: somebody has to look at it."""
     with desk.store.database.transaction() as connection:
