@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from drivers import uhf18
 from drivers.emulated.uhf18 import EmulatedUhf18
 from drivers.port import About, Colour, Condition, Indicator, Signal
-from drivers.uhf18 import MANY, Conversation, Options, Timing, Uhf18Reader
+from drivers.uhf18 import Uhf18Reader
+from drivers.uhf18_talk import MANY, SILENCE_S, Conversation, Options, Timing
 from protocol.credential import canonical
 from protocol.sighting import Sighting
 from protocol.uhf18 import Cmd, Command, Info, Reply, Status
@@ -193,7 +193,7 @@ def test_a_slow_reader_has_its_scan_time() -> None:
 
 def test_silence_is_noticed_within_three_seconds() -> None:
     """The limit in force where nobody sets another."""
-    assert uhf18.SILENCE_S < 3
+    assert SILENCE_S < 3
 
 
 async def test_what_a_reader_tells_of_itself(tmp_path: Path) -> None:
