@@ -1,4 +1,9 @@
-"""UHFReader18 readers (`protocol.uhf18`), asked again and again (`answer`) or talking by themselves (`active`
+"""UHFReader18 readers (`protocol.uhf18`), asked again and again (`answer`) or talking by themselves (`active`).
+
+`answer` (the default)
+- `drivers.uhf18_talk` knows what is asked when, and from when on the reader is online.
+
+`active`
 - Nothing is sent. The reader is online while its link is. Where it calls us (`listen://`), or has sent a heartbeat,
   `BEAT_SILENCE_S` without a frame or a heartbeat is the end of the link.
 """
