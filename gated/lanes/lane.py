@@ -17,10 +17,9 @@ Rules:
   an admission is news. While nothing can be written only exits judge again, since they open all the same.
 - Vehicles pass one at a time: while one has its turn, the next waits and is judged when its turn comes; the time
   it waited is no part of its age. `passed` ends a turn, else `timeout` from its opening on, but not while somebody is
-  on the sensor.
-- An entrance opens for nobody who has been flagged since, nor for whom it has not seen for `LATE_S` (or `gone`): while
-  the disk took its time they have gone, and somebody else may stand there.
-  What waits and is no longer seen lapses after `timeout`, and is recorded as `stale`.
+  on the sensor. What waits and is no longer seen lapses after `timeout`, and is recorded as `stale`.
+- An entrance opens for nobody who has been flagged since, nor for whom it has not seen for `LATE_S` (or `gone`), nor
+  for one after whom another has come with that tag: while the disk took its time they have gone.
 - An exit whose relay fails at an opening owes it to whom it was for as long as it sees them: they are judged again and
   let through when the relay is back (`opened` by `owed`), a vehicle while it still has its turn, which it keeps.
 - With a `passed` sensor (`gated.lanes.sensor`), a vehicle or person that has gone through and comes back the same way
@@ -122,8 +121,9 @@ class Lane:
         presence = act.of
         if act.exempt or presence is None:
             return True
+        replaced = self._presences.get(presence.sighting.credential, self.rule.name) is not presence
         unseen = now.mono - max(presence.seen, presence.judged)
-        return presence.standing is not Standing.FLAGGED and unseen <= max(LATE_S, self.rule.gone)
+        return presence.standing is not Standing.FLAGGED and not replaced and unseen <= max(LATE_S, self.rule.gone)
 
     def opened(self, now: Now, of: Presence | None = None) -> None:
         """Learn that the barrier was opened, for this presence or for somebody of whom nothing was read."""

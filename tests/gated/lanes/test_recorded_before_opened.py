@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from pathlib import Path
 from typing import Any, Final, cast
@@ -17,7 +17,7 @@ from gated.clock import Remembered, Timekeeper
 from gated.lanes import openings
 from gated.lanes.barrier import Barrier
 from gated.lanes.decide import Direction, LaneKind, LaneRule, Policy
-from gated.lanes.lane import LATE_S
+from gated.lanes.lane import LATE_S, Lane
 from gated.lanes.post import Post
 from gated.lists import listload
 from gated.lists.whitelist import Whitelist
@@ -344,6 +344,28 @@ async def test_a_copy_that_shows_before_the_disk_answers(tmp_path: Path, lane: s
     assert [event["reason"] for event in rig.journal.events] == ["listed", "clone"]
     assert rig.pulses(lane) == 0
     assert [note["of"] for note in rig.journal.noted] == [1]
+
+
+async def test_a_copy_that_comes_after_before_the_disk_answers(tmp_path: Path) -> None:
+    """Somebody has gone through, and another comes with a copy of their tag: what was on its way does not open."""
+    (tmp_path / "list.jsonl").write_text(json.dumps({"c": TAG, "h": "h1", "tid": "E2003412"}) + "\n")
+    listload.load(tmp_path, tmp_path / "list.jsonl", lambda *_: None, "2026-11-25T00:00:00+08:00")
+    with closing(Whitelist(tmp_path)) as held:
+        rig = Rig(held, FakeJournal())
+        station = rig.post.stations["walk-in"]
+        station.lane = Lane(replace(LANES["walk-in"], senses=True), rig.post._presences, rig.post._judge)
+        await rig.see("walk-in")
+        rig.journal.settle()
+        rig.clocks.seconds += 4
+        await rig.see("walk-in")
+        rig.post.passed("walk-in")
+        rig.clocks.seconds += 4
+        rig.post.see("walk-in", Sighting("walk-in/0", TAG, rig.clocks.seconds, tid="E2003499"))
+        rig.journal.settle()
+    told = [event.get("reason") or event.get("by") or event.get("result") for event in rig.journal.events]
+    assert told == ["listed", "again", "through", "clone"]
+    assert rig.pulses("walk-in") == 1
+    assert [note["of"] for note in rig.journal.noted] == [2]
 
 
 async def test_a_turn_lasts_from_its_opening(whitelist: Whitelist) -> None:
