@@ -39,9 +39,9 @@ class Barrier:
         self._output = output
         self._pulse = pulse
         self._turnstile = turnstile
-        self._queued: deque[Lost] = deque()
-        self._timer: asyncio.TimerHandle | None = None
-        self._left = False
+        self._queued: deque[Lost] = deque()  # who waits for a pulse, at a turnstile
+        self._timer: asyncio.TimerHandle | None = None  # the end of a pulse, or of the pause before the next
+        self._left = False  # as the last life has left it
         self.pulsing = False
         self.holders: set[str] = set()
 

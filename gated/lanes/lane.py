@@ -1,7 +1,9 @@
 """A lane: turns what its readers see into passages. A state machine without I/O; time is an argument.
 
 Sightings, the `passed` sensor, the button and the clock go in; what is to be written down, and whether the barrier
-opens with it, comes out as `Act`s. The post writes each act down and tells the lane what became of it (`settled`).
+opens with it, comes out as `Act`s. Whoever carries one out (`gated.lanes.openings`) asks and tells the lane, in this
+order: is it still to open (`wants`), it opens (`opened`), the relay has failed at it (`failed`), what became of it on
+disk (`settled`). At an exit that cannot wait for the disk `settled` comes last all the same.
 
 Rules:
 
@@ -51,7 +53,7 @@ Judge = Callable[[Sighting, LaneRule, Last | None, Now], tuple[Decision, Mapping
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Someone flagged who waits for the guard. `since` is monotonic seconds."""
+    """Someone flagged who waits for the guard, `since` when, last `seen` when (monotonic s), and read how often."""
 
     credential: Credential
     reason: Reason
@@ -126,7 +128,7 @@ class Lane:
         return presence.standing is not Standing.FLAGGED and not replaced and unseen <= max(LATE_S, self.rule.gone)
 
     def opened(self, now: Now, of: Presence | None = None) -> None:
-        """Learn that the barrier was opened, for this presence or for somebody of whom nothing was read."""
+        """Learn that the barrier is being opened, for this presence or for somebody of whom nothing was read."""
         if of is None:
             self._sensor.opened(now.mono)
             return
@@ -156,7 +158,7 @@ class Lane:
         if presence.standing is not Standing.SHADOWED:
             return self._judged(presence, now, waited=now.mono - presence.arrived)
         presence.asked = True
-        return [opening(self.rule, "owed", presence, of=act.fields["of"])]
+        return [opening(self.rule, "owed", presence, of=act.fields.get("of", presence.seq))]
 
     def stays_open(self, now: Now) -> None:
         """Learn, again and again, that the barrier is held open: any number may go through."""
@@ -181,7 +183,7 @@ class Lane:
         return acts + self._next_turn(now)
 
     def settled(self, act: Act, seq: int | None, *, opened: bool, now: Now) -> None:
-        """Learn what became of an act: its seq once it is on disk, and whether it opened the barrier."""
+        """Learn what became of an act: its seq if it is on disk, and whether the barrier was told to open by it."""
         presence = act.of
         if presence is None:
             return

@@ -28,7 +28,8 @@ class Presence:
     """One credential at one lane. Times are monotonic seconds; `seq` is the passage's, once it is on disk.
 
     `asked` while an opening for it is on its way to the disk, `owed` when the relay has failed at one at an exit; `let`
-    if this lane was opened for it and has its record, `through` if the sensor saw it go.
+    if this lane was opened for it and has its record, `through` if the sensor saw it go; `judged` is when that was last
+    done, `away` while it counts as gone though it was seen just now: it is from before a restart.
     """
 
     lane: LaneRule

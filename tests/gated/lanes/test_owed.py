@@ -279,6 +279,19 @@ async def test_while_the_disk_has_not_answered(
     assert gate.pulses("walk-out") == 1
 
 
+async def test_whose_record_has_moved(whitelist: Whitelist) -> None:
+    """Another lane's antenna sees them better and has taken the record over: the exit owes them all the same."""
+    gate = Gate(whitelist)
+    await gate.relay("walk-out", there=False)
+    for lane, signal in (("walk-out", -70.0), ("walk-in", -40.0)):
+        gate.post.see(lane, Sighting(f"{lane}/0", TAG, gate.clocks.seconds, signal=signal))
+        await gate.done()
+    assert [event.get("instead") for event in gate.journal.events] == [None, 1]
+    await gate.relay("walk-out", there=True)
+    assert gate.told[2:] == [("opened", "owed", 1, TAG)]
+    assert gate.pulses("walk-out") == 1
+
+
 async def test_who_gets_a_passage_of_their_own_meanwhile(whitelist: Whitelist, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whom another lane had, and then this one: what is on its way lets them out, and nothing beside it."""
     monkeypatch.setattr(openings, "OVERDUE_S", 0.0)
