@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -24,11 +25,13 @@ from center.intake.batches import GROUP_MAX_BATCHES, Answer, Arrival, Intake
 from center.intake.hearing import Said, hear
 from center.intake.inbox import Inbox
 from center.intake.ingest import Outcome
+from center.publish.signed import overdue, signed_last
 from center.records.database import DatabaseAwayError, said
 from center.records.store import Judged, Store
 from center.records.writer import StoppingError, Writer
 from protocol import topics
 from protocol.message import Offline
+from protocol.repository import MalformedError
 from protocol.signature import public_bytes, public_key, signed
 
 INBOX_MAX_BYTES: Final = 32 * 1024 * 1024
@@ -80,6 +83,8 @@ class Worker:
         self._since: float | None = None
         self._refused: Counter[str] = Counter()
         self._refused_at: dict[str, float] = {}
+        self._list_signed: tuple[datetime, datetime | None] | None = None
+        self._overdue: str | None = None
         self._stopping = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -110,7 +115,8 @@ class Worker:
 
     async def _listen(self) -> None:
         group = "$share/ingest/" if self._settings.shared else ""
-        subscriptions = (group + topics.events(self._settings.site, "+"), topics.status(self._settings.site, "+"))
+        site = self._settings.site
+        subscriptions = (group + topics.events(site, "+"), topics.status(site, "+"), topics.repository(site))
         pause_s, told, why = RECONNECT_FIRST_S, False, ""
         while True:
             try:
@@ -135,6 +141,8 @@ class Worker:
 
     def _put(self, message: Message) -> None:
         address = topics.parse(message.topic)
+        if message.topic == topics.repository(self._settings.site) and message.payload:
+            self._hear_list(message.payload)
         if not isinstance(address, topics.GateAddress):
             return
         whole = not self._inbox.dropped
@@ -331,10 +339,27 @@ class Worker:
             if self._since is None:
                 continue
             with suppress(DatabaseAwayError):
+                await self._tell_overdue()
                 # While the database was away nothing was heard either.
                 since = max(self._since, self._writer.back_at)
                 for name in await self._writer.once(Store.look_for_silent, time.time(), since=since):
                     self._log.warning("alarm.silent", gate=name)
+
+    def _hear_list(self, message: bytes) -> None:
+        """Note when what the broker holds of the list was signed."""
+        try:
+            self._list_signed = signed_last(message)
+        except MalformedError as error:
+            self._log.error("ingest.list-unreadable", why=str(error))
+
+    async def _tell_overdue(self) -> None:
+        """Raise an alarm when the list at the broker is not signed again in time, and end it when it is."""
+        if self._list_signed is None:
+            return
+        why = "; ".join(overdue(*self._list_signed, datetime.now(UTC)))
+        if why != self._overdue and await self._writer.once(Store.note_overdue, why, time.time()):
+            self._log.warning("alarm.overdue", text=why)
+        self._overdue = why
 
     async def _tell_dropped(self) -> None:
         """Raise an alarm for whose messages were dropped; the count begins anew when all that waited is judged."""

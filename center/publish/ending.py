@@ -4,13 +4,14 @@ Each in a sentence that is the same from day to day until something is done abou
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from tuf.api.metadata import Snapshot, Timestamp
 
 from center.publish.metadata import PublishError, read
 from center.publish.opened import repository
+from center.publish.signed import dated, overdue
 from center.publish.vault import FolderVault
 from center.site import authority
 from center.site.files import SiteError
@@ -20,9 +21,6 @@ from protocol import repository as names
 CERTIFICATE_EARLY: Final = timedelta(days=60)
 AUTHORITY_EARLY: Final = timedelta(days=2 * 365)
 """Every gate has to be set up anew."""
-UNSIGNED_TIME: Final = timedelta(hours=3)
-"""The date is signed each hour."""
-_SNAPSHOT_TIME: Final = timedelta(days=1) + UNSIGNED_TIME
 _RENEW: Final = "gatectl site renew-certificate, gatectl site broker, and reload the broker, else gates cannot connect"
 
 
@@ -63,17 +61,9 @@ def _signatures(site: Site, now: datetime) -> Iterator[str]:
     if (data := vault.get("timestamp.json")) is None:
         return  # nothing is in force yet
     timestamp = read(Timestamp, data).signed
-    yield from _unsigned("date", timestamp.expires, names.TIMESTAMP_LIFE_S, UNSIGNED_TIME, now)
-    if (data := vault.get(f"{timestamp.snapshot_meta.version}.snapshot.json")) is not None:
-        snapshot = read(Snapshot, data).signed
-        yield from _unsigned("state", snapshot.expires, names.SNAPSHOT_LIFE_S, _SNAPSHOT_TIME, now)
-
-
-def _unsigned(what: str, expires: datetime, life_s: float, allowed: timedelta, now: datetime) -> Iterator[str]:
-    signed = expires - timedelta(seconds=life_s)
-    if now.astimezone(UTC) - signed > allowed:
-        when = f"{signed.astimezone():%Y-%m-%d %H:%M}"
-        yield f"the list's {what} was last signed on {when}: is gated-center serve, or publish, running?"
+    state = vault.get(f"{timestamp.snapshot_meta.version}.snapshot.json")
+    signed = None if state is None else dated(read(Snapshot, state).signed.expires, names.SNAPSHOT_LIFE_S)
+    yield from overdue(dated(timestamp.expires, names.TIMESTAMP_LIFE_S), signed, now)
 
 
 def _ends(until: datetime, now: datetime) -> str:

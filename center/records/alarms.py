@@ -3,7 +3,7 @@
 An alarm is open until somebody acknowledges it. One that stands for a condition (`LASTING`) is there as long as the
 condition: its end is written down, and while it lasts no second one is raised, acknowledged or not.
 
-Alarms of the site itself (`of_site`) have no gate.
+Alarms of the site itself (`of_site`, or a condition without a gate) have no gate.
 """
 
 from typing import Final
@@ -16,7 +16,8 @@ from center.records.tables import alarm
 SILENT: Final = "silent"
 FLOODING: Final = "flooding"
 REMOVED: Final = "removed"
-LASTING: Final = frozenset({SILENT, FIRE})
+OVERDUE: Final = "overdue"
+LASTING: Final = frozenset({SILENT, FIRE, OVERDUE})
 _SINGLE: Final = LASTING | {FLOODING}
 """Of which a gate has one open at most, which says the latest."""
 SIGNERS: Final = "signers"
@@ -30,7 +31,7 @@ OPEN_MAX: Final = 20
 """Of one gate and kind. What comes after is counted on the newest, which then says it."""
 
 
-def raised(connection: Connection, gate_id: int, kind: str, text: str, now: float, times: int = 1) -> None:
+def raised(connection: Connection, gate_id: int | None, kind: str, text: str, now: float, times: int = 1) -> None:
     """Raise an alarm so many times, or count it where it is open already. Under the lock of its gate."""
     mine = select(alarm.c.id, alarm.c.text).where(alarm.c.gate_id == gate_id, alarm.c.kind == kind)
     mine = mine.where((alarm.c.ended if kind in LASTING else alarm.c.acknowledged).is_(None))
@@ -58,13 +59,13 @@ def of_site(connection: Connection, kind: str, text: str, now: float) -> None:
         connection.execute(alarm.insert(), row)
 
 
-def ended(connection: Connection, gate_id: int, kind: str, now: float) -> None:
+def ended(connection: Connection, gate_id: int | None, kind: str, now: float) -> None:
     """Note that a condition has ended."""
     lasting = and_(alarm.c.gate_id == gate_id, alarm.c.kind == kind, alarm.c.ended.is_(None))
     connection.execute(update(alarm).where(lasting).values(ended=now))
 
 
-def lasts(connection: Connection, gate_id: int, kind: str) -> bool:
+def lasts(connection: Connection, gate_id: int | None, kind: str) -> bool:
     """Whether such a condition is noted and has not ended."""
     lasting = select(func.count()).where(alarm.c.gate_id == gate_id, alarm.c.kind == kind, alarm.c.ended.is_(None))
     return bool(connection.execute(lasting).scalar_one())

@@ -138,6 +138,21 @@ class Store:
                 if ledger.removed:
                     ledgers.alarm(ledger, Alarm(alarms.REMOVED, text, refused[ledger.name]), now)
 
+    def note_overdue(self, why: str, now: float) -> bool:
+        """Raise an alarm of the site that the list was not signed again in time, or end it ("": it was).
+
+        Returns whether it is new.
+        """
+        with self.database.transaction() as connection:
+            # One gate's lock stands for the site's: several workers look at the same list.
+            connection.execute(select(gate.c.id).order_by(gate.c.name).limit(1).with_for_update())
+            if not why:
+                alarms.ended(connection, None, alarms.OVERDUE, now)
+            new = bool(why) and not alarms.lasts(connection, None, alarms.OVERDUE)
+            if new:
+                alarms.raised(connection, None, alarms.OVERDUE, why, now)
+        return new
+
     # Who the gates are
 
     def add_gate(self, name: str, voucher_key: bytes, voucher_until: float, now: float) -> None:

@@ -11,7 +11,7 @@ import pytest
 from center import __main__ as gated_center
 from center.gatectl import __main__ as gatectl
 from center.intake.cries import OTHER, WORDS
-from center.records.alarms import DATABASE, ENDING, FLOODING, LAPSED, REMOVED, SIGNERS, SILENT, UNSIGNED
+from center.records.alarms import DATABASE, ENDING, FLOODING, LAPSED, OVERDUE, REMOVED, SIGNERS, SILENT, UNSIGNED
 from gated import __main__ as gated
 from tests.docs.test_docs import ROOT, rows, section, text
 
@@ -117,5 +117,5 @@ def test_alarms_are_explained() -> None:
     """Every alarm of the center, its own and a gate's, is in the page for who runs it, and no other."""
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "center").rglob("*.py"))
     raised = set(re.findall(r'Alarm\(\s*"([a-z-]+)"', source))
-    raised |= {SILENT, SIGNERS, LAPSED, UNSIGNED, DATABASE, ENDING, FLOODING, REMOVED, OTHER, *WORDS}
+    raised |= {SILENT, SIGNERS, LAPSED, UNSIGNED, DATABASE, ENDING, FLOODING, OVERDUE, REMOVED, OTHER, *WORDS}
     assert set(rows(section(text("operations"), "Alarms"))) == raised

@@ -2,12 +2,14 @@
 
 import asyncio
 import fcntl
+import json
 import os
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from center.records.facts import Facts, facts
 from center.records.store import Store
 from protocol import topics
 from protocol.enrolment import vouch
+from protocol.repository import encode
 from tests.broker import Mosquitto
 from tests.chain import SITE, FakeGate
 from tests.desk import Desk
@@ -299,6 +302,54 @@ async def test_another_process_writes_for_long(
         os.close(held)
         await gate.answer(10)
     assert desk.lines(north) == north.lines
+
+
+async def test_a_list_that_is_not_signed_again_is_an_alarm(
+    broker: Mosquitto, desk: Desk, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One, however many workers look and are started; it ends when somebody has signed."""
+    monkeypatch.setattr("center.intake.worker.WATCH_S", 0.02)
+    desk.add(FakeGate())
+    topic = topics.repository(SITE)
+
+    def rows() -> list[tuple[str | None, str, int, bool]]:
+        with desk.store.reading() as connection:
+            return [(row.name, row.kind, row.times, row.ended is not None) for row in reading.alarms(connection)]
+
+    async with connected(Account(broker.url), ()) as link:
+        await link.publish(topic, _signed(hours=2), retain=True)
+        async with working(broker, opened) as worker:
+            await until(lambda: worker._overdue == "")
+            assert rows() == []
+            await link.publish(topic, _signed(hours=4), retain=True)
+            await until(rows)
+        async with working(broker, opened) as first, working(broker, opened) as second:
+            await until(lambda: first._overdue and second._overdue)
+            assert rows() == [(None, "overdue", 1, False)]
+            for hostile in HOSTILE:
+                await link.publish(topic, hostile, retain=True)
+            await link.publish(topic, b"", retain=True)
+            await link.publish(topic, _signed(hours=0), retain=True)
+            await until(lambda: first._overdue == second._overdue == "")
+        assert rows() == [(None, "overdue", 1, True)]
+
+
+HOSTILE = (
+    b"x",
+    b"{}",
+    b'{"timestamp.json":"{}"}',
+    *(
+        encode({"timestamp.json": b'{"signed":{"expires":%s,"meta":{"snapshot.json":{"version":1}}}}' % expires})
+        for expires in (b"1", b'"soon"', b'"0001-01-01T00:00:00+14:00"')
+    ),
+)
+
+
+def _signed(*, hours: float) -> bytes:
+    """What is at the broker of a list whose date was signed so long ago."""
+    until = datetime.now(UTC) + timedelta(days=1, hours=-hours)
+    date = {"signed": {"expires": f"{until:%Y-%m-%dT%H:%M:%SZ}", "meta": {"snapshot.json": {"version": 1}}}}
+    return encode({"timestamp.json": json.dumps(date).encode()})
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)

@@ -11,7 +11,7 @@ import structlog
 
 from center.__main__ import main
 from center.broker import Account
-from center.publish import ending, publisher
+from center.publish import ending, publisher, signed
 from center.publish.opened import changing, repository
 from center.publish.publisher import Publisher
 from center.records.alarms import ENDING
@@ -69,6 +69,14 @@ def test_what_runs_out(place: Workplace, days: int, hours: int, told: Sequence[s
     assert len(found) == len(told), found
     for text, words in zip(found, told, strict=True):
         assert words in text
+
+
+def test_a_worker_sees_the_same_at_the_broker(place: Workplace) -> None:
+    """Of the list's signatures, what is published says as much as the site's folder."""
+    message = repository(place.site).message()
+    for hours in (2, 4, 26, 28):
+        later = NOW + timedelta(hours=hours)
+        assert signed.overdue(*signed.signed_last(message), later) == ending.everything(place.site, later)
 
 
 def test_the_sentence_is_the_same_each_day(place: Workplace) -> None:
