@@ -304,7 +304,7 @@ class Rig:
         self.orders: list[Outcome] = []
         self.openings: Counter[Key] = Counter()
         self.burning = False
-        self._at_the_end: set[int] = set()
+        self._at_the_end: set[int] = set()  # of what may or may not have opened, when a daemon ended
         self._fire_said: Level | Condition | None = None
         self.seen: dict[tuple[str, object], float] = {}
         self.turns: dict[str, tuple[Credential, float]] = {}
@@ -464,6 +464,7 @@ class Rig:
         self._away = set(self._left)  # whoever was seen before the end counts as away, whenever that was
         written, lost = self.disk.close()
         self._at_the_end |= set(written)
+        self._at_the_end |= {event["of"] for event in lost if event.get("what") == "not-opened" and "of" in event}
         self.openings -= Counter(_key(event) for event in lost if _opens(event))
         for contact in self.contacts.values():
             contact.wanted = contact.closed
