@@ -273,13 +273,15 @@ async def test_postgresql_goes_and_comes_back(broker: Mosquitto) -> None:
         store = Store.open(url, SITE)
         north = Desk(store).add(FakeGate().passages(10))
         store.close()
-        async with working(broker, lambda: Store.open(url, SITE)), ear(broker, north, CENTER) as gate:
+        async with working(broker, lambda: Store.open(url, SITE)) as worker, ear(broker, north, CENTER) as gate:
             await gate.send(north.batch(1, 5))
             await gate.answer(5)
             await asyncio.to_thread(cluster.stop)
             await gate.send(north.batch(6, 10))
-            await asyncio.sleep(1)
-            assert [ack.seq for ack in gate.heard] == [5]
+            await until(lambda: worker._writer._away)
+            async with ear(broker, north, CENTER) as later:
+                await later.answer(5)
+                assert [ack.seq for ack in later.heard] == [5]
             await asyncio.to_thread(cluster.start)
             await gate.answer(10)
         store = Store.open(url, SITE)
@@ -293,11 +295,11 @@ async def test_another_process_writes_for_long(
 ) -> None:
     """A tool that holds SQLite's lock delays the answer, and costs nothing else."""
     monkeypatch.setattr("center.records.database.TURN_S", 0.1)
-    async with working(broker, opened), ear(broker, north, CENTER) as gate:
+    async with working(broker, opened) as worker, ear(broker, north, CENTER) as gate:
         held = os.open(f"{desk.store.database.path}.lock", os.O_RDWR)
         fcntl.flock(held, fcntl.LOCK_EX)
         await gate.send()
-        await asyncio.sleep(1)
+        await until(lambda: worker._writer._away)
         assert gate.heard == []
         os.close(held)
         await gate.answer(10)
@@ -402,13 +404,14 @@ async def test_the_disk_is_full_and_has_room_again(
     with desk.store.reading() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one() + 4
     north.passages(495)
-    async with working(broker, opened_limited), ear(broker, north, CENTER) as gate:
+    async with working(broker, opened_limited) as worker, ear(broker, north, CENTER) as gate:
         await gate.send(north.batch(1, 5))
         await gate.answer(5)
         await gate.send(*[north.batch(first, first + 24) for first in range(6, 506, 25)])
-        await asyncio.sleep(1)
+        await until(lambda: worker._writer._away)
         before = desk.count()
         assert before < 505
+        await gate.answer(before)
         assert max(ack.seq for ack in gate.heard) == before
         pages = 10_000
         await gate.answer(505)
