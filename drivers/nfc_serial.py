@@ -140,9 +140,7 @@ class _Port(serial.Serial):
 def slowed(line: Line) -> bool:
     """Tell a PN532 that was left at one of nfcpy's faster speeds to go back to the first; whether there was one."""
     for baud in _FASTER:
-        with contextlib.suppress(
-            OSError, ValueError, termios.error
-        ):  # a speed that the port cannot do, or the PN532 is not at
+        with contextlib.suppress(OSError, ValueError, termios.error):  # the PN532, or the port, does not talk so fast
             line.open(line.path, baud)
             line.write(_WAKE + Frame(Kind.COMMAND, bytes([Cmd.SET_BAUD, _TO_BAUD])).to_bytes())
             answer = Frame(Kind.REPLY, bytes([Cmd.SET_BAUD + 1])).to_bytes()
