@@ -28,7 +28,7 @@ from protocol.event import GENESIS
 from protocol.message import Ack, MessageError
 
 LIVE_S: Final = 600.0
-"""Another box that was heard within this time under the same name still runs."""
+"""Another box that was heard within this time under the same name still runs; a batch that took longer is no sign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,8 @@ class Outcome:
 
     `head` is to be written down for the epoch, None where there is nothing to write. `apart` says why the batch is set
     apart. `early` marks a batch that starts beyond the head: another worker may hold the one before it.
+
+    `withheld` marks one of another board than the one heard last, which had left too long ago to say who runs now.
     """
 
     answer: Ack
@@ -104,21 +106,24 @@ class Outcome:
     gap: Gap | None = None
     apart: str = ""
     early: bool = False
+    withheld: bool = False
     alarms: tuple[Alarm, ...] = ()
 
     def news_of(self, heard: Heard | None) -> bool:
         """Whether it shows who speaks under that name now: another's batches of long ago can be sent again."""
-        return bool(self.events) or self.begins or heard is None or heard.epoch == self.answer.epoch
+        new = bool(self.events) or self.begins or heard is None or heard.epoch == self.answer.epoch
+        return new and not self.withheld
 
 
 def ingest(batch: Batch, ledger: Ledger, now: float, *, center_synced: bool = True) -> Outcome:
     """What the center does with this batch, received at `now` (POSIX s) by a clock that is right or not."""
-    outcome = _judged(batch, ledger, now)
-    cries = _cries(outcome, batch, ledger, travelled(batch.header.sent, now, center_synced=center_synced))
+    journey = travelled(batch.header.sent, now, center_synced=center_synced)
+    outcome = _judged(batch, ledger, now, journey)
+    cries = _cries(outcome, batch, ledger, journey)
     return replace(outcome, alarms=(*outcome.alarms, *cries)) if cries else outcome
 
 
-def _judged(batch: Batch, ledger: Ledger, now: float) -> Outcome:
+def _judged(batch: Batch, ledger: Ledger, now: float, journey: float | None) -> Outcome:
     """What the batch comes to, whatever its events say."""
     header = batch.header
     held = ledger.head(header.epoch)
@@ -126,11 +131,14 @@ def _judged(batch: Batch, ledger: Ledger, now: float) -> Outcome:
         chain = hashes(batch)
     except MessageError as error:
         return _apart(batch, held, str(error))
+    withheld = journey is not None and journey > LIVE_S and _of_another(batch, ledger.heard())
     if held is None:
-        return _begin(batch, chain, ledger)
+        return replace(_begin(batch, chain, ledger), withheld=withheld)
     if (held.first, held.root) != (header.begins, bytes.fromhex(header.root)):
         return _apart(batch, held, f"epoch {header.epoch} began at event {held.first}, not at {header.begins}")
     outcome = _append(batch, chain, held, ledger, ())
+    if withheld:
+        return replace(outcome, withheld=True)
     # Only with something new: what was said long ago may be said again by anybody who was there.
     return replace(outcome, alarms=(*_rival(batch, ledger, now), *outcome.alarms)) if outcome.events else outcome
 
@@ -202,10 +210,19 @@ def _apart(batch: Batch, held: Head | None, why: str) -> Outcome:
     return Outcome(answer, apart=why, alarms=(Alarm("apart", f"epoch {epoch}: {why}"),))
 
 
+def _of_another(batch: Batch, heard: Heard | None) -> bool:
+    """Whether it is of another board than the one heard last, in another epoch."""
+    return heard is not None and heard.epoch != batch.header.epoch and heard.board != batch.header.board
+
+
 def _rival(batch: Batch, ledger: Ledger, now: float) -> tuple[Alarm, ...]:
-    """Two boxes under one name: an epoch speaks again though another board has spoken a moment ago."""
+    """Two boxes under one name: an epoch speaks again though another board has spoken a moment ago.
+
+    Its batch has left a moment ago, or its clocks do not tell: then it may be one that somebody has kept back, and
+    nothing that a batch says of itself could show that. Two that hear each other prove it (`rival`, a gate's own cry).
+    """
     header, heard = batch.header, ledger.heard()
-    if heard is None or heard.epoch == header.epoch or heard.board == header.board or now - heard.at > LIVE_S:
+    if heard is None or not _of_another(batch, heard) or now - heard.at > LIVE_S:
         return ()
     boards = " and ".join(sorted((heard.board, header.board)))
     epochs = " and ".join(sorted((heard.epoch, header.epoch)))

@@ -17,7 +17,7 @@ from center.records.ledger import HEARD_S
 from center.records.reading import Break, Event, Lost
 from center.records.store import GateError, Store
 from center.records.tables import event, gap, metadata
-from protocol.event import GENESIS, Kind
+from protocol.event import GENESIS, ClockQuality, Kind
 from tests.chain import SITE, FakeGate, stamp
 from tests.desk import Desk
 
@@ -203,6 +203,31 @@ def test_an_old_boards_batches_again_are_no_alarm(desk: Desk, north: FakeGate) -
         desk.send(north, payload)
     desk.send(new, new.batch(new.passage(), new.last))
     assert desk.alarms() == [("epoch", 1)]
+
+
+def test_what_an_old_board_once_said_and_was_kept_back_is_no_alarm(desk: Desk, north: FakeGate) -> None:
+    """Whoever has the broker in hand can keep batches back: they are stored, and show nothing of who runs now."""
+    ago = north.sent(time.time() - 601)
+    kept = north.batch(north.passage(), north.last, sent=ago)
+    lost = north.fork("E0", after=10, board="serial:c").passages(1)
+    desk.send(north, north.batch(1, 10))
+    desk.send(new := north.fork("E2", after=10, board="serial:b").passages(1))
+    for payload in (kept, lost.batch(sent=ago)):
+        [outcome] = desk.send(north, payload)
+        assert len(outcome.events) == 1
+        desk.send(new, new.batch(new.passage(), new.last))
+    assert desk.alarms() == [("epoch", 1), ("epoch", 1)]
+
+
+@pytest.mark.parametrize("clock", [ClockQuality.UNSET, ClockQuality.HOLDOVER])
+def test_where_clocks_do_not_tell_a_rival_is_told(desk: Desk, north: FakeGate, clock: ClockQuality) -> None:
+    """A copy whose clock is wrong and says so runs all the same."""
+    desk.send(north)
+    desk.send(copied := north.fork("E2", after=10, board="serial:b").passages(1))
+    wrong = north.sent(time.time() - 86_400, clock=clock)
+    desk.send(north, north.batch(north.passage(), north.last, sent=wrong))
+    assert desk.alarms() == [("epoch", 1), ("rivals", 1)]
+    assert copied.last == 11
 
 
 def test_what_is_not_understood_is_stored_raw(desk: Desk, north: FakeGate) -> None:
