@@ -103,7 +103,7 @@ def _users() -> Iterator[Finding]:
 def _unit() -> Iterator[Finding]:
     found = next((unit for unit in _UNITS if unit.exists()), None)
     if found is None:
-        do = "in the bundle's folder: sudo cp systemd/gated.service /etc/systemd/system/; sudo systemctl enable --now gated"
+        do = "in the bundle: sudo cp systemd/gated.service /etc/systemd/system/; sudo systemctl enable --now gated"
         yield wrong("unit", "gated.service is not installed: the gate does not start with the box", do)
     elif not os.path.lexists(_ENABLED):
         yield wrong(
