@@ -47,7 +47,7 @@ async def serve(folder: Path, handler: Handler) -> None:
             os.umask(old)
         async with server:
             try:
-                await server.serve_forever()
+                await asyncio.get_running_loop().create_future()  # serve_forever would wait for the links, from 3.12 on
             finally:
                 for link in links:  # from 3.12 on a server that is closed waits for them
                     link.cancel()

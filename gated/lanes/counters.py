@@ -62,7 +62,7 @@ class Counters:
 
     def _opened(self) -> sqlite3.Connection:
         if self._db is None:
-            self._db = sqlite3.connect(self._path, _BUSY_S, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
             # No WAL: one commit now and then, and nobody reads it meanwhile.
             self._db.execute("PRAGMA journal_mode = TRUNCATE")
             self._db.execute("PRAGMA synchronous = FULL")

@@ -40,7 +40,7 @@ def now(
 times = st.one_of(st.none(), st.sampled_from([T - 10, T, T + 10, T - SUSPENSION_S - 1]))
 entries = st.builds(
     Entry,
-    credential=st.just(TAG),
+    credential=st.sampled_from([TAG, EID]),
     holder=st.just("h"),
     begins=times,
     ends=times,
@@ -94,7 +94,7 @@ everything: list[st.SearchStrategy[Any]] = [sightings, rules, st.none() | entrie
 
 def in_force(sighting: Sighting, lane: LaneRule, entry: Entry, moment: Now) -> bool:
     """Whether the entry is in force here and now, worked out apart from the code under test."""
-    suspended = entry.since is not None and moment.validity >= entry.since
+    suspended = entry.since is not None and (moment.validity >= entry.since or moment.clock is ClockQuality.UNSET)
     if suspended and entry.signed is not None and moment.floor - entry.signed >= SUSPENSION_S:
         suspended = False
     dated = (entry.begins is None or entry.begins <= moment.validity) and (
@@ -110,8 +110,8 @@ def in_force(sighting: Sighting, lane: LaneRule, entry: Entry, moment: Now) -> b
     chip = entry.tid is None or sighting.tid in (None, entry.tid)
     if sighting.card is not None:
         chip = chip and not sighting.card.copied
-    elif sighting.credential == EID:
-        chip = False
+    if entry.credential == EID:
+        chip = chip and sighting.card is not None and sighting.credential == EID
     place = "*" in entry.lanes or lane.name in entry.lanes
     return not entry.gone and not suspended and dated and hours and partner and chip and place
 
