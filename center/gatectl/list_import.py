@@ -1,8 +1,8 @@
 """`gatectl list import`: a list that the community already has becomes a proposal. What is ambiguous is asked."""
 
 import argparse
+import re
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from protocol.whitelist import Entry
 
 _PROBLEMS_MAX: Final = 100
+_ROWS_MAX: Final = 10
+_COLUMNS_MAX: Final = 1000
+"""Characters of the titles."""
+_OTHER_ROW: Final = re.compile(r"_row_\d+$")
 _GO_ON: Final = "yes"
 
 
@@ -79,7 +83,12 @@ def run(args: argparse.Namespace) -> int:
     for credential in made.revoked:
         complain(f"{credential} was revoked and stays so; a card that is found again gets in as a new one only")
     if left_out and not args.dry_run:
-        asking.agreed(f"{left_out} values are left out.", _GO_ON, [_GO_ON] if args.yes else [], "--yes")
+        asking.agreed(
+            f"{left_out} value{'s are' if left_out > 1 else ' is'} left out.",
+            _GO_ON,
+            [_GO_ON] if args.yes else [],
+            "--yes",
+        )
     return list_work.propose(site, args, made, "list")
 
 
@@ -172,6 +181,8 @@ _WORDS: Final = {
 
 def _report(report: "Imported", found: "Entries") -> int:
     """Say what is not taken, by row and column; how much that is."""
+    if report.about.unread:
+        complain(asking.plain(f"columns of which nothing is taken: {', '.join(report.about.unread)[:_COLUMNS_MAX]}"))
     lines = [_problem_line(problem.row, problem.column, problem.value, problem.reason, problem.candidates)
              for problem in report.errors]  # fmt: skip
     lines += [f"row {gap.row}, door {gap.door}: {gap.why}" for gap in found.gaps]
@@ -179,13 +190,22 @@ def _report(report: "Imported", found: "Entries") -> int:
         complain(asking.plain(line))
     if len(lines) > _PROBLEMS_MAX:
         complain(f"… and {len(lines) - _PROBLEMS_MAX} more")
-    for skipped, count in Counter(row.skipped for row in report.skipped).items():
-        complain(f"{count} rows: {skipped}")
-    notes: Counter[str] = Counter(warning.rstrip("0123456789") for _, warning in report.warnings)
-    for note, count in notes.items():
-        complain(f"{count} rows: {note}")
+    notes = [(str(row.skipped), row.number) for row in report.skipped]
+    notes += [(_OTHER_ROW.sub("_row_N", warning), row) for row, warning in report.warnings]
+    for note in dict.fromkeys(note for note, _ in notes):
+        complain(f"{_rows([row for told, row in notes if told == note])}: {note}")
+    if any(row.begins or row.until for row in report.rows):
+        offset = now().isoformat()[-len("+08:00") :]
+        complain(f"its dates and times are read as this machine's clock has them: UTC{offset}")
     sys.stderr.flush()
     return len(lines)
+
+
+def _rows(numbers: list[int]) -> str:
+    """Which rows, the first of many."""
+    shown = ", ".join(map(str, numbers[:_ROWS_MAX]))
+    more = f" and {len(numbers) - _ROWS_MAX} more" if len(numbers) > _ROWS_MAX else ""
+    return f"row{'s' if len(numbers) > 1 else ''} {shown}{more}"
 
 
 def _problem_line(row: int, column: object, value: object, reason: str, candidates: tuple[str, ...]) -> str:

@@ -163,7 +163,7 @@ def broker(args: argparse.Namespace) -> int:
     from center.site.export import export  # noqa: PLC0415 - not for --help
 
     folder = args.folder.absolute()
-    export(opened(args), folder, user=args.user, state=args.state)
+    export(opened(args), folder, user=args.user, state=args.state.absolute())
     if args.json:
         say_json({"folder": folder})
         return Status.OK

@@ -155,13 +155,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """How a file was read. `never_echo` names the columns whose values are neither kept nor shown."""
+    """How a file was read. `never_echo` names the columns whose values are neither kept nor shown.
+
+    `unread` are those that say nothing to us: whoever keeps the list must know that nothing of them counts.
+    """
 
     encoding: str
     format: str
     header_row: int | None = None
     row_is: str = COUNTED
     never_echo: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,9 @@ class Table:
         self._shapes = {role: self._shape(role) for role in (Role.FROM, Role.UNTIL)}
         secret = tuple(str(header.title(role)) for role in header.places if role in SECRET)
         shape = sheet.format if header.row is not None else f"{sheet.format}, no header"
-        self.about = About(sheet.encoding, shape, header.row, COUNTED, secret)
+        read = {*header.places.values(), *(header.doors or {}).values()}
+        unread = tuple(str(title) for place, title in enumerate(header.titles) if title and place not in read)
+        self.about = About(sheet.encoding, shape, header.row, COUNTED, secret, unread)
 
     def cards(self) -> Iterator[tuple[int, Cell]]:
         """The numbers in the card column."""

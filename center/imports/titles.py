@@ -57,9 +57,10 @@ _NAMES: Final[dict[Role, str]] = {
     Role.LAST_NAME: "lastname familyname surname 姓",
     Role.PERSON: "id personid personno employeeid employeeno userid 人员编号 工号 编号 用户编号 人员id",
     Role.FROM: "from validfrom startdate starttime starttimeofeffectiveperiod effectivestartdate effectivestarttime"
-    " 开始时间 开始日期 生效日期 生效时间 有效期开始 有效期起 起始日期 起始时间",
-    Role.UNTIL: "to until validuntil validto enddate endtime expirydate endtimeofeffectiveperiod effectiveenddate"
-    " effectiveendtime 结束时间 结束日期 失效日期 失效时间 有效期结束 有效期止 截止日期 截止时间 到期时间 到期日期",
+    " 开始时间 开始日期 生效日期 生效时间 有效期开始 有效期起 有效期自 有效期从 起始日期 起始时间 起租日期",
+    Role.UNTIL: "to until validuntil validto validthrough enddate endtime expires expiry expirydate expirationdate"
+    " endtimeofeffectiveperiod effectiveenddate effectiveendtime 结束时间 结束日期 失效日期 失效时间 有效期结束"
+    " 有效期止 有效期至 有效至 有效期 有效期限 有效日期 截止日期 截止时间 到期时间 到期日期 到期日 租期至 租期到期",
     Role.GROUP: "group 名单类型 黑白名单",
     Role.SPACES: "车位数 车位数量",
     Role.SHARED: "一位多车",

@@ -11,7 +11,7 @@ def add(subparsers: Subparsers) -> None:
     parser = command(
         subparsers,
         "status",
-        "Print how the running gate fares: lanes, devices, list, journal, clock.",
+        "Print how the running gate fares: lanes, devices, list, journal, center, clock.",
         "sudo -u gated gated status\nsudo -u gated gated status --json | jq .lanes",
     )
     add_config(parser)

@@ -21,8 +21,9 @@ def lines(state: State) -> Iterator[str]:
     yield from _section("held for the guard", held)
     yield from _section("devices", [_device(name, device) for name, device in _by_lane(state)])
     yield ""
-    parts = {"journal": _journal, "list": _list, "clock": _clock, "figures": _figures}
-    yield from table([(name, said(state)) for name, said in parts.items()])
+    parts = {"journal": _journal, "center": _center, "list": _list, "clock": _clock, "figures": _figures}
+    told = [(name, said(state)) for name, said in parts.items()]
+    yield from table([(name, text) for name, text in told if text])
 
 
 def _head(state: State) -> Iterator[str]:
@@ -103,6 +104,22 @@ def _journal(state: State) -> str:
     free = f"{size(journal.get('free_bytes', 0))} free"
     left = journal.get("hours_left")
     said.append(free if left is None else f"{free}, enough for {duration(left * 3600)}")
+    return "; ".join(said)
+
+
+def _center(state: State) -> str:
+    """Nothing where there is no center."""
+    center = _of(state, "center")
+    if not center:
+        return ""
+    said = ["connected" if center.get("online") else f"AWAY: {center.get('why')}"]
+    said += ["ANOTHER BOX runs under this gate's name"] if center.get("rivals") else []
+    said += [f"TROUBLE: {center['supply']}"] if center.get("supply") else []
+    said.append(f"{count(center.get('backlog', 0), 'event')} to tell")
+    confirmed = center.get("confirmed_s_ago")
+    said.append("it has answered nothing yet" if confirmed is None else f"it answered {duration(confirmed)} ago")
+    refused = sum(_of(_of(center, "commands"), "refused").values())
+    said += [f"{count(refused, 'command')} refused"] if refused else []
     return "; ".join(said)
 
 

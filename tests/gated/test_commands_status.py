@@ -58,6 +58,7 @@ STATE: dict[str, Any] = {
     "lanes": LANES,
     "devices": DEVICES,
     "journal": JOURNAL,
+    "center": {"online": True, "why": "", "backlog": 0, "confirmed_s_ago": 3.2, "rivals": [], "supply": ""},
     "list": {"version": "local:5f0c", "entries": 41_000, "loaded_at": "2026-11-21T08:00:00+08:00", "trouble": ""},
     "clock": {"at": "2026-11-24T08:15:02.113+08:00", "quality": "synced", "timezone": "Asia/Shanghai"},
     "figures": {"passages": 1, "admitted": 1, "flagged": 0, "latency_ms": {"p50": 4.2, "p99": 9.0}},
@@ -80,6 +81,7 @@ devices
   car-in/0         reader  OFFLINE  since 2026-11-24 08:15:02: the reader is silent
 
 journal  1,042 events, 3 MiB; 12.3 an hour today; 4.0 GiB free, enough for 2 years
+center   connected; 0 events to tell; it answered 3 seconds ago
 list     41,000 entries; loaded 2026-11-21 08:00:00, 3 days ago; local:5f0c
 clock    synced; 2026-11-24 08:15:02, Asia/Shanghai
 figures  1 passage since the start, 1 admitted, 0 flagged; seen to open in 4.2 ms, 1 of 100 in more than 9.0 ms
@@ -104,8 +106,9 @@ def shown(**other: object) -> str:
 
 
 def test_at_a_glance() -> None:
-    """Lanes, who is held there, devices by lane with the reason, journal, list with its age, clock."""
+    """Lanes, who is held there, devices by lane with the reason, journal, center, list with its age, clock."""
     assert shown() == TEXT
+    assert "center " not in shown(center=None)
 
 
 @pytest.mark.parametrize(
@@ -125,6 +128,15 @@ def test_at_a_glance() -> None:
             {"devices": {"walk-in/0": {**READER, "about": {"firmware": "2.03", "outdated": "long records fail"}}}},
             "firmware 2.03; OLD FIRMWARE: long records fail",
         ),
+        (
+            {"center": {"online": False, "why": "refused", "backlog": 1204, "confirmed_s_ago": 7500.0}},
+            "center   AWAY: refused; 1,204 events to tell; it answered 2 hours ago\n",
+        ),
+        (
+            {"center": {"online": True, "rivals": ["E"], "supply": "damaged", "commands": {"refused": {"lane": 1}}}},
+            "connected; ANOTHER BOX runs under this gate's name; TROUBLE: damaged; 0 events to tell; it has answered",
+        ),
+        ({"center": {"commands": {"refused": {"lane": 1}}}}, "nothing yet; 1 command refused\n"),
         ({"list": None}, "list     NONE was ever loaded: every credential is unknown"),
         ({"list": {"trouble": "list.json is damaged"}}, "list     TROUBLE: list.json is damaged\n"),
         ({"clock": {"at": "2026-11-24T08:15:02+08:00", "quality": "holdover"}}, "clock    HOLDOVER; "),

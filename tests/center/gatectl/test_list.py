@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def test_import_asks_and_proposes(place: Workplace, capsys: Captured) -> None:
     assert "row 4, column 卡号: '0A00XX': not_hex" in err
     assert not (place.site.folder / "proposals").exists()
     assert place.run("list", "import", path, *said) == 2
-    assert "1 values are left out" in capsys.readouterr().err
+    assert "1 value is left out" in capsys.readouterr().err
     bundle = place.folder / "list.bundle"
     assert place.run("list", "import", path, *said, "--yes", "-o", bundle, "--json") == 0
     assert json.loads(capsys.readouterr().out)["added"] == 2
@@ -83,6 +84,31 @@ def test_import_asks_and_proposes(place: Workplace, capsys: Captured) -> None:
     assert first["h"] != second["h"]
     assert len(first["h"]) == 12
     assert "张三" not in json.dumps(place.list_in_force, ensure_ascii=False)
+
+
+def test_what_is_remarkable_is_told_by_its_rows(
+    place: Workplace, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which rows are alike, which columns say nothing, and how dates are read: another zone would shift them."""
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+    try:
+        cards = "".join(f"{version:02X}00BC614E\n" for version in range(12))
+        assert (
+            place.run("list", "import", file(place, f"卡号\n{cards}"), "--answer", "cards=em-hex10", "--dry-run") == 0
+        )
+        err = capsys.readouterr().err
+        assert "rows 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 2 more: same_wiegand26_as_row_N\n" in err
+        assert "UTC" not in err
+        path = file(place, "卡号,租到哪天,有效期至,备注\n0A004D7603,2034-12-31,2035-12-31,x\n")
+        assert place.run("list", "import", path, *answers(place, path, capsys), "--dry-run") == 0
+        out, err = capsys.readouterr()
+        assert "columns of which nothing is taken: 租到哪天, 备注\n" in err
+        assert "this machine's clock has them: UTC+08:00\n" in err
+        assert '"until":"2035-12-31T16:00:00Z"' in out
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_import_again(listed: Workplace, capsys: Captured) -> None:
@@ -117,7 +143,7 @@ def test_import_on_a_terminal(place: Workplace, capsys: Captured, monkeypatch: p
         def isatty(self) -> bool:
             return True
 
-    replies = iter(["nonsense", "em-hex10", "yes"])
+    replies = iter(["nonsense", "em-hex10", "inclusive", "yes"])
     monkeypatch.setattr(sys, "stdin", Terminal())
     monkeypatch.setattr(asking, "typed", lambda _: next(replies))
     assert place.run("list", "import", file(place), "-o", place.folder / "list.bundle") == 0

@@ -92,10 +92,7 @@ class SiteBroker:
 
     def install(self) -> None:
         """Give the broker its files, as its own user's where root may do that."""
-        state = self.folder / "state"
-        state.mkdir(exist_ok=True)
-        shutil.chown(state, self.user)
-        export.export(self.site, self.folder / "broker", user=self.user, state=state)
+        export.export(self.site, self.folder / "broker", user=self.user, state=self.folder / "state")
 
     def start(self) -> None:
         """Start the broker and wait until it listens."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pwd
 import socket
 import ssl
 import stat
@@ -313,6 +314,18 @@ def test_a_broker_that_is_not_installed(tmp_path: Path) -> None:
     """Without the broker's user there is a word on what to install."""
     with pytest.raises(SiteError, match="apt install mosquitto"):
         export.export(new_site(tmp_path / "site"), tmp_path / "b", user="no-such-user", state=tmp_path)
+
+
+def test_the_folder_that_outlives_a_restart(tmp_path: Path) -> None:
+    """It is made, for the broker's user alone; one that is there already is left as it is."""
+    state = tmp_path / "state"
+    user = pwd.getpwuid(os.getuid()).pw_name
+    site = new_site(tmp_path / "site")
+    export.export(site, tmp_path / "b", user=user, state=state)
+    assert (state.stat().st_uid, stat.S_IMODE(state.stat().st_mode)) == (os.getuid(), 0o700)
+    state.chmod(0o750)
+    export.export(site, tmp_path / "b", user=user, state=state)
+    assert stat.S_IMODE(state.stat().st_mode) == 0o750
 
 
 def test_samples() -> None:
