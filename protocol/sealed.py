@@ -159,7 +159,7 @@ def _opened(kind: Kind[Any], data: bytes) -> tuple[list[str], bytes]:
     try:
         body = base64.b64decode("".join(armoured), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise DamagedError("a character that does not belong there") from error
+        raise DamagedError("characters are missing, or do not belong there") from error
     body, check = body[:-_CHECK_BYTES], body[-_CHECK_BYTES:]
     if len(body) < _SALT_BYTES or not secrets.compare_digest(check, kind.check(head, body)):
         raise DamagedError("its checksum does not fit")
