@@ -12,7 +12,6 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -22,7 +21,7 @@ from center.config_problem import ConfigError, Problem
 from center.intake.worker import Settings, Worker
 from center.output import Failure, Status, complain, say, say_json
 from center.records import migrations, prune
-from center.records.database import Database
+from center.records.database import Database, readable
 from center.records.store import Store
 
 Running = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
@@ -190,8 +189,7 @@ def run_backup(args: argparse.Namespace) -> int:
     part.unlink(missing_ok=True)
     part.touch(0o600)
     try:
-        readable = f"file:{quote(str(database.path.absolute()))}?mode=ro"
-        with closing(sqlite3.connect(readable, uri=True)) as source, closing(sqlite3.connect(part)) as copy:
+        with closing(readable(database.path)) as source, closing(sqlite3.connect(part)) as copy:
             source.backup(copy)
             [(found,)] = copy.execute("PRAGMA integrity_check(1)").fetchall()
         if found != "ok":

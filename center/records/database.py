@@ -2,7 +2,8 @@
 
 - SQLite: WAL, `synchronous=FULL`. SQLite before 3.51.3 can lose committed pages when one connection checkpoints while
   another writes, so that whoever writes (a worker, a tool that adds a gate) holds a lock on a file beside it for the
-  length of the transaction, its checkpoint included. Readers open it `mode=ro` and never checkpoint.
+  length of the transaction, its checkpoint included. Readers open it `mode=ro` and never checkpoint; on a full disk,
+  where that may fail, they hold the lock as well (`readable`).
 - PostgreSQL: as the server has it, but a commit is always on disk before it counts.
 - What can be tried again is a `DatabaseAwayError`: unreachable, locked, full. Then nothing was written.
 """
@@ -26,6 +27,9 @@ AnyRow = Row[*tuple[Any, ...]]
 TURN_S: Final = 10.0
 """How long a writer waits for its turn. Transactions take milliseconds."""
 _TURN_POLL_S: Final = 0.002
+_NO_SHARED_MEMORY: Final = frozenset(
+    (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY)
+)
 _PRAGMAS: Final = (
     "journal_mode=WAL",
     "synchronous=FULL",
@@ -100,11 +104,8 @@ class Database:
             os.close(lock)
 
     def _of_sqlite(self, path: Path) -> Engine:
-        mode = "ro" if self.read_only else "rwc"
-
         def connect() -> sqlite3.Connection:
-            name = f"file:{quote(str(path.absolute()))}?mode={mode}"
-            connection = sqlite3.connect(name, uri=True, isolation_level=None, timeout=5, check_same_thread=False)
+            connection = readable(path) if self.read_only else _connect(path, "mode=rwc")
             if not self.read_only:
                 for pragma in _PRAGMAS:
                     connection.execute(f"PRAGMA {pragma}").close()
@@ -131,17 +132,75 @@ class Database:
         connection.commit()
 
 
+def readable(path: Path) -> sqlite3.Connection:
+    """A connection to a SQLite file that only reads. Raises sqlite3.Error, DatabaseAwayError.
+
+    To read beside a writer SQLite needs a file of shared memory. Where that cannot be made, since the disk is full or
+    not to be written, all that was committed is read while no writer may have a turn.
+    """
+    connection = _connect(path, "mode=ro")
+    try:
+        connection.execute("SELECT 1 FROM sqlite_schema").close()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if error.sqlite_errorcode & 0xFF not in _NO_SHARED_MEMORY:
+            raise
+        return _readable_alone(path, error)
+    return connection
+
+
+class _File(sqlite3.Connection):
+    """May hold the writers' lock until it is closed."""
+
+    lock: int | None = None
+
+    def close(self) -> None:
+        """See Connection."""
+        super().close()
+        lock, self.lock = self.lock, None
+        if lock is not None:
+            os.close(lock)
+
+
+def _readable_alone(path: Path, why: sqlite3.Error) -> sqlite3.Connection:
+    room = DatabaseAwayError(
+        f"{path}: {why}; to read it SQLite makes a file of 32 KiB beside it: make room on that disk"
+    )
+    try:
+        lock = os.open(f"{path}.lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o660)
+    except OSError:
+        raise room from why
+    try:
+        _wait_for(lock, f"{path}: another process has been writing for {TURN_S:g} s", fcntl.LOCK_SH)
+        wal = Path(f"{path}-wal")
+        whole = not wal.exists() or wal.stat().st_size == 0  # else it has what the file has not
+        connection = _connect(path, "immutable=1") if whole else None
+    except BaseException:
+        os.close(lock)
+        raise
+    if connection is None:
+        os.close(lock)
+        raise room from why
+    connection.lock = lock
+    return connection
+
+
+def _connect(path: Path, how: str) -> _File:
+    name = f"file:{quote(str(path.absolute()))}?{how}"
+    return sqlite3.connect(name, uri=True, isolation_level=None, timeout=5, check_same_thread=False, factory=_File)
+
+
 def said(error: Exception) -> str:
     """What the database said, without the statement and its values: those are nobody's business in a log."""
     origin = error.orig if isinstance(error, DBAPIError) else error
     return " ".join(str(origin).split()) or type(origin).__name__
 
 
-def _wait_for(lock: int, why: str) -> None:
+def _wait_for(lock: int, why: str, how: int = fcntl.LOCK_EX) -> None:
     until = time.monotonic() + TURN_S
     while True:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, how | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if time.monotonic() > until:
                 raise DatabaseAwayError(why) from error
