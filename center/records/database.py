@@ -167,7 +167,7 @@ def _readable_alone(path: Path, why: sqlite3.Error) -> sqlite3.Connection:
         f"{path}: {why}; to read it SQLite makes a file of 32 KiB beside it: make room on that disk"
     )
     try:
-        lock = os.open(f"{path}.lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o660)
+        lock = os.open(f"{path}.lock", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         raise room from why
     try:
