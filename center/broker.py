@@ -71,7 +71,7 @@ class Link:
             async for message in self._client.messages:
                 yield Message(message.topic.value, bytes(message.payload), message.retain, message.mid, message.qos)
         except aiomqtt.MqttError as error:
-            raise BrokerAwayError(_said(error)) from error
+            raise BrokerAwayError("the connection to the broker has ended") from error
 
     def done(self, message: Message) -> None:
         """Acknowledge a message to the broker; of a connection that has ended it means nothing."""

@@ -72,7 +72,8 @@ async def give(
                 return await _reply(link, gate, command.id)
         except TimeoutError as error:
             raise GateSilentError(
-                f"{gate.name} has not answered within {wait_s:g} s; until {command.expires} it may still do it"
+                f"{gate.name} has not answered within {wait_s:g} s; until {command.expires} it may still do it. "
+                "To a key that is none of its operators' it answers nothing"
             ) from error
 
 

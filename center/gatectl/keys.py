@@ -119,7 +119,8 @@ def new(args: argparse.Namespace) -> int:
     if args.json:
         say_json({"file": args.file, "public": keys.public_hex(key)})
     else:
-        say(f"public: {keys.public_hex(key)}")
+        complain(f"{args.file} is made, and is to be kept. Its public half, for the center:")
+        say(keys.public_hex(key))
     return Status.OK
 
 

@@ -71,7 +71,10 @@ def _add_adding(actions: Subparsers) -> None:
         "--key", action="append", type=Path, default=[], metavar="FILE", help="a registrar's key; two of them"
     )
     parser.add_argument(
-        "--passphrase-file", type=Path, metavar="FILE", help="the keys' passphrase, one for all (default: asked)"
+        "--passphrase-file",
+        type=Path,
+        metavar="FILE",
+        help="the keys' passphrases, one a line; or one for all (default: asked)",
     )
     parser.add_argument("--yes", action="store_true", help="do not ask whether it is meant")
     parser.add_argument("--no-publish", action="store_true", help="leave it to the center's publisher")
@@ -95,7 +98,8 @@ def add_entries(args: argparse.Namespace) -> int:
         complain(write_enrolment(one).decode())
     if args.key:
         asking.agreed("Is that meant?", _ADD, [_ADD] if args.yes else [], "--yes")
-    signers = [keys.read(file, passphrases.known(str(file), args.passphrase_file)) for file in args.key]
+    opened_by = passphrases.known_all([str(file) for file in args.key], args.passphrase_file) if args.key else []
+    signers = [keys.read(file, passphrase) for file, passphrase in zip(args.key, opened_by, strict=True)]
     try:
         with changing(site):
             held = repository(site)

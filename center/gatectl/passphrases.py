@@ -23,11 +23,16 @@ def new(whose: Sequence[str], file: Path | None, ask: Ask = getpass.getpass) -> 
 
 def known(whose: str, file: Path | None, ask: Ask = getpass.getpass) -> str:
     """The passphrase of a key that there is. Raises Failure."""
+    return known_all([whose], file, ask)[0]
+
+
+def known_all(whose: Sequence[str], file: Path | None, ask: Ask = getpass.getpass) -> list[str]:
+    """Those of several keys. A file has one a line, or a single one for all. Raises Failure."""
     if file is not None:
-        return _of_file(file, 1)[0]
-    if ask is getpass.getpass and not sys.stdin.isatty():
+        return _of_file(file, len(whose))
+    if whose and ask is getpass.getpass and not sys.stdin.isatty():
         raise Failure("a passphrase is asked on a terminal; elsewhere name a --passphrase-file", Status.USAGE)
-    return ask(f"Passphrase of {whose}: ")
+    return [ask(f"Passphrase of {one}: ") for one in whose]
 
 
 def shown_once() -> None:

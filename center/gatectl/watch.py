@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from center.statuses import Said
 
 WAIT_S: Final = 3.0
+_RETRY_S: Final = 1.0
 _LASTING: Final = ("state", "mode", "fire", "list", "trouble", "offline", "rivals", "refused", "version", "clock")
 
 
@@ -115,11 +116,30 @@ def changed(before: Mapping[str, object] | None, told: Mapping[str, object]) -> 
 
 
 async def _watch(reach: Reach, *, as_json: bool) -> None:
+    """Also through a broker's restart; one that was never reached is the end. Raises BrokerAwayError."""
+    import asyncio  # noqa: PLC0415 - not for --help
+
+    from center.broker import BrokerAwayError  # noqa: PLC0415 - the same
+
+    held: dict[str, dict[str, object]] = {}
+    told = ""
+    while True:
+        try:
+            await _listen(reach, held, as_json=as_json)
+        except BrokerAwayError as error:
+            if not held:
+                raise
+            if str(error) != told:
+                told = str(error)
+                complain(f"gatectl: {now():%H:%M:%S}  the broker is away, and tried again: {told}")
+        await asyncio.sleep(_RETRY_S)
+
+
+async def _listen(reach: Reach, held: dict[str, dict[str, object]], *, as_json: bool) -> None:
     import sys  # noqa: PLC0415 - not for --help
 
     from center.statuses import follow  # noqa: PLC0415 - the same
 
-    held: dict[str, dict[str, object]] = {}
     async with aclosing(follow(reach.account, reach.site, reach.gates)) as followed:
         async for news in followed:
             moment = now()
@@ -159,8 +179,14 @@ def _well(told: Mapping[str, object]) -> bool:
 def _plain(told: Mapping[str, object]) -> dict[str, object]:
     """What a person looks for."""
     said: dict[str, object] = {"state": told["state"]}
-    for key in ("mode", "fire", "backlog", "list", "offline", "trouble", "clock"):
-        value = told.get(key)
+    rival = "another box runs under its name" if told.get("rivals") else ""
+    refused = told.get("refused")
+    words = {
+        "trouble": "; ".join(text for text in (rival, str(told.get("trouble") or "")) if text),
+        "refused": ", ".join(f"{n} {why}" for why, n in refused.items()) if isinstance(refused, dict) else None,
+    }
+    for key in ("mode", "fire", "backlog", "list", "offline", "trouble", "refused", "clock"):
+        value = words.get(key, told.get(key))
         value = ", ".join(value) if isinstance(value, list) else value
         said[key] = plain(value) if isinstance(value, str) else value
     ago = told.get("said_s_ago")

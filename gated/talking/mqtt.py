@@ -80,7 +80,7 @@ class Connection:
             async for message in self._client.messages:
                 yield Incoming(message.topic.value, bytes(message.payload), message.retain)
         except aiomqtt.MqttError as error:
-            raise BrokerAway(_said(error)) from error
+            raise BrokerAway("the connection to the broker has ended") from error
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Publish a message; returns when the broker has it. Raises BrokerAway."""

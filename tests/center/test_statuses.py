@@ -12,7 +12,7 @@ from center.orders import LIFE_S, Gate, Wish, made
 from center.statuses import Listener, introduction
 from protocol import topics
 from protocol.enrolment import vouch
-from protocol.message import DeviceStatus, ListStatus, Message, Offline, Sent, Status
+from protocol.message import DeviceStatus, ListStatus, Message, Offline, Rivals, Sent, Status
 from protocol.signature import public_bytes, signed
 
 KEY: Final = Ed25519PrivateKey.generate()
@@ -111,6 +111,15 @@ def test_fire_is_shown(fire: str | None, well: bool) -> None:  # noqa: FBT001 - 
     told = row(status(devices={}, fire=fire), NOW)
     assert (told["fire"], _plain(told)["fire"], _well(told)) == (fire, fire, well)
     assert changed(row(status(devices={}, fire="other"), NOW), told)
+
+
+def test_why_a_gate_is_not_as_it_should_be() -> None:
+    """Another box under its name stands beside what else troubles it; what it has refused, by reason and how often."""
+    rivals, listed = (Rivals(epoch="E2"),), ListStatus(version="42", trouble="damaged")
+    told = row(status(devices={}, rivals=rivals, list=listed, refused={"replayed": 2, "lane": 1}), NOW)
+    said = _plain(told)
+    assert (said["trouble"], _well(told)) == ("another box runs under its name; damaged", False)
+    assert said["refused"] == "2 replayed, 1 lane"
 
 
 def test_what_a_gate_says_moves_no_cursor() -> None:

@@ -353,7 +353,7 @@ async def test_gatectl(tmp_path: Path) -> None:
 
 
 async def test_watch(tmp_path: Path) -> None:
-    """A line when a gate comes, and one when it goes, as soon as it does."""
+    """A line when a gate comes, and one when it goes, as soon as it does; also through a broker's restart."""
     async with desk(tmp_path, center=True) as at:
         said = ("a passphrase",)
         plan = Plan(SITE, at.community.broker.url, 1, said, said * 3, database=at.community.database)
@@ -369,6 +369,10 @@ async def test_watch(tmp_path: Path) -> None:
                 assert json.loads(await process.stdout.readline())["state"] == "online"
                 await at.post.kill()
                 assert json.loads(await process.stdout.readline())["state"] == "offline"
+                at.community.broker.kill()
+                at.community.broker.start()
+                await at.post.start()
+                assert json.loads(await process.stdout.readline())["state"] == "online"
         finally:
             process.send_signal(signal.SIGINT)
             assert await process.wait() == 130

@@ -1,6 +1,7 @@
 """`gatectl keys`, `events`, `verify`: who may sign from now on, and what gates have recorded."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -73,6 +74,9 @@ def test_a_signer_is_exchanged(place: Workplace, box: Box, capsys: Captured) -> 
     file = place.folder / "home-signers-3" / "new.pem"
     assert main(["keys", "new", str(file), "--passphrase-file", str(place.passphrases), "--json"]) == 0
     public = json.loads(capsys.readouterr().out)["public"]
+    other = place.folder / "other.pem"
+    assert main(["keys", "new", str(other), "--passphrase-file", str(place.passphrases)]) == 0
+    assert re.fullmatch(r"[0-9a-f]{64}\n", capsys.readouterr().out)  # as `--public "$(cat FILE)"` takes it
     bundle = place.folder / "keys.bundle"
     assert place.run("keys", "rotate", "signer", "3", "--public", public, "-o", bundle) == 0
     assert "a new signer signs, too" in capsys.readouterr().err

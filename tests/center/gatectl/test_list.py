@@ -194,8 +194,13 @@ def test_add_by_two_registrars(listed: Workplace, capsys: Captured) -> None:
     assert "wiegand:26:161:45763" in told
     assert listed.run("list", "add", "em:0000000001", *both, "--yes") == 1
     assert "is on the list" in capsys.readouterr().err
+    listed.passphrases.write_text("correct horse\nnot this one\n")
+    assert listed.run("list", "add", "em:0A00A1B2C4", *both, "--yes") == 1
+    assert f"{listed.registrars[2]}" in capsys.readouterr().err
+    listed.passphrases.write_text("correct horse\ncorrect horse\n")
+    assert listed.run("list", "add", "em:0A00A1B2C4", *both, "--yes") == 0
     same = [*key, "--key", listed.registrars[0]]
-    assert listed.run("list", "add", "em:0A00A1B2C4", *same, "--yes") == 1
+    assert listed.run("list", "add", "em:0A00A1B2C5", *same, "--yes") == 1
     assert listed.run("list", "add", "0010597059", *both, "--yes") == 2
     assert "does not say what it is" in capsys.readouterr().err
 
