@@ -279,7 +279,9 @@ class Line:
 
     def _changed(self, status: Status) -> bool:
         before = self._said
-        return before is None or _lasting(before) != _lasting(status)
+        # That all is told is news; that something waits is not, or each passage would make us talk.
+        told = before is not None and before.backlog > 0 == status.backlog
+        return before is None or told or _lasting(before) != _lasting(status)
 
     # The uplink's wishes
 

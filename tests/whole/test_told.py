@@ -1,6 +1,7 @@
 """The center is told: real gates, a real broker, a real center, and everything that can happen to them."""
 
 import asyncio
+import json
 import random
 import shutil
 from contextlib import closing
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from center.records import reading
 from center.records.store import Store
+from gated.talking.line import STATUS_S
 from tests.community import SITE, Community, journal_hashes
 from tests.gatepost import Gatepost
 from tests.proxy import Proxy
@@ -34,6 +36,28 @@ async def test_every_event_arrives(tmp_path: Path) -> None:
         state = await post.status()
         assert state["center"]["online"]
         await community.until(lambda: _nothing_untold(post), "nothing is left to tell")
+
+
+async def test_that_all_is_told_is_said(tmp_path: Path) -> None:
+    """Who looks at the center sees the backlog gone when it is, and not with the next minute's status."""
+    async with Community(tmp_path) as community:
+        post = community.posts["north"]
+        await post.start()
+
+        async def settled() -> bool:
+            return all(device["online"] for device in (await post.status())["devices"].values())
+
+        await community.until(settled, "all devices are there: no news of them comes later")
+        await community.start_center()
+        with closing(Store.open(community.database, SITE, read_only=True)) as store:
+
+            def backlog() -> int | None:
+                with store.reading() as connection:
+                    (row,) = reading.gates(connection)
+                return None if row.message is None else int(json.loads(row.message)["backlog"])
+
+            async with asyncio.timeout(STATUS_S / 2):
+                await community.until(lambda: backlog() == 0, "the status says that all is told")
 
 
 async def test_a_line_that_tears(tmp_path: Path) -> None:

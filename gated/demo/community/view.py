@@ -85,7 +85,7 @@ def _head(picture: Picture, columns: int) -> str:
 
 
 def _center(picture: Picture) -> str:
-    told = sum(row.seq for row in picture.gates)
+    told = max(sum(row.seq for row in picture.gates), picture.held)  # the center may have been asked a moment later
     state = "dead, started again" if picture.center is None else f"pid {picture.center}"
     killed = f" · killed {picture.center_kills}×" if picture.center_kills else ""
     return f"center: {picture.held:,} of {told:,} events held · {picture.rate:.1f}/s{killed} · {state}"
