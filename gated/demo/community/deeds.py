@@ -171,19 +171,23 @@ class Deeds:
             return None
         credential = person.credential(gate.first.family.form)
         before = await come(gate, person)
+        # Who is cut off or dead when the command is given has it later, and is not what is measured.
+        there = [one for one in self._linked() if one.backlog is not None]
         began = time.monotonic()
         self._tell(f"suspend: {person.who} ({masked(credential)}), at the center")
         await self._desk.suspend(credential)
         typed = time.monotonic() - began
-        await until(lambda: all(map(self.suspended, self._linked())), "it is in force at every gate")
-        took, reached = time.monotonic() - began, self._linked()
+        await until(
+            lambda: all(self.suspended(one) for one in there if one.link.open), "it is in force at every connected gate"
+        )
+        took, reached = time.monotonic() - began, [one for one in there if one.link.open]
         # At the same gate it would still be the same passage.
         others = [one for one in reached if one is not gate]
         after = await asyncio.gather(*(come(one, person) for one in others))
         seen = {one.name: reason for one, reason in zip(others, after, strict=True) if reason}
         told = f" and is {', '.join(sorted(set(seen.values())))} at {', '.join(seen)}" if seen else ""
         text = (
-            f"in force at {len(reached)} gates after {took:.1f} s, {typed:.1f} s of them the command; "
+            f"in force at {len(reached)} connected gates after {took:.1f} s, {typed:.1f} s of them the command; "
             f"{person.who} {masked(credential)} was {before or 'not seen'} at {gate.name}{told}"
         )
         return Outcome(Act.SUSPEND, text, fits=before in {LISTED, ""} and set(seen.values()) <= {SUSPENDED})
