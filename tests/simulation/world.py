@@ -249,7 +249,7 @@ class World(Timeline):
 
     def _now_days_pass(self) -> None:
         for gate in self.gates:
-            gate.clocks.days_pass()
+            gate.days_pass()
         self._days_s += self.rand.choice(self.rates.leaps) * DAY_S
 
 
@@ -556,15 +556,24 @@ class Gate:
     def _tick(self) -> None:
         if self._uplink is None:
             return
+        self._look(self._uplink)
+        self._do(self._uplink.tick(self._now))
+        self._maybe_prune(self._uplink)
+        self._world.after(1.0, self._alive(self._tick))
+
+    def days_pass(self) -> None:
+        """Long enough for the daemon to see that what the time service told was wrong."""
+        self.clocks.days_pass()
+        if self._uplink is not None:
+            self._look(self._uplink)
+
+    def _look(self, uplink: Uplink) -> None:
         facts = self._keeper.observe()
         for fact in facts:
             self._write(fact.kind, fact.fields)
         if facts:
-            self._do(self._uplink.journal(self._head(), self._now))
+            self._do(uplink.journal(self._head(), self._now))
         self._remembered = self._keeper.remember()
-        self._do(self._uplink.tick(self._now))
-        self._maybe_prune(self._uplink)
-        self._world.after(1.0, self._alive(self._tick))
 
     def _maybe_prune(self, uplink: Uplink) -> None:
         """What the daemon tries each day: that may fall anywhere."""
