@@ -66,7 +66,7 @@ def summary(run: Run, columns: int) -> tuple[list[str], bool]:
         local += [f"{name}: {problem}" for problem in problems]
     differing = compare_all(run.compared.before, run.compared.after, exported(run.compared.export))
     differing += run.compared.problems
-    held = f"{len(run.compared.export)} events held"
+    held = f"{len(run.compared.export)} events held when the gates were ended"
     equal = "each once, hash for hash those of the journals" if not differing else "NOT those of the journals"
     said = [
         f"gated demo: {run.elapsed_s:.0f} s, seed {run.seed}, {len(run.gates)} gates",
