@@ -24,7 +24,7 @@ class Kind:
 
 
 KINDS: Final = {
-    "sync": Kind(world.World, bugs.ALL, 1500),
+    "sync": Kind(world.World, bugs.ALL, 2000),
     "flash": Kind(flashing.World, flash_bugs.ALL, 1200),
 }
 
