@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 from typing import TYPE_CHECKING, Final
 
 from gated.commands.options import Subparsers, command
@@ -74,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
     from gated.demo.show import Options  # noqa: PLC0415 - the same
 
+    _need_ptys()
     seed = random.SystemRandom().randrange(_SEEDS) if args.seed is None else args.seed
     options = Options(args.seconds, seed, args.speed, args.keep, _families(args.readers))
     fits = asyncio.run(_show(post=args.post)(options))
@@ -91,6 +93,19 @@ def _show(*, post: bool) -> "Callable[[Options], Coroutine[None, None, bool]]":
     if missing and not post:
         say(f"The center's libraries are not installed here ({', '.join(missing)}): one post alone is shown.")
     return one_post if post or missing else community
+
+
+def _need_ptys() -> None:
+    """What is emulated is on pseudo-terminals."""
+    try:
+        ends = os.openpty()
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        raise Failure(
+            f"no pseudo-terminal can be had ({why}): is /dev/pts mounted here?", Status.UNREACHABLE
+        ) from error
+    for end in ends:
+        os.close(end)
 
 
 def _families(text: str) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """`gated demo --post`: a seeded day, a view that fits, a check that finds what does not, and the whole thing run."""
 
+import errno
 import json
 import os
 import re
@@ -269,6 +270,17 @@ def test_families_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, capsys: py
         main(["demo", "--help"])
     said = re.findall(r"\w+", capsys.readouterr().out)
     assert set(FAMILIES) <= {*said}
+
+
+def test_no_pseudo_terminals(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """As in a container without /dev/pts: it says so at once."""
+
+    def gone() -> tuple[int, int]:
+        raise FileNotFoundError(errno.ENOENT, "out of pty devices")
+
+    monkeypatch.setattr(os, "openpty", gone)
+    assert main(["demo", "--seconds", "1"]) == 3
+    assert "is /dev/pts mounted here?" in capsys.readouterr().err
 
 
 def test_other_families_at_the_lanes(tmp_path: Path) -> None:
