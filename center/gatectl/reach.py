@@ -35,6 +35,8 @@ class Reach:
     """Why a gate may not be among them, and what to do."""
     aging: bool = False
     """Whether a gate may have got other keys since they were written down."""
+    awaited: tuple[str, ...] = ()
+    """Those that are let in, and of whose box no key is known yet."""
 
     def gate(self, name: str) -> "Gate":
         """One gate. Raises Failure."""
@@ -62,8 +64,10 @@ def center_account(site: "Site") -> "Account":
 def _from_center(site: "Site") -> Reach:
     from center.gatectl.registry import keys  # noqa: PLC0415 - not for --help
 
+    known = keys(site)
+    awaited = tuple(name for name in site.accounts.of("gate") if name not in known)
     missing = "One is known when it is let in (gatectl gate add), its box set up, and heard by the center"
-    return Reach(site.name, center_account(site), _gates(site.name, keys(site)), missing)
+    return Reach(site.name, center_account(site), _gates(site.name, known), missing, awaited=awaited)
 
 
 def _from_laptop(at: "Installed") -> Reach:
@@ -76,7 +80,8 @@ def _from_laptop(at: "Installed") -> Reach:
         f"gatectl technician replace {found.technician}, on {found.machine}"
     )
     gates = _gates(found.site, {name: bytes.fromhex(key) for name, key in sorted(found.gates.items())})
-    return Reach(found.site, account, gates, missing, aging=True)
+    awaited = tuple(name for name in sorted(found.vouchers) if name not in found.gates)
+    return Reach(found.site, account, gates, missing, aging=True, awaited=awaited)
 
 
 def _acquainted(profile: "Profile", account: "Account") -> "Profile":

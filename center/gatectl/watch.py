@@ -61,13 +61,15 @@ def run_status(args: argparse.Namespace) -> int:
         raise Failure(str(error), Status.UNREACHABLE) from error
     moment = now()
     rows = {name: row(found.get(name), moment) for name in reach.gates}
+    well = all(map(_well, rows.values()))
+    rows |= {name: {"state": "not set up"} for name in reach.awaited}
     if args.json:
-        say_json([{"gate": name, **told} for name, told in rows.items()])
+        say_json([{"gate": name, **told} for name, told in sorted(rows.items())])
     else:
-        say_table([{"gate": name, **_plain(told)} for name, told in rows.items()])
-        if reach.aging and len(found) < len(rows):
+        say_table([{"gate": name, **_plain(told)} for name, told in sorted(rows.items())])
+        if reach.aging and len(found) < len(reach.gates):
             complain(f"gatectl: {reach.missing}")
-    return Status.OK if all(_well(told) for told in rows.values()) and not ending else Status.FAILED
+    return Status.OK if well and not ending else Status.FAILED
 
 
 def run_watch(args: argparse.Namespace) -> int:

@@ -82,15 +82,18 @@ async def center(community: SecuredCommunity, *words: object) -> tuple[int, str]
 
 
 async def test_every_event_arrives(tmp_path: Path) -> None:
-    """What a gate records is at the center; what the laptop sees is what the gate says."""
+    """What a gate records is at the center; the laptop sees what the gate says, and whose box is not set up yet."""
     async with working(tmp_path) as (community, laptop):
         north = community.posts["north"]
         north.walk_in(CARD)
         await north.until(lambda: north.passages("walk-in"), "somebody passes")
         await community.agreed()
         status, said = await laptop.as_process("status", "--json")
-        (found,) = json.loads(said)
+        found, awaited = json.loads(said)
         assert (status, found["gate"], found["state"], found["mode"]) == (0, "north", "online", "automatic")
+        assert awaited == {"gate": "south", "state": "not set up"}
+        status, said = await center(community, "status", "--json")
+        assert (status, json.loads(said)[1]) == (0, awaited)
         await community.posts["south"].start()
         await community.until(lambda: laptop.sees("south"), "the laptop knows the box that was set up since")
         held = laptop.home / ".config" / "gatectl" / SITE / "profile.json"
