@@ -281,7 +281,7 @@ def _gate_line(gate: dict[str, Any]) -> str:
         return f"{gate['gate']}  not set up yet"
     there = "online" if gate["online"] else "offline"
     held = "nothing held" if gate["seq"] is None else f"held to event {gate['seq']:,} of epoch {gate['epoch']}"
-    backlog = "" if gate["backlog"] is None else f", {gate['backlog']:,} to tell"
+    backlog = "" if gate["backlog"] is None else f", {gate['backlog']:,} to tell{'' if gate['online'] else ' then'}"
     fire = ", fire: every barrier is held open" if _burns(gate) else ""
     fire += " (its input is lost)" if gate["fire"] == "lost" else ""
     return f"{gate['gate']}  {there}, heard {gate['heard'] or 'never'}, {held}{backlog}{fire}"

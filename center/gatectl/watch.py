@@ -113,8 +113,9 @@ def row(said: "Said | None", moment: datetime) -> dict[str, object]:
 
 
 def changed(before: Mapping[str, object] | None, told: Mapping[str, object]) -> bool:
-    """Whether a gate is otherwise than it was; a backlog and an age always are."""
-    return before is None or any(before.get(key) != told.get(key) for key in _LASTING)
+    """Whether a gate is otherwise than it was; a backlog and an age always are, but that a backlog is gone is news."""
+    gone = before is not None and before.get("backlog") and told.get("backlog") == 0
+    return before is None or bool(gone) or any(before.get(key) != told.get(key) for key in _LASTING)
 
 
 async def _watch(reach: Reach, *, as_json: bool) -> None:

@@ -84,7 +84,7 @@ def run(file: Path, *words: str) -> int:
     return main([name, "-c", str(file), *rest])
 
 
-def test_status(file: Path, north: FakeGate, capsys: Captured) -> None:
+def test_status(file: Path, desk: Desk, north: FakeGate, capsys: Captured) -> None:
     """Each gate in a line, alarms below; the same for a program; status 1 while there is an alarm."""
     assert run(file, "status") == 1
     assert f"{north.name}  online" in (out := capsys.readouterr().out)
@@ -95,6 +95,9 @@ def test_status(file: Path, north: FakeGate, capsys: Captured) -> None:
     [gate] = said["gates"]
     assert (gate["seq"], gate["hash"], gate["online"], gate["backlog"]) == (10, north.hash(10).hex(), True, 3)
     assert [alarm["kind"] for alarm in said["alarms"]] == ["apart"]
+    desk.say(north, north.offline(1))
+    assert run(file, "status") == 1
+    assert "3 to tell then\n" in capsys.readouterr().out
 
 
 def test_fire_is_shown(file: Path, desk: Desk, capsys: Captured) -> None:

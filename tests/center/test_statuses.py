@@ -102,6 +102,8 @@ def test_rows() -> None:
     assert row(Offline(session="s", connection=1), NOW) == {"state": "offline"}
     assert changed(None, told)
     assert not changed(told, row(status(2, backlog=7), NOW))
+    assert not changed(row(status(backlog=9), NOW), row(status(2, backlog=7), NOW))
+    assert changed(row(status(backlog=7), NOW), row(status(2), NOW))
     assert changed(told, row(status(2, mode="guard-only"), NOW))
 
 
