@@ -8,8 +8,8 @@ from center.imports.model import Column
 from center.imports.rows import Draft
 from protocol.written import Cell, Reason, Trouble, clean
 
-_ALLOW: Final = frozenset({"1", "ALLOWLIST", "白名单"})
-_BLOCK: Final = frozenset({"0", "BLOCKLIST", "黑名单"})
+_ALLOW: Final = frozenset({"1", "ALLOW", "ALLOWLIST", "ALLOW LIST", "WHITELIST", "WHITE LIST", "白名单"})
+_BLOCK: Final = frozenset({"0", "BLOCK", "BLOCKLIST", "BLOCK LIST", "BLACKLIST", "BLACK LIST", "黑名单"})
 _YES: Final = frozenset({"是", "Y", "YES", "1"})
 
 

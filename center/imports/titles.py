@@ -61,7 +61,7 @@ _NAMES: Final[dict[Role, str]] = {
     Role.UNTIL: "to until validuntil validto validthrough enddate endtime expires expiry expirydate expirationdate"
     " endtimeofeffectiveperiod effectiveenddate effectiveendtime 结束时间 结束日期 失效日期 失效时间 有效期结束"
     " 有效期止 有效期至 有效至 有效期 有效期限 有效日期 截止日期 截止时间 到期时间 到期日期 到期日 租期至 租期到期",
-    Role.GROUP: "group 名单类型 黑白名单",
+    Role.GROUP: "group listtype 名单 名单类型 黑白名单 黑白名单类型",
     Role.SPACES: "车位数 车位数量",
     Role.SHARED: "一位多车",
     Role.PHONE: "phone phonenumber mobile 手机 手机号 手机号码 联系方式 联系电话 电话",
@@ -70,6 +70,8 @@ _NAMES: Final[dict[Role, str]] = {
     Role.ID_DOCUMENT: "iddocumentnumber idnumber idcardnumber 身份证 身份证号 身份证号码 证件号 证件号码",
     Role.TIME: "time datetime 时间 打卡时间 考勤时间 刷卡时间 事件时间",
 }
+_DEPARTMENT: Final = "group"
+"""Which is allow or block beside plates alone, and with nothing behind it."""
 _ROLES: Final = {name: role for role, names in _NAMES.items() for name in names.split()}
 _MAY_REPEAT: Final = SECRET | {Role.PERSON, Role.PHONE, Role.SPACE_NO, Role.TIME}
 _INCLUSIVE: Final = frozenset({"effectiveenddate"})
@@ -126,8 +128,9 @@ def _header(sheet: Sheet, line: Line, titles: tuple[str, ...], roles: list[Role 
         if role and places.setdefault(role, place) != place and role not in _MAY_REPEAT:
             both = f"{titles[places[role]]!r} and {titles[place]!r}"
             raise _refused(sheet, Refusal.TWO_COLUMNS, f"{both} both mean {role}; leave one of the two columns")
-    if Role.PLATE not in places:
-        places.pop(Role.GROUP, None)  # a department
+    group = places.get(Role.GROUP)
+    if group is not None and Role.PLATE not in places and fold(titles[group]).strip().lower() == _DEPARTMENT:
+        del places[Role.GROUP]
     inclusive = Role.UNTIL in places and _plain(titles[places[Role.UNTIL]]) in _INCLUSIVE
     return Header(line.number, titles, places, _required(titles, places), end_inclusive=inclusive)
 

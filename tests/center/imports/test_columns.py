@@ -205,8 +205,12 @@ def test_an_access_list_needs_doors_that_say_yes_or_no(path: Path) -> None:
 
 
 def test_a_list_of_cars_by_their_group(path: Path) -> None:
-    """The group of people of a card list is no allow list, and no block entry passes as a car."""
+    """The group of people of a card list is no allow list, and no block entry passes, as a card or as a car."""
     assert read(path, "卡号,Group\n11223344,Owners\n").rows[0].credentials == ("uid:11223344",)
+    for title, allow, block in (("名单类型", "白名单", "黑名单"), ("Group (0 block, 1 allow)", "1", "0")):
+        report = read(path, f"卡号,{title}\n11223344,{allow}\n11223345,{block}\n11223346,?\n")
+        assert [row.skipped for row in report.rows] == [None, Skip.BLOCKED, None]
+        assert [(problem.row, problem.reason) for problem in report.errors] == [(4, Reason.UNKNOWN_GROUP)]
     report = read(path, "车牌,名单类型\n沪A12345,白名单\n沪A12346,黑名单\n沪A12347,\n", Answers())
     assert [row.skipped for row in report.rows] == [None, Skip.BLOCKED, None]
     assert [problem.reason for problem in report.errors] == [Reason.UNKNOWN_GROUP]
