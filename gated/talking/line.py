@@ -280,7 +280,7 @@ class Line:
     def _changed(self, status: Status) -> bool:
         before = self._said
         # That all is told is news; that something waits is not, or each passage would make us talk.
-        told = before is not None and before.backlog > 0 == status.backlog
+        told = before is not None and before.backlog > 0 and status.backlog == 0
         return before is None or told or _lasting(before) != _lasting(status)
 
     # The uplink's wishes
