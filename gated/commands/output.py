@@ -109,8 +109,13 @@ def size(count: float) -> str:
     return f"{count:.1f} GiB"
 
 
+_LONG_S: Final = 100 * 365 * 86_400.0
+
+
 def duration(seconds: float) -> str:
     """A length of time in words."""
+    if seconds >= _LONG_S:
+        return "over 100 years"
     for unit, length in (("years", 365 * 86_400), ("days", 86_400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"

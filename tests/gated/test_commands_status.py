@@ -119,6 +119,7 @@ def test_at_a_glance() -> None:
             {"journal": {**JOURNAL, "ok": False, "why": "the disk is full", "unwritten": 3}},
             "journal  CANNOT BE WRITTEN: the disk is full; 1,042 events, 3 MiB; 3 more in memory only",
         ),
+        ({"journal": {**JOURNAL, "hours_left": 2e8}}, "4.0 GiB free, enough for over 100 years\n"),
         ({"journal": {**JOURNAL, "events_per_hour": None, "hours_left": None}}, "3 MiB; 4.0 GiB free\n"),
         (
             {"devices": {"walk-in/0": {**READER, "about": {"firmware": "5.2"}, "firmware_wanted": "5.10"}}},
