@@ -105,11 +105,7 @@ class Database:
 
     def _of_sqlite(self, path: Path) -> Engine:
         def connect() -> sqlite3.Connection:
-            connection = readable(path) if self.read_only else _connect(path, "mode=rwc")
-            if not self.read_only:
-                for pragma in _PRAGMAS:
-                    connection.execute(f"PRAGMA {pragma}").close()
-            return connection
+            return readable(path) if self.read_only else _writable(path)
 
         engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
         begin = "BEGIN" if self.read_only else "BEGIN IMMEDIATE"
@@ -130,6 +126,17 @@ class Database:
             if self.read_only:
                 cursor.execute("SET default_transaction_read_only = on")
         connection.commit()
+
+
+def _writable(path: Path) -> sqlite3.Connection:
+    connection = _connect(path, "mode=rwc")
+    try:
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}").close()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def readable(path: Path) -> sqlite3.Connection:

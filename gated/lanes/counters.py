@@ -9,6 +9,7 @@ A small SQLite file in the state folder, for one process; any of its threads may
 
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -24,13 +25,12 @@ class CountersError(Exception):
 
 
 class Counters:
-    """The counters of one gate. Opened when first asked, and again after it could not be used."""
+    """The counters of one gate. The file is opened for each tap: they are few, and a disk may come back as another."""
 
     def __init__(self, state: Path, chips_max: int = CHIPS_MAX) -> None:
         self._path = state / FILE_NAME
         self._chips_max = chips_max
         self._lock = threading.Lock()
-        self._db: sqlite3.Connection | None = None
 
     def advance(self, uid: bytes, counter: int) -> bool:
         """Whether this chip has never shown as high a counter; on disk when this returns. May wait for the disk.
@@ -39,17 +39,15 @@ class Counters:
         """
         with self._lock:
             try:
-                return self._advance(self._opened(), uid, counter)
+                with closing(sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None)) as db:
+                    # No WAL: one commit now and then, and nobody reads it meanwhile.
+                    for statement in ("PRAGMA journal_mode = TRUNCATE", "PRAGMA synchronous = FULL", _SCHEMA):
+                        db.execute(statement)
+                    return self._advance(db, uid, counter)
             except sqlite3.Error as error:
-                self._close()
                 raise CountersError(
                     f"{self._path} cannot be used: {error}; no NTAG 424 chip counts until it can"
                 ) from error
-
-    def close(self) -> None:
-        """Let go of the file."""
-        with self._lock:
-            self._close()
 
     def _advance(self, db: sqlite3.Connection, uid: bytes, counter: int) -> bool:
         row = db.execute("SELECT last FROM chip WHERE uid = ?", (uid,)).fetchone()
@@ -59,17 +57,3 @@ class Counters:
             raise CountersError(f"{self._path} has {self._chips_max} chips, and takes no more; no site has so many")
         db.execute("INSERT OR REPLACE INTO chip (uid, last) VALUES (?, ?)", (uid, counter))
         return True
-
-    def _opened(self) -> sqlite3.Connection:
-        if self._db is None:
-            self._db = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-            # No WAL: one commit now and then, and nobody reads it meanwhile.
-            self._db.execute("PRAGMA journal_mode = TRUNCATE")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.execute(_SCHEMA)
-        return self._db
-
-    def _close(self) -> None:
-        if self._db is not None:
-            self._db.close()
-            self._db = None

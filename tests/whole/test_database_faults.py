@@ -54,14 +54,20 @@ def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Fill,
     if done.returncode:
         pytest.skip(f"no tmpfs may be mounted here; a limit stands for it: {done.stderr.strip()}")
 
-    def remount(size: str) -> None:
-        assert _mount(state, f"remount,size={size}").returncode == 0
+    def remount(size: str) -> bool:
+        return _mount(state, f"remount,size={size}").returncode == 0
+
+    def full() -> bool:
+        now = statvfs(state)
+        return remount(f"{(now.f_blocks - now.f_bfree) * now.f_frsize}")
 
     def fill(_: Community) -> None:
-        now = statvfs(state)
-        remount(f"{(now.f_blocks - now.f_bfree) * now.f_frsize}")
+        assert any(full() for _ in range(100)), "it cannot be made smaller than what a worker has written meanwhile"
 
-    yield fill, lambda _: remount(DISK)
+    def free(_: Community) -> None:
+        assert remount(DISK)
+
+    yield fill, free
     subprocess.run(["umount", "--lazy", str(state)], check=True)
 
 

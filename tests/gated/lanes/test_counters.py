@@ -1,9 +1,11 @@
 """The counters of chips: no tap is taken twice, also after a kill, and what cannot be written says no."""
 
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -27,9 +29,7 @@ def test_a_counter_never_goes_back(
         assert counters.advance(uid, counter) is (counter > highest[uid])
         highest[uid] = max(counter, highest[uid])
         if again:
-            counters.close()
             counters = Counters(folder)
-    counters.close()
 
 
 def test_killed(tmp_path: Path) -> None:
@@ -47,7 +47,6 @@ def test_killed(tmp_path: Path) -> None:
         counters = Counters(tmp_path)
         assert not counters.advance(UID, last)
         assert counters.advance(UID, last + 2)
-        counters.close()
 
 
 def test_asked_by_several_threads(tmp_path: Path) -> None:
@@ -61,17 +60,22 @@ def test_asked_by_several_threads(tmp_path: Path) -> None:
                 assert sum(taken) == 1
     finally:
         sys.setswitchinterval(interval)
-        counters.close()
 
 
-def test_on_disk_when_said(tmp_path: Path) -> None:
+def test_on_disk_when_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is left to the system's own time: a power cut finds what was said."""
-    counters = Counters(tmp_path)
-    counters.advance(UID, 1)
-    assert counters._db is not None
-    assert counters._db.execute("PRAGMA synchronous").fetchone() == (2,)
-    assert counters._db.execute("PRAGMA journal_mode").fetchone() == ("truncate",)
-    counters.close()
+    said: list[str] = []
+    connect = sqlite3.connect
+
+    def listened(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        db: sqlite3.Connection = connect(*args, **kwargs)
+        db.set_trace_callback(said.append)
+        return db
+
+    monkeypatch.setattr(sqlite3, "connect", listened)
+    assert Counters(tmp_path).advance(UID, 1)
+    assert said.index("PRAGMA synchronous = FULL") < next(n for n, one in enumerate(said) if one.startswith("INSERT"))
+    assert [path.name for path in tmp_path.iterdir() if path.stat().st_size] == [FILE_NAME]
 
 
 def test_bounded(tmp_path: Path) -> None:
@@ -82,7 +86,6 @@ def test_bounded(tmp_path: Path) -> None:
         counters.advance(OTHER, 1)
     assert counters.advance(UID, 2)
     assert not counters.advance(UID, 2)
-    counters.close()
 
 
 def test_damaged(tmp_path: Path) -> None:
@@ -96,4 +99,3 @@ def test_damaged(tmp_path: Path) -> None:
     assert path.read_bytes() == b"no database " * 1000
     path.unlink()
     assert counters.advance(UID, 1)
-    counters.close()
