@@ -198,6 +198,7 @@ async def test_the_daemon_takes_it_from_the_signed_documents(center: Center, tmp
     assert proved is not None
     assert proved.credential == NUMBER
     assert daemon._post._policy.registrars == {proved.card.key}
+    daemon._whitelist.close()
 
 
 async def test_what_the_center_says_next(gate: tuple[Gate, Box], center: Center) -> None:
