@@ -233,6 +233,19 @@ the relay's pty 26. Outside it: two wake-ups over a pty, 50 together.
   moments ([decision 002](decisions/002-commit-in-a-thread.md)). Not taken.
 - The barrier is called straight from the journal's report, without a future in between: one turn of the loop less.
 
+From durable at the gate to the center's answer, medians in µs, of 4,400 with the writing of the times: the gate reads
+the event in a thread 330, signs its batch 250, broker and way to the center 600, checked there 420, its thread wakes
+250, judged 730, flushed and committed 570, signed 230, and back by the broker to the gate 500. Kept, each measured
+before and after with the same program:
+
+- The gate keeps its connection to the journal, where it opened one for each reading: 900 to 330. It also reads no more
+  rows than a batch takes.
+- Events go to the center's driver as rows, past SQLAlchemy's own preparing, and statements are made once: 28 to 20 µs
+  of the center's CPU an event.
+- SQLite at the center keeps 64 MiB of pages, and copies its WAL back after 16 MiB: 43 to 37 µs among 500,000 events,
+  whose hashes come in no order.
+- When a gate was heard last is written each ten seconds, not with each event.
+
 One entry more at one gate with 20,000, in ms of 200: the building process starts 23, imports 117 (before pydantic and
 urllib3 were left out of it 265, of processor time), verifies the metadata and makes it durable 14, the broker hands out
 the delta 4, metadata again 9, layer and hash of the whole list 23, pointer 3, and the gate's word 5. With 1,000,000
