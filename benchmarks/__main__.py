@@ -238,8 +238,8 @@ the event in a thread 330, signs its batch 250, broker and way to the center 600
 250, judged 730, flushed and committed 570, signed 230, and back by the broker to the gate 500. Kept, each measured
 before and after with the same program:
 
-- The gate keeps its connection to the journal, where it opened one for each reading: 1,050 to 330. It also reads no more
-  rows than a batch takes.
+- The gate keeps its connection to the journal, where it opened one for each reading: 1,050 to 330. It also reads no
+  more rows than a batch takes.
 - Events go to the center's driver as rows, past SQLAlchemy's own preparing, and statements are made once: 28 to 20 µs
   of the center's CPU an event.
 - SQLite at the center keeps 64 MiB of pages, and copies its WAL back after 16 MiB: 43 to 37 µs among 500,000 events,
