@@ -253,6 +253,22 @@ async def watching(device: Reader | Output | Input) -> AsyncIterator[Watch]:
     assert not watch.reports or Quiet() not in watch.reports[:1]
 
 
+@asynccontextmanager
+async def babbling(host: Host) -> AsyncIterator[None]:
+    """Something is on the line that never stops, and says nothing that anybody understands."""
+
+    async def babble() -> None:
+        while True:
+            host.send(b"\xfe\x00\xf8garbage\xe0")
+            await asyncio.sleep(0.005)
+
+    task = asyncio.create_task(babble())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
 async def eventually(true: Callable[[], bool]) -> None:
     """Wait until it is true."""
     async with asyncio.timeout(PATIENCE_S):

@@ -30,7 +30,7 @@ from protocol.m100 import (
     select,
 )
 from protocol.sighting import Sighting
-from tests.drivers.rig import Host, Watch, eventually, hosted, watching
+from tests.drivers.rig import Host, Watch, babbling, eventually, hosted, watching
 
 EPC = "E200001D7315016521408FC6"
 OTHER = "E284361100001000094944AA"
@@ -331,16 +331,9 @@ async def test_a_line_that_never_stops_talking_is_said(tmp_path: Path) -> None:
     async with hosted("pty", device, tmp_path) as host, watching(made(host.port, QUICK)) as watch:
         await watch.online()
         device.silent = True
-
-        async def chatter() -> None:
-            while True:
-                host.send(b"\xfe\x00\xf8garbage\xe0")
-                await asyncio.sleep(0.005)
-
-        noise = asyncio.create_task(chatter())
-        assert "cannot be understood; check its baud" in await watch.offline()
-        here = watch.here
-        noise.cancel()
+        async with babbling(host):
+            assert "cannot be understood; check its baud" in await watch.offline()
+            here = watch.here
         device.silent = False
         await watch.online(here)
 
