@@ -211,6 +211,11 @@ class Lane:
         return sorted(found, key=lambda held: held.since)
 
     @property
+    def crowd(self) -> int:
+        """Among how many `held` has to look."""
+        return self._presences.count
+
+    @property
     def opens_by_itself(self) -> bool:
         """Whether what is read here may open it now; else it is guard-only."""
         return self.writable or self.rule.direction is Direction.OUT

@@ -77,6 +77,11 @@ class Presences:
     _last: dict[Credential, Presence] = field(default_factory=dict)
     _keep: float = field(default=0.0, compare=False)
 
+    @property
+    def count(self) -> int:
+        """How many credentials are remembered, at whatever lanes."""
+        return len(self._by_credential)
+
     def heed(self, lane: LaneRule) -> None:
         """Remember everybody long enough for this lane: who was at one may be a repeat at another."""
         self._keep = max(self._keep, lane.gone, lane.repeat, lane.hold, lane.timeout)

@@ -5,12 +5,16 @@ The devices of a station are named after its lane: `walk-in/0`, `walk-in/barrier
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from gated.lanes import signals
 from gated.lanes.barrier import FIRE, Barrier
 from gated.lanes.decide import Now
 from gated.lanes.display import Display
 from gated.lanes.lane import Lane
+
+CROWD: Final = 100
+LOOK_S: Final = 0.1
 
 
 @dataclass(slots=True)
@@ -39,6 +43,8 @@ class Station:
     display: Display | None = None
     failing: bool = False
     stopped: bool = False
+    _wanted: bool = False
+    _looked_at: float = -LOOK_S
 
     @property
     def burns(self) -> bool:
@@ -70,7 +76,13 @@ class Station:
         """Let the lamps follow: whether somebody waits for the guard, and what is the matter with the lane itself."""
         if self.display is not None and self.display.there and not self.stopped:
             trouble = None if self.burns else self._trouble(devices)
-            self.display.tick(now.mono, wanted=bool(self.lane.held(now)), trouble=trouble)
+            self.display.tick(now.mono, wanted=self._is_wanted(now), trouble=trouble)
+
+    def _is_wanted(self, now: Now) -> bool:
+        """Whether somebody waits for the guard. In a crowd that is not asked at each of them: it costs a look at all."""
+        if self.lane.crowd <= CROWD or now.mono - self._looked_at >= LOOK_S:
+            self._wanted, self._looked_at = bool(self.lane.held(now)), now.mono
+        return self._wanted
 
     def _trouble(self, devices: Devices) -> signals.Outcome | None:
         if not self.lane.opens_by_itself:
