@@ -79,7 +79,7 @@ class Station:
             self.display.tick(now.mono, wanted=self._is_wanted(now), trouble=trouble)
 
     def _is_wanted(self, now: Now) -> bool:
-        """Whether somebody waits for the guard. In a crowd that is not asked at each of them: it costs a look at all."""
+        """Whether somebody waits for the guard. In a crowd not asked at each: it costs a look at all of them."""
         if self.lane.crowd <= CROWD or now.mono - self._looked_at >= LOOK_S:
             self._wanted, self._looked_at = bool(self.lane.held(now)), now.mono
         return self._wanted
