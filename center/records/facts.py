@@ -61,10 +61,10 @@ UNREADABLE: Final = Facts()
 def facts(line: bytes) -> Facts:
     """What this line says."""
     try:
-        event, end = _DECODER.raw_decode(text := line.decode())
+        event, end = _DECODER.raw_decode(text := line.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):
         return UNREADABLE
-    if end != len(text) or not isinstance(event, dict):
+    if text[end:].strip(" \t\n\r") or not isinstance(event, dict):
         return UNREADABLE
     get = event.get
     kind = _text(get("kind"))
